@@ -1,0 +1,170 @@
+"""What the shell must do next. It moves bytes and keeps time; every decision was taken in the core."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Speaker(StrEnum):
+    CALLER = "caller"
+    ASSISTANT = "assistant"
+
+
+class Source(StrEnum):
+    """Where a problem came from."""
+
+    OPENAI = "openai"
+    TWILIO = "twilio"
+    TOOL = "tool"
+    TANDEM = "tandem"
+
+
+@dataclass(frozen=True, slots=True)
+class ToTwilio:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToRealtime:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyStream:
+    """Check the stream's token; answer with ``stream_verified`` or ``stream_refused``."""
+
+    stream_sid: str
+    call_sid: str
+    account_sid: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Ask the customer's server; answer with ``receive_tool_result``."""
+
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+    waits_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRefused:
+    """A call that is not sent anywhere: unknown name, or arguments that are not JSON. The model was told ``output``."""
+
+    call_id: str
+    name: str
+    reason: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDone:
+    """A call that needs no server was carried out here; the model was told ``output``."""
+
+    call_id: str
+    name: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSettled:
+    """The model was told ``output``; or, ``orphaned``, the call ended before it could be."""
+
+    call_id: str
+    output: str
+    orphaned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One finished utterance. Times are ms of the call; ``generated_ms`` and ``heard_ms`` count audio of the assistant."""
+
+    item_id: str
+    speaker: Speaker
+    text: str
+    heard_text: str
+    began_ms: int
+    ended_ms: int
+    generated_ms: int = 0
+    heard_ms: int = 0
+    interrupted: bool = False
+    latency_ms: int | None = None
+    transcribed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceEnded:
+    spoken: Spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that somebody should be able to see. ``number`` counts the problems of this call."""
+
+    number: int
+    source: Source
+    code: str
+    message: str
+    benign: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The conversation has begun: stream verified, session accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the telephone call by REST; Twilio then closes the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apologise:
+    """Have Twilio itself speak this and hang up: the model cannot."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """Close the media socket with this WebSocket code."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRealtime:
+    """Close the model's socket: nothing more is wanted from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The conversation is over and nothing follows. ``reason`` is in Vapi's words."""
+
+    reason: str
+    spoken: tuple[Spoken, ...]
+    barge_ins: int
+    frames_in: int
+    first_sound_ms: int | None
+
+
+Command = (
+    ToTwilio
+    | ToRealtime
+    | VerifyStream
+    | RunTool
+    | ToolDone
+    | ToolRefused
+    | ToolSettled
+    | UtteranceEnded
+    | Problem
+    | Started
+    | HangUp
+    | Apologise
+    | CloseStream
+    | CloseRealtime
+    | Ended
+)

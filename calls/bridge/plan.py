@@ -1,0 +1,137 @@
+"""What one call runs on, and the session that says it to the Realtime API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class FirstMessageMode(StrEnum):
+    """Vapi's three ways to begin, in Vapi's words."""
+
+    SPEAKS_FIRST = "assistant-speaks-first"
+    SPEAKS_FIRST_GENERATED = "assistant-speaks-first-with-model-generated-message"
+    WAITS = "assistant-waits-for-user"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model sees it. ``ends_call``: it hangs up instead of asking a server."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    timeout_s: float = 20.0
+    ends_call: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything of a published assistant that the conversation needs. Durations carry their unit."""
+
+    instructions: str
+    tools: tuple[ToolSpec, ...] = ()
+    first_message_mode: FirstMessageMode = FirstMessageMode.SPEAKS_FIRST
+    first_message: str = ""
+    first_message_interruptible: bool = False
+    end_call_message: str = ""
+    apology: str = "We are sorry, we cannot go on with your call. Please try again in a few minutes."
+    voice: str = "marin"
+    speed: float = 1.0
+    reasoning_effort: str | None = "low"
+    max_output_tokens: int = 1024
+    transcription: Mapping[str, Any] = field(
+        default_factory=lambda: {"model": "gpt-transcribe", "languages": ["en"]}
+    )
+    noise_reduction: str = "near_field"
+    vad_threshold: float = 0.5
+    vad_prefix_ms: int = 300
+    vad_silence_ms: int = 500
+    max_duration_s: float = 600.0
+    silence_timeout_s: float = 30.0
+
+    @property
+    def greets(self) -> bool:
+        """Whether the assistant has the first word."""
+        return self.first_message_mode is not FirstMessageMode.WAITS
+
+    @property
+    def protects_greeting(self) -> bool:
+        """Whether the caller's voice must not cut the first message short."""
+        return self.greets and not self.first_message_interruptible
+
+
+_MULAW = {"type": "audio/pcmu"}
+
+
+def session_payload(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
+    """The whole GA session. With the floor closed, speech is heard and written down but neither stops nor starts a response."""
+    session: dict[str, Any] = {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "instructions": plan.instructions,
+        "audio": {
+            "input": _input(plan, floor_open=floor_open),
+            "output": {"format": _MULAW, "voice": plan.voice, "speed": plan.speed},
+        },
+        "tools": [
+            {"type": "function", "name": t.name, "description": t.description, "parameters": t.parameters}
+            for t in plan.tools
+        ],
+        "tool_choice": "auto",
+        "max_output_tokens": plan.max_output_tokens,
+        # A small context keeps answers quick and cheap; one big cut, rarely, keeps the prompt cache warm.
+        "truncation": {
+            "type": "retention_ratio",
+            "retention_ratio": 0.8,
+            "token_limits": {"post_instructions": 16000},
+        },
+    }
+    # A model that does not reason refuses the whole session over this one field.
+    if plan.reasoning_effort is not None:
+        session["reasoning"] = {"effort": plan.reasoning_effort}
+    return session
+
+
+def floor_payload(plan: Plan) -> dict[str, Any]:
+    """The update that gives the caller the floor. It repeats both formats: without them one server fell back to PCM.
+
+    No voice: after the first audio a voice in an update is refused, and all else with it.
+    """
+    return {
+        "type": "realtime",
+        "audio": {"input": _input(plan, floor_open=True), "output": {"format": _MULAW}},
+    }
+
+
+def _input(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
+    return {
+        "format": _MULAW,
+        "transcription": plan.transcription,
+        "noise_reduction": {"type": plan.noise_reduction} if plan.noise_reduction else None,
+        "turn_detection": {
+            "type": "server_vad",
+            "threshold": plan.vad_threshold,
+            "prefix_padding_ms": plan.vad_prefix_ms,
+            "silence_duration_ms": plan.vad_silence_ms,
+            "create_response": floor_open,
+            "interrupt_response": floor_open,
+        },
+    }
+
+
+def session_faults(plan: Plan, effective: Mapping[str, Any]) -> list[str]:
+    """What the server runs differently from what was asked, in plain words; empty when the session is ours."""
+    audio = effective.get("audio") or {}
+    heard, spoken = audio.get("input") or {}, audio.get("output") or {}
+    # Servers that still run the beta keep both formats and the voice at the top, by other names.
+    formats = {
+        "input format": (heard.get("format") or {}).get("type") or effective.get("input_audio_format"),
+        "output format": (spoken.get("format") or {}).get("type") or effective.get("output_audio_format"),
+    }
+    faults = [what for what, value in formats.items() if value not in ("audio/pcmu", "g711_ulaw")]
+    if spoken.get("voice", effective.get("voice")) not in (plan.voice, None):
+        faults.append("voice")
+    if len(effective.get("tools") or ()) != len(plan.tools):
+        faults.append("number of tools")
+    return faults

@@ -1,0 +1,45 @@
+"""The one place where a Twilio webhook is told from anybody's request."""
+
+import functools
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from calls.signatures import ALGORITHM_HEADER, http_signature_valid
+
+logger = logging.getLogger(__name__)
+
+View = Callable[[HttpRequest], HttpResponse]
+LARGEST_BODY = 64 * 1024
+
+
+def twilio_webhook(view: View) -> View:
+    """The view for POSTs that Twilio signed with one of our auth tokens; all others get 403, 405 or 413."""
+
+    @csrf_exempt
+    @require_POST
+    @functools.wraps(view)
+    def checked(request: HttpRequest) -> HttpResponse:
+        if int(request.headers.get("Content-Length") or 0) > LARGEST_BODY:
+            return HttpResponse("The body is larger than any webhook of Twilio.", status=413)
+        body = request.body  # before POST is parsed, or it could not be read any more
+        if not http_signature_valid(
+            url=settings.PUBLIC_ORIGIN + request.get_full_path(),
+            params=request.POST,
+            body=body,
+            signature=request.headers.get("X-Twilio-Signature", ""),
+            tokens=settings.TWILIO_AUTH_TOKENS,
+            algorithm_header=request.headers.get(ALGORITHM_HEADER, ""),
+        ):
+            logger.warning("webhook without a valid signature refused", extra={"path": request.path})
+            return HttpResponseForbidden(
+                "The request is not signed with our Twilio auth token for this address. "
+                "Check TWILIO_AUTH_TOKEN, and that PUBLIC_ORIGIN is exactly the origin in the number's webhook URL."
+            )
+        return view(request)
+
+    return checked

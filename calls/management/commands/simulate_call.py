@@ -1,0 +1,193 @@
+"""One simulated call, read back from the database turn by turn."""
+
+import time
+import uuid
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import requests
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.termcolors import make_style
+
+from calls.management.commands.seed_demo import DEMO_DID
+from calls.models import Call
+from tools.models import ToolCall
+from transcripts.selectors import transcript_of_call
+
+CALLER = "+12025550147"
+WRITTEN_WITHIN_S = 15.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Have the simulator call a number, and print the call turn by turn, as it was written down. "
+        "Exit status 0 only if the call was answered, every tool call was answered over HTTP, and the transcript "
+        "was read back. Example: manage.py simulate_call --scenario barge_in"
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--to", default=DEMO_DID, help="the number to call (default: the demo's)")
+        parser.add_argument("--from", dest="caller", default=CALLER, help="the caller's number")
+        parser.add_argument("--scenario", default="one_tool", help="one of the simulator's; --list shows them")
+        parser.add_argument("--list", action="store_true", help="show the scenarios and end")
+        parser.add_argument("--wait", action="store_true", help="accepted for scripts: the call is always waited for")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of prose")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.SIMULATOR_URL:
+            raise CommandError("No simulator is running. Start bin/run, or set SIMULATOR_URL to one.")
+        if options["list"]:
+            for scenario in self._get("/simulator/scenarios"):
+                self.stdout.write(f"{scenario['name']:22} {scenario['about']}")
+            return
+        quiet = bool(options["json"])
+        outcome = self._place(options["to"], options["caller"], options["scenario"], quiet=quiet)
+        call = self._written(outcome["call_sid"])
+        report = _report(call)
+        if quiet:
+            self.stdout.write(orjson.dumps({"simulator": outcome, "call": report}, default=str).decode())
+        else:
+            self._print(report)
+        self._judge(outcome, call, report)
+
+    def _get(self, path: str) -> Any:
+        try:
+            answer = requests.get(settings.SIMULATOR_URL + path, timeout=5)
+            answer.raise_for_status()
+        except requests.RequestException as exc:
+            raise CommandError(f"The simulator at {settings.SIMULATOR_URL} does not answer: {exc}") from exc
+        return answer.json()
+
+    def _place(self, to: str, caller: str, scenario: str, *, quiet: bool) -> dict[str, Any]:
+        """The simulator's own account of the call; its progress is shown while it lasts."""
+        order = {
+            "to": to,
+            "from": caller,
+            "scenario": scenario,
+            "voice_url": f"{settings.PUBLIC_ORIGIN}/twilio/voice",
+            "public_origin": settings.PUBLIC_ORIGIN,
+        }
+        ended: dict[str, Any] = {}
+        for event in self._stream(order):
+            if event["event"] == "ended":
+                ended = event
+            elif not quiet:
+                self.stdout.write(self.style.HTTP_INFO(f"  {event.get('ms', 0) / 1000:6.1f} s  {event['text']}"))
+        if not ended:
+            raise CommandError("The simulator ended the call without a word on how it went. See its log.")
+        return ended
+
+    def _stream(self, order: dict[str, str]) -> Iterator[dict[str, Any]]:
+        try:
+            with requests.post(
+                f"{settings.SIMULATOR_URL}/simulator/calls", json=order, stream=True, timeout=(5, 120)
+            ) as answer:
+                if answer.status_code != 200:
+                    raise CommandError(f"The simulator refused the call: {answer.text[:300]}")
+                for line in answer.iter_lines():
+                    if line:
+                        yield orjson.loads(line)
+        except requests.RequestException as exc:
+            raise CommandError(f"The simulator at {settings.SIMULATOR_URL} failed: {exc}") from exc
+
+    def _written(self, call_sid: str) -> Call:
+        """The call's row once it is closed, with its transcript; the workers write it a moment after the end."""
+        until = time.monotonic() + WRITTEN_WITHIN_S
+        while time.monotonic() < until:
+            call = Call.objects.select_related("version").filter(call_sid=call_sid).first()
+            if call is not None and call.status in (Call.Status.ENDED, Call.Status.REFUSED):
+                transcript = transcript_of_call(call.id)
+                if call.status == Call.Status.REFUSED or (transcript is not None and transcript.closed_at):
+                    return call
+            time.sleep(0.1)
+        raise CommandError(
+            f"The call was not written down within {WRITTEN_WITHIN_S:.0f} s. Is the worker running? See var/log."
+        )
+
+    def _print(self, report: dict[str, Any]) -> None:
+        caller, assistant, tool = make_style(fg="cyan"), make_style(fg="green"), make_style(fg="yellow")
+        self.stdout.write("")
+        self.stdout.write(f"  As written in the database (call {report['id']}, version {report['version']}):")
+        for turn in report["turns"]:
+            at = f"{turn['at_ms'] / 1000:6.1f} s"
+            match turn["kind"]:
+                case "caller":
+                    self.stdout.write(f"  {at}  {caller('Caller   ')} {turn['text']}")
+                case "assistant":
+                    latency = f"  [{turn['latency_ms']} ms]" if turn["latency_ms"] is not None else ""
+                    self.stdout.write(f"  {at}  {assistant('Assistant')} {turn['text']}{latency}")
+                    if turn["interrupted"]:
+                        self.stdout.write(f"            interrupted; heard: “{turn['heard_text']}”")
+                case "tool":
+                    self.stdout.write(
+                        f"  {at}  {tool('Tool     ')} {turn['name']}({turn['arguments']}) → {turn['status']}"
+                        f" {turn['outcome']}" + (f"  [{turn['duration_ms']} ms]" if turn["duration_ms"] else "")
+                    )
+        self.stdout.write(
+            f"  Ended: {report['ended_reason']} after {report['duration_s']} s;"
+            f" first sound after {report['first_sound_ms']} ms; problems: {len(report['problems'])}"
+        )
+        for problem in report["problems"]:
+            self.stdout.write(self.style.WARNING(f"    {problem['source']}: {problem['code']} {problem['message']}"))
+
+    def _judge(self, outcome: dict[str, Any], call: Call, report: dict[str, Any]) -> None:
+        """Raise CommandError, and so end with status 1, for everything that should have been and was not."""
+        faults = []
+        if call.status == Call.Status.REFUSED or not outcome.get("answered"):
+            faults.append(f"the call was not answered: {call.refused_because or outcome.get('reason')}")
+        elif not any(turn["kind"] != "tool" for turn in report["turns"]):
+            faults.append("the transcript is empty")
+        if any(outcome.get("violations", {}).values()):
+            faults.append(f"Twilio would have complained: {outcome['violations']}")
+        expected = set(outcome.get("tools_expected", ()))
+        answered = {t["name"] for t in report["turns"] if t["kind"] == "tool" and t["status"] == ToolCall.Status.ANSWERED}
+        if expected - answered:
+            faults.append(f"these tools were not answered: {', '.join(sorted(expected - answered))}")
+        if faults:
+            raise CommandError("The simulated call failed: " + "; ".join(faults) + ".")
+        self.stderr.write("")
+
+
+def _report(call: Call) -> dict[str, Any]:
+    """The call as its rows tell it, in the order of the conversation."""
+    turns = [*_spoken(call.id), *_tool_turns(call)]
+    return {
+        "id": call.id,
+        "version": call.version.number if call.version else None,
+        "ended_reason": call.ended_reason,
+        "duration_s": call.duration_s,
+        "first_sound_ms": call.first_sound_ms,
+        "turns": sorted(turns, key=lambda turn: turn["at_ms"]),
+        "problems": list(call.problems.order_by("at").values("source", "code", "message", "benign")),
+    }
+
+
+def _spoken(call_id: uuid.UUID) -> Iterator[dict[str, Any]]:
+    transcript = transcript_of_call(call_id)
+    for one in transcript.utterances.all() if transcript else ():
+        yield {
+            "kind": one.speaker,
+            "at_ms": one.began_ms,
+            "text": one.text,
+            "heard_text": one.heard_text,
+            "interrupted": one.interrupted,
+            "latency_ms": one.latency_ms,
+        }
+
+
+def _tool_turns(call: Call) -> Iterator[dict[str, Any]]:
+    transcript = transcript_of_call(call.id)
+    zero = transcript.started_at if transcript else call.created_at
+    for one in ToolCall.objects.filter(call_id=call.id):
+        yield {
+            "kind": "tool",
+            "at_ms": round((one.requested_at - zero).total_seconds() * 1000),
+            "name": one.name,
+            "arguments": orjson.dumps(one.arguments).decode(),
+            "status": one.status,
+            "outcome": one.outcome[:120],
+            "duration_ms": one.duration_ms,
+        }

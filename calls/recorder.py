@@ -1,0 +1,256 @@
+"""What becomes of a conversation outside of it: rows, by way of the outbox, and tool calls for the workers."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from celery import current_app
+from django.conf import settings
+
+from calls.bridge import commands as do
+from calls.bridge.toolcalls import GRACE_S
+from calls.outbox import Outbox
+from calls.selectors import StreamCall
+from calls.tool_context import tool_context
+
+ROLES = {do.Speaker.CALLER: "user", do.Speaker.ASSISTANT: "bot"}
+SHUTDOWN = "worker-shutdown"
+
+
+def publish(task: str, kwargs: dict[str, Any]) -> None:
+    """Hand a task to the broker, now or never: the outbox does the trying again."""
+    current_app.send_task(task, kwargs=kwargs, retry=False, argsrepr="(…)", kwargsrepr="{…}")
+
+
+@functools.cache
+def process_outbox() -> Outbox:
+    """This process's outbox, running."""
+    outbox = Outbox(settings.SPOOL_DIR, publish)
+    outbox.start()
+    return outbox
+
+
+class Recorder:
+    """Writes down one call. Nothing here waits: every line goes to the outbox."""
+
+    def __init__(self, call: StreamCall) -> None:
+        self._call = call
+        self._outbox = process_outbox()
+        self._tools = {tool.name: tool for tool in call.snapshot.tools}
+        self._started_at = datetime.now(UTC)
+        self._messages: list[dict[str, Any]] = []
+        self._troubles = 0
+        self._shut_down = False
+
+    def started(self) -> None:
+        """The stream was verified: the utterances' clock begins."""
+        self._started_at = datetime.now(UTC)
+
+    def interrupted_by_shutdown(self) -> None:
+        """Our own server closed the stream; nobody hung up."""
+        self._shut_down = True
+
+    def note(self, command: do.Command) -> None:
+        """Write down whatever the conversation says has happened."""
+        match command:
+            case do.UtteranceEnded(spoken=spoken):
+                self._messages.append(self._message(spoken))
+                self._utterances([spoken])
+            case do.Problem():
+                self._problem(
+                    str(command.number), command.source, command.code, command.message, benign=command.benign
+                )
+            case do.ToolRefused():
+                self._tool_refused(command)
+            case do.ToolDone():
+                self._tool_done(command)
+            case do.ToolSettled():
+                self._tool_settled(command)
+
+    def trouble(self, code: str, message: str) -> None:
+        """Write down a problem of our own side."""
+        self._troubles += 1
+        self._problem(f"shell:{self._troubles}", do.Source.TANDEM, code, message, benign=False)
+
+    def ended(self, ended: do.Ended, *, frames_dropped: int) -> None:
+        """Write the whole transcript once more, close it, and close the call."""
+        if not self._was_verified(ended):
+            return
+        now = datetime.now(UTC)
+        self._utterances(list(ended.spoken), closed_at=now)
+        facts = {
+            "barge_ins": ended.barge_ins,
+            "frames_in": ended.frames_in,
+            "frames_dropped": frames_dropped,
+            "first_sound_ms": ended.first_sound_ms,
+        }
+        self._outbox.put(
+            "calls.tasks.call_finish",
+            {
+                "call_id": str(self._call.call_id),
+                "ended_at": now.isoformat(),
+                "ended_reason": SHUTDOWN if self._shut_down else ended.reason,
+                "facts": facts,
+            },
+        )
+
+    @staticmethod
+    def _was_verified(ended: do.Ended) -> bool:
+        # A stream that was refused is nobody's call; the real one may still be running.
+        return not ended.reason.startswith("call-start-error")
+
+    def _utterances(self, spoken: list[do.Spoken], closed_at: datetime | None = None) -> None:
+        self._outbox.put(
+            "transcripts.tasks.utterances_write",
+            {
+                "call_id": str(self._call.call_id),
+                "started_at": self._started_at.isoformat(),
+                "utterances": [asdict(one) for one in spoken],
+                "closed_at": closed_at.isoformat() if closed_at else None,
+            },
+        )
+
+    def _problem(self, key: str, source: do.Source, code: str, message: str, *, benign: bool) -> None:
+        self._outbox.put(
+            "calls.tasks.problem_write",
+            {
+                "call_id": str(self._call.call_id),
+                "key": key,
+                "source": source.value,
+                "code": code,
+                "message": message,
+                "benign": benign,
+                "at": datetime.now(UTC).isoformat(),
+            },
+        )
+
+    # Tools ----------------------------------------------------------------------------------------------------
+
+    def tool_forward(self, command: do.RunTool, *, reply_channel: str) -> None:
+        """Have a worker ask the customer's server."""
+        tool = self._tools[command.name]
+        now = datetime.now(UTC)
+        self._messages.append(self._tool_message(command, now))
+        self._outbox.put(
+            "tools.tasks.tool_call_forward",
+            {
+                "order": {
+                    "call_id": str(self._call.call_id),
+                    "call_sid": self._call.call_sid,
+                    "tool_call_id": command.call_id,
+                    "tool": asdict(tool),
+                    "arguments": dict(command.arguments),
+                    "requested_at": now.isoformat(),
+                    "expires_at": (now + timedelta(seconds=command.waits_s + GRACE_S)).isoformat(),
+                    "secret_from": self._secret(tool.id)[0],
+                    "server_secret_token": self._secret(tool.id)[1],
+                    "context": tool_context(
+                        self._call, public_origin=settings.PUBLIC_ORIGIN, messages=list(self._messages)
+                    ),
+                },
+                "reply_channel": reply_channel,
+            },
+        )
+
+    def _secret(self, tool_id: str) -> tuple[str, str]:
+        """Whose secret goes with this tool's requests, and the secret as a token; two empty texts for none."""
+        if tool_id in self._call.tools_with_url:
+            token = self._call.secrets.get(tool_id, "")
+            return ("tool", token) if token else ("", "")
+        token = self._call.secrets.get("", "")
+        return ("assistant", token) if token else ("", "")
+
+    def _tool_refused(self, command: do.ToolRefused) -> None:
+        self._outbox.put(
+            "tools.tasks.tool_call_refuse",
+            {
+                "order": self._minimal_order(command.call_id, command.name),
+                "at": datetime.now(UTC).isoformat(),
+                "reason": command.reason,
+                "output": command.output,
+            },
+        )
+
+    def _tool_done(self, command: do.ToolDone) -> None:
+        self._outbox.put(
+            "tools.tasks.tool_call_done",
+            {
+                "order": self._minimal_order(command.call_id, command.name),
+                "at": datetime.now(UTC).isoformat(),
+                "output": command.output,
+            },
+        )
+
+    def _minimal_order(self, tool_call_id: str, name: str) -> dict[str, Any]:
+        tool = self._tools.get(name)
+        return {
+            "call_id": str(self._call.call_id),
+            "tool_call_id": tool_call_id,
+            "name": name,
+            "tool": asdict(tool) if tool else {},
+            "requested_at": datetime.now(UTC).isoformat(),
+        }
+
+    def _tool_settled(self, command: do.ToolSettled) -> None:
+        now = datetime.now(UTC)
+        if not command.orphaned:
+            self._messages.append(
+                {
+                    "role": "tool_call_result",
+                    "toolCallId": command.call_id,
+                    "result": command.output,
+                    "time": _epoch_ms(now),
+                    "secondsFromStart": self._seconds(now),
+                }
+            )
+        self._outbox.put(
+            "tools.tasks.tool_call_told",
+            {
+                "call_id": str(self._call.call_id),
+                "tool_call_id": command.call_id,
+                "at": now.isoformat(),
+                "output": command.output,
+                "orphaned": command.orphaned,
+            },
+        )
+
+    # Vapi's message history -----------------------------------------------------------------------------------
+
+    def _message(self, spoken: do.Spoken) -> dict[str, Any]:
+        began = self._started_at + timedelta(milliseconds=spoken.began_ms)
+        return {
+            "role": ROLES[spoken.speaker],
+            "message": spoken.heard_text,
+            "time": _epoch_ms(began),
+            "endTime": _epoch_ms(self._started_at + timedelta(milliseconds=spoken.ended_ms)),
+            "secondsFromStart": spoken.began_ms / 1000,
+            "duration": spoken.ended_ms - spoken.began_ms,
+        }
+
+    def _tool_message(self, command: do.RunTool, now: datetime) -> dict[str, Any]:
+        return {
+            "role": "tool_calls",
+            "message": "",
+            "time": _epoch_ms(now),
+            "secondsFromStart": self._seconds(now),
+            "toolCalls": [_history_call(command.call_id, command.name, command.arguments)],
+        }
+
+    def _seconds(self, moment: datetime) -> float:
+        return round((moment - self._started_at).total_seconds(), 3)
+
+
+def _history_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    # In the history, unlike in the call itself, Vapi writes arguments as JSON text.
+    return {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": name, "arguments": orjson.dumps(dict(arguments)).decode()},
+    }
+
+
+def _epoch_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from calls import views
+
+urlpatterns = [
+    path("twilio/voice", views.voice, name="twilio-voice"),
+    path("twilio/status", views.status, name="twilio-status"),
+    path("twilio/stream-status", views.stream_status, name="twilio-stream-status"),
+    path("twilio/after", views.after, name="twilio-after"),
+]

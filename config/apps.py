@@ -1,0 +1,16 @@
+"""The platform as a Django app, so that its system checks are found."""
+
+from django.apps import AppConfig
+from django.core.checks import register
+
+from config.checks import CHECKS
+
+
+class PlatformConfig(AppConfig):
+    name = "config"
+    label = "platform"
+    verbose_name = "Platform"
+
+    def ready(self) -> None:
+        for check in CHECKS:
+            register(check, "tandem")

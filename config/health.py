@@ -1,0 +1,82 @@
+"""Liveness and readiness. Neither says more than which part is well: anybody may ask."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 2.0
+
+
+def database_ready() -> None:
+    """Raise when PostgreSQL does not answer."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def redis_ready() -> None:
+    """Raise when Redis does not answer."""
+    client = redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), retries=0),
+    )
+    with client:
+        client.ping()
+
+
+def spool_ready() -> None:
+    """Raise when the spool, where records wait while the database is away, cannot be written."""
+    folder = Path(settings.SPOOL_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".ready-", dir=folder)
+    os.close(handle)
+    Path(name).unlink()
+
+
+READINESS: dict[str, Callable[[], None]] = {
+    "database": database_ready,
+    "redis": redis_ready,
+    "spool": spool_ready,
+}
+
+
+@require_safe
+@never_cache
+def healthz(_request: HttpRequest) -> JsonResponse:
+    """200 as long as this process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def readyz(_request: HttpRequest) -> JsonResponse:
+    """200 when every part this process needs is there, else 503, with one word for each part."""
+    parts = {name: "ok" if _is_well(name, check) else "failed" for name, check in READINESS.items()}
+    ready = all(word == "ok" for word in parts.values())
+    return JsonResponse(
+        {"status": "ok" if ready else "unavailable", "checks": parts}, status=200 if ready else 503
+    )
+
+
+def _is_well(name: str, check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except Exception as exc:  # noqa: BLE001 - whatever is wrong with a part, the answer is that it is not ready
+        # The text of a driver's error may hold the address and the user name.
+        logger.warning("not ready", extra={"part": name, "error": type(exc).__name__})
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""bin/run: everything on one machine, from the services to a first simulated call, and all of it down again."""

@@ -1,0 +1,146 @@
+"""The processes of one machine: their commands, and what their environment must say."""
+
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.run.ports import HOST
+from config.secrets import keep_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the servers listen on the loopback address. The simulator's is given even if it does not run."""
+
+    web: int
+    media: int
+    simulator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A process to run. `grace_s` is how long it may take to end."""
+
+    name: str
+    log: str
+    command: list[str]
+    grace_s: float
+
+
+def web(ports: Ports) -> Role:
+    """Admin, webhooks and API, on daphne."""
+    return Role(
+        "web",
+        "web.log",
+        # No access log (-v 0): a query string may hold a token.
+        [
+            *_python("daphne"),
+            "-b",
+            HOST,
+            "-p",
+            str(ports.web),
+            "-v",
+            "0",
+            "--no-server-name",
+            "config.asgi:application",
+        ],
+        5.0,
+    )
+
+
+def media(ports: Ports) -> Role:
+    """The media streams, on uvicorn."""
+    return Role(
+        "media",
+        "media.log",
+        [
+            *_python("uvicorn"),
+            *("--host", HOST, "--port", str(ports.media)),
+            *("--loop", "uvloop", "--ws", "websockets-sansio", "--lifespan", "off"),
+            # A frame of Twilio's is some 300 bytes; compression would cost more than it saves.
+            *("--ws-max-size", "65536", "--ws-per-message-deflate", "false"),
+            *("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"),
+            "config.asgi:application",
+        ],
+        15.0,
+    )
+
+
+def worker(node: str, schedule: Path) -> Role:
+    """The jobs of both queues, and beat inside."""
+    return Role(
+        "worker",
+        "worker.log",
+        [
+            *_python("celery"),
+            *("-A", "config", "worker", "-P", "threads", "--concurrency", "16", "-Q", "tools,records"),
+            *("-n", node, "--without-gossip", "--without-mingle", "-B", "-s", str(schedule)),
+        ],
+        10.0,
+    )
+
+
+def simulator(ports: Ports) -> Role:
+    """Twilio, the Realtime API and a tool server, played."""
+    command = [*_python("simulator"), "--host", HOST, "--port", str(ports.simulator)]
+    return Role("simulator", "simulator.log", command, 5.0)
+
+
+def manage(*arguments: str) -> list[str]:
+    """The command line of a management command."""
+    return [sys.executable, "manage.py", *arguments]
+
+
+def environment_for(given: Mapping[str, str], ports: Ports, secrets_folder: Path) -> dict[str, str]:
+    """What the children need beyond the given environment.
+
+    Whichever of Twilio and OpenAI has no key is played by the simulator. Simulated webhooks come to this machine, so
+    a public origin that was given does not count then.
+    """
+    web_origin, media_origin = f"http://{HOST}:{ports.web}", f"ws://{HOST}:{ports.media}"
+    simulator_url = f"http://{HOST}:{ports.simulator}"
+    added = {"WEB_ORIGIN": web_origin}
+    if not has(given, "OPENAI_API_KEY"):
+        added |= {
+            "OPENAI_API_KEY": "simulator",
+            "OPENAI_REALTIME_URL": f"ws://{HOST}:{ports.simulator}/v1/realtime",
+        }
+    if not has(given, "TWILIO_AUTH_TOKEN"):
+        added |= {
+            "TWILIO_ACCOUNT_SID": keep_secret(
+                secrets_folder / "simulator_account_sid", lambda: f"AC{secrets.token_hex(16)}"
+            ),
+            "TWILIO_AUTH_TOKEN": keep_secret(
+                secrets_folder / "simulator_auth_token", lambda: secrets.token_hex(16)
+            ),
+            "TWILIO_API_URL": simulator_url,
+            "PUBLIC_ORIGIN": web_origin,
+            "MEDIA_ORIGIN": media_origin,
+        }
+    elif not has(given, "PUBLIC_ORIGIN"):
+        added |= {"PUBLIC_ORIGIN": web_origin, "MEDIA_ORIGIN": media_origin}
+    if needs_simulator(given):
+        added["SIMULATOR_URL"] = simulator_url
+    return added
+
+
+def needs_simulator(given: Mapping[str, str]) -> bool:
+    """Whether at least one party has to be played."""
+    return not (has(given, "OPENAI_API_KEY") and has(given, "TWILIO_AUTH_TOKEN"))
+
+
+def is_all_simulated(given: Mapping[str, str]) -> bool:
+    """Whether no party is real, so that a call costs nothing."""
+    return not has(given, "OPENAI_API_KEY") and not has(given, "TWILIO_AUTH_TOKEN")
+
+
+def has(environ: Mapping[str, str], name: str) -> bool:
+    """Whether a variable is given, as a value or as a file."""
+    return bool(environ.get(name) or environ.get(f"{name}_FILE"))
+
+
+def _python(module: str) -> list[str]:
+    # Not the scripts beside Python: they hold the path of the folder in which they were installed.
+    return [sys.executable, "-m", module]

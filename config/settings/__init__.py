@@ -1,0 +1,1 @@
+"""Settings by difference: base, then local, test or production."""

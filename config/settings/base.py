@@ -1,0 +1,218 @@
+"""What every environment shares. The names of the settings are the names of their variables."""
+
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+from django.urls import reverse_lazy
+from django.utils.functional import Promise
+
+from config.database import database_from_url
+from config.env import env_bool, env_choice, env_int, env_list, env_secret, env_str
+from config.logging import logging_config
+from config.origins import host_header_for, media_origin_for
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+VAR_DIR = BASE_DIR / "var"
+
+SECRET_KEY = env_secret("SECRET_KEY")
+DEBUG = env_bool("DEBUG", default=False)
+LOG_LEVEL = env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOG_PII = env_bool("LOG_PII", default=False)
+LOGGING = logging_config(level=LOG_LEVEL, reveal_pii=LOG_PII)
+
+# --- Addresses -----------------------------------------------------------------------------------------------
+
+PUBLIC_ORIGIN = env_str("PUBLIC_ORIGIN", "http://127.0.0.1:8000")
+MEDIA_ORIGIN = env_str("MEDIA_ORIGIN", media_origin_for(PUBLIC_ORIGIN))
+# Loopback stays allowed everywhere: health checks of containers ask there.
+ALLOWED_HOSTS = sorted(
+    {*env_list("ALLOWED_HOSTS"), *host_header_for(PUBLIC_ORIGIN), "127.0.0.1", "localhost"}
+)
+
+# --- Other parties -------------------------------------------------------------------------------------------
+
+OPENAI_API_KEY = env_secret("OPENAI_API_KEY")
+OPENAI_REALTIME_URL = env_str("OPENAI_REALTIME_URL", "wss://api.openai.com/v1/realtime")
+TWILIO_ACCOUNT_SID = env_str("TWILIO_ACCOUNT_SID")
+TWILIO_AUTH_TOKEN = env_secret("TWILIO_AUTH_TOKEN")
+TWILIO_AUTH_TOKEN_SECONDARY = env_secret("TWILIO_AUTH_TOKEN_SECONDARY")
+# While a token is rotated Twilio may sign with either; requests of ours use the first.
+TWILIO_AUTH_TOKENS = [token for token in (TWILIO_AUTH_TOKEN, TWILIO_AUTH_TOKEN_SECONDARY) if token]
+TWILIO_API_URL = env_str("TWILIO_API_URL", "https://api.twilio.com")
+VAPI_API_KEY = env_secret("VAPI_API_KEY")
+VAPI_API_URL = env_str("VAPI_API_URL", "https://api.vapi.ai")
+SIMULATOR_URL = env_str("SIMULATOR_URL")
+FIELD_ENCRYPTION_KEYS = [key.strip() for key in env_secret("FIELD_ENCRYPTION_KEY").split(",") if key.strip()]
+OTEL_EXPORTER_OTLP_ENDPOINT = env_str("OTEL_EXPORTER_OTLP_ENDPOINT")
+
+# --- Stores --------------------------------------------------------------------------------------------------
+
+DATABASE_URL = env_secret("DATABASE_URL", "postgresql://127.0.0.1:5432/tandem")
+REDIS_URL = env_secret("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_KEY_PREFIX = env_str("REDIS_KEY_PREFIX", "tandem")
+SPOOL_DIR = Path(env_str("SPOOL_DIR", str(VAR_DIR / "spool")))
+DATABASES = {"default": database_from_url(DATABASE_URL, pool=True)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {
+            "hosts": [REDIS_URL],
+            "prefix": f"{REDIS_KEY_PREFIX}:asgi",
+            "capacity": 1000,  # beyond it messages are dropped with no error to the sender; the default is 100
+            "expiry": 120,  # seconds; longer than any tool may take to answer
+        },
+    },
+}
+
+# --- Jobs ----------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_TASK_DEFAULT_QUEUE = "records"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_ROUTES = {"tools.tasks.tool_call_forward": {"queue": "tools"}}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Must exceed the longest task and the longest countdown, or a task runs twice.
+    "visibility_timeout": env_int("CELERY_VISIBILITY_TIMEOUT", 900, minimum=60),
+    # With the defaults a task of a killed worker comes back a hundred seconds after the timeout.
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+CELERY_REDIS_SOCKET_TIMEOUT = 30.0
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 5.0
+CELERY_REDIS_SOCKET_KEEPALIVE = True
+CELERY_REDIS_BACKEND_HEALTH_CHECK_INTERVAL = 25
+
+# --- Django --------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",  # before django.contrib.admin, whose templates it replaces
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "config.apps.PlatformConfig",
+    "tools.apps.ToolsConfig",
+    "assistants.apps.AssistantsConfig",
+    "transcripts.apps.TranscriptsConfig",
+    "calls.apps.CallsConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+APPEND_SLASH = False  # a redirect would lose the fields of a webhook's POST
+LOGIN_URL = "admin:login"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# --- Admin ---------------------------------------------------------------------------------------------------
+
+
+def _entry(title: str, icon: str, url_name: str) -> dict[str, str | Promise]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{url_name}_changelist")}
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Tandem",
+    "SITE_HEADER": "Tandem",
+    "SITE_SYMBOL": "graphic_eq",
+    "SHOW_HISTORY": True,
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": "Assistants",
+                "separator": False,
+                "items": [
+                    _entry("Assistants", "support_agent", "assistants_assistant"),
+                    _entry("Published versions", "history", "assistants_assistantversion"),
+                    _entry("Tools", "build", "tools_tool"),
+                ],
+            },
+            {
+                "title": "Telephone",
+                "separator": True,
+                "items": [
+                    _entry("Numbers", "dialpad", "calls_phonenumber"),
+                    _entry("Calls", "call", "calls_call"),
+                    _entry("Problems", "report", "calls_callproblem"),
+                ],
+            },
+            {
+                "title": "Records",
+                "separator": True,
+                "items": [
+                    _entry("Transcripts", "forum", "transcripts_transcript"),
+                    _entry("Tool calls", "webhook", "tools_toolcall"),
+                ],
+            },
+            {
+                "title": "Access",
+                "separator": True,
+                "items": [
+                    _entry("Users", "person", "auth_user"),
+                    _entry("Groups", "group", "auth_group"),
+                ],
+            },
+        ],
+    },
+}

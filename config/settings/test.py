@@ -1,0 +1,29 @@
+"""For pytest. `tests/services.py` has set DATABASE_URL and REDIS_URL before this is read."""
+
+from config.database import database_from_url
+
+from .base import *
+
+SECRET_KEY = "only-for-tests"
+DEBUG = False
+LOG_PII = False
+PUBLIC_ORIGIN = "https://tandem.test"
+MEDIA_ORIGIN = "wss://tandem.test"
+ALLOWED_HOSTS = ["*"]
+FIELD_ENCRYPTION_KEYS = ["kq3Wbk7TAVb2gVn1cSdd0RXkm8OcN1WD9OGjSDuKbJg="]
+OPENAI_API_KEY = "sk-test"
+OPENAI_REALTIME_URL = "wss://api.openai.com/v1/realtime"
+TWILIO_ACCOUNT_SID = "AC00000000000000000000000000000000"
+TWILIO_AUTH_TOKEN = "test-token"
+TWILIO_AUTH_TOKEN_SECONDARY = ""
+TWILIO_AUTH_TOKENS = [TWILIO_AUTH_TOKEN]
+TWILIO_API_URL = "https://api.twilio.com"
+VAPI_API_KEY = ""
+VAPI_API_URL = "https://api.vapi.ai"
+SIMULATOR_URL = ""
+SPOOL_DIR = VAR_DIR / "test" / "spool"
+# A pool and Channels' communicators do not go together: they never give connections back.
+DATABASES = {"default": database_from_url(DATABASE_URL, pool=False)}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True

@@ -1,0 +1,167 @@
+"""The simulator inside a test: a server on a free port of this machine, in the running loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+
+import uvicorn
+
+from simulator import scenario as scenarios
+from simulator.clock import Clock
+from simulator.media_stream import MediaStream, StreamStart
+from simulator.phone import Account, Order, Phone, new_sid
+from simulator.realtime import Realtime
+from simulator.report import CallLog, CallReport
+from simulator.rest import Rest
+from simulator.scenario import Faults, Line, Scenario
+from simulator.server import Application
+from simulator.switchboard import Switchboard
+from simulator.twilio_http import Origins
+from simulator.webhook import Tools
+
+__all__ = [
+    "CallLog",
+    "CallReport",
+    "Clock",
+    "Faults",
+    "Line",
+    "MediaStream",
+    "Order",
+    "Phone",
+    "Scenario",
+    "Simulator",
+    "StreamStart",
+    "new_sid",
+]
+
+_MAX_MESSAGE = 24 * 1024 * 1024  # an append may hold 15 MiB of audio, which is 20 MiB in base64
+
+
+class Simulator:
+    """`async with Simulator(account_sid=..., auth_token=...) as sim:` plays everyone outside."""
+
+    def __init__(
+        self, *, account_sid: str, auth_token: str, host: str = "127.0.0.1", port: int = 0, log_level: str = "critical"
+    ) -> None:
+        self.switchboard = Switchboard(Account(account_sid, auth_token))
+        self._host = host
+        self._port = port
+        self._log_level = log_level
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def realtime(self) -> Realtime:
+        """The Realtime API: set `faults`, look at `sessions`."""
+        return self.switchboard.realtime
+
+    @property
+    def tools(self) -> Tools:
+        """The tool server: set `answers`, look at `requests`."""
+        return self.switchboard.tools
+
+    @property
+    def rest(self) -> Rest:
+        """Twilio's REST API: append to `failures`, look at `requests`."""
+        return self.switchboard.rest
+
+    @property
+    def http_url(self) -> str:
+        """Where Twilio's REST API and the control API are."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def realtime_url(self) -> str:
+        """Where the Realtime API is; a client adds `?model=`."""
+        return f"ws://{self._host}:{self._port}/v1/realtime"
+
+    @property
+    def tools_url(self) -> str:
+        """Where the tool server is; a tool's name follows after a slash."""
+        return f"{self.http_url}/tools"
+
+    async def __aenter__(self) -> "Simulator":
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((self._host, self._port))
+        self._port = listener.getsockname()[1]
+        self._server = _Server(
+            uvicorn.Config(
+                Application(self.switchboard),
+                ws="websockets-sansio",
+                ws_max_size=_MAX_MESSAGE,
+                ws_per_message_deflate=False,
+                ws_ping_interval=20.3,  # as the real service does
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                log_level=self._log_level,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        while not self._server.started:
+            if self._serving.done():
+                self._serving.result()
+            await asyncio.sleep(0.005)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        assert self._serving is not None
+        await self.switchboard.close()
+        self._server.should_exit = True
+        await self._serving
+
+    async def serve_forever(self) -> None:
+        """Serve until the task is cancelled."""
+        assert self._serving is not None
+        await asyncio.shield(self._serving)
+
+    async def place_call(
+        self,
+        scenario: str | Scenario,
+        *,
+        voice_url: str,
+        public_origin: str | None = None,
+        media_origin: str | None = None,
+        media_origin_public: str | None = None,
+        to: str = "+12025550100",
+        caller: str = "+12025550147",
+        status_callback: str | None = None,
+        speed: float = 1.0,
+    ) -> CallReport:
+        """Call a number whose voice webhook is `voice_url` (on loopback) and play the story to its end.
+
+        `public_origin` is what stands for the server of `voice_url` in signatures and TwiML, such as
+        "https://voice.example.com"; `media_origin` is the loopback server behind the streams' origin, when
+        that is another one.
+        """
+        return await self.switchboard.place(
+            Order(
+                scenario=scenarios.load(scenario) if isinstance(scenario, str) else scenario,
+                to=to,
+                caller=caller,
+                voice_url=voice_url,
+                origins=Origins.of(
+                    voice_url,
+                    public_origin=public_origin,
+                    media_origin=media_origin,
+                    media_origin_public=media_origin_public,
+                ),
+                speed=speed,
+                status_callback=status_callback,
+            )
+        )
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

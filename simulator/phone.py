@@ -1,0 +1,433 @@
+"""Twilio's side of one call: webhook, TwiML, stream, REST interruptions, callbacks."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final
+
+from simulator import clips, twiml
+from simulator.caller import Caller
+from simulator.clock import Clock
+from simulator.media_stream import End, MediaStream, StreamStart
+from simulator.playout import Passage
+from simulator.report import CallLog, CallReport, Heard
+from simulator.scenario import Scenario
+from simulator.signature import sign
+from simulator.twilio_http import Answer, Origins, Unreachable, send
+
+_SAY_MS_PER_CHARACTER: Final = 60
+_SOUND: Final = 150.0
+_ERROR_OF_END: Final = {
+    End.REFUSED: "31920 Stream - WebSocket - Handshake Error",
+    End.CLOSED: "31921 Stream - WebSocket - Close Error",
+    End.BROKEN: "Stream - Websocket - Protocol Error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The Twilio account whose number is called."""
+
+    sid: str
+    auth_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One call to place. URLs are what a public caller would use; `origins` says what stands behind them."""
+
+    scenario: Scenario
+    to: str
+    caller: str
+    voice_url: str | None = None
+    twiml: str | None = None
+    origins: Origins = field(default_factory=Origins)
+    speed: float = 1.0
+    status_callback: str | None = None
+    status_events: tuple[str, ...] = ("completed",)
+    direction: str = "inbound"
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """What REST or the caller makes of a running call: `verbs` None ends it."""
+
+    reason: str
+    verbs: list[twiml.Verb] | None = None
+
+
+class Phone:
+    """One call. `run` plays it to its end and leaves everything in `report`."""
+
+    def __init__(
+        self,
+        order: Order,
+        account: Account,
+        *,
+        log: CallLog,
+        on_upgrade: Callable[["Phone"], None] | None = None,
+        on_refused: Callable[["Phone"], None] | None = None,
+    ) -> None:
+        self.order = order
+        self.account = account
+        self.log = log
+        self.status = "queued" if order.direction == "outbound-api" else "ringing"
+        self.stream: MediaStream | None = None
+        self.streams: list[MediaStream] = []
+        self.said: list[str] = list(order.scenario.texts())  # every line the assistant may be heard saying
+        self.created_at = datetime.now(UTC)
+        self.caller = Caller(order.scenario, log, heard_since=self._words_since)
+        self._on_upgrade = on_upgrade
+        self._on_refused = on_refused
+        self._interrupted = asyncio.Event()
+        self._interruption: Interruption | None = None
+        self._callbacks = 0
+        self._late: list[tuple[str, dict[str, str]]] = []
+
+    @property
+    def call_sid(self) -> str:
+        """Twilio's id of the call."""
+        return self.log.report.call_sid
+
+    @property
+    def clock(self) -> Clock:
+        """The call's clock."""
+        return self.log.clock
+
+    @property
+    def ended(self) -> bool:
+        """Whether the call has reached its last status."""
+        return self.status in {"completed", "busy", "no-answer", "failed", "canceled"}
+
+    def interrupt(self, interruption: Interruption) -> None:
+        """Stop the running verb, as REST does."""
+        self._interruption = interruption
+        self._interrupted.set()
+        if self.stream is not None:
+            self.stream.stop()
+
+    async def run(self) -> CallReport:
+        """Play the call. The report is complete when this returns."""
+        report = self.log.report
+        self.log.event("call placed", to=self.order.to, caller=self.order.caller, scenario=report.scenario)
+        if self.order.direction == "outbound-api":
+            await self._progress("initiated")
+            self.status = "ringing"
+            await self._progress("ringing")
+            self._answer()
+            await self._progress("answered")
+        report.reason = await self._play()
+        if self.status in {"ringing", "in-progress", "queued"}:
+            self.status = "completed"
+        self.caller.leave(self.clock.now_ms())
+        report.duration_ms = self.clock.now_ms()
+        report.heard, report.unknown_audio_ms = self._heard()
+        await self._progress("completed")
+        for url, form in self._late:
+            await self._callback(url, form)
+        return report
+
+    # The document
+
+    async def _play(self) -> str:
+        try:
+            verbs = await self._first_document()
+            while True:
+                outcome = await self._execute(verbs)
+                if isinstance(outcome, str):
+                    return outcome
+                verbs = outcome
+        except twiml.TwimlError as error:
+            self.log.violation(error.code, error.why)
+            return f"TwiML refused: {error}"
+        except Unreachable as error:
+            self.log.event("call leaves this machine", why=str(error))
+            return f"handed over: {error}"
+
+    async def _first_document(self) -> list[twiml.Verb]:
+        if self.order.twiml is not None:
+            return twiml.parse_inline(self.order.twiml)
+        assert self.order.voice_url is not None
+        url = self.order.origins.public(self.order.voice_url)
+        verbs = await self._fetch(url, what="webhook")
+        if self.order.scenario.line.duplicate_webhook:
+            verbs = await self._fetch(url, what="webhook repeated")
+        return verbs
+
+    async def _fetch(
+        self, url: str, *, what: str, method: str = "POST", extra: dict[str, str] | None = None
+    ) -> list[twiml.Verb]:
+        began_ms = self.clock.now_ms()
+        answer = await self._request(url, {**self._form(), **(extra or {})}, method=method)
+        self.log.event(f"{what} answered", status=answer.status, in_ms=self.clock.now_ms() - began_ms)
+        if answer.status == 0:
+            raise twiml.TwimlError("11200", f"{url}: {answer.body.decode(errors='replace')}")
+        if not 200 <= answer.status < 300:
+            raise twiml.TwimlError("11200", f"{url} answered {answer.status}")
+        return twiml.parse(answer.body, content_type=answer.content_type, base_url=url)
+
+    async def _execute(self, verbs: list[twiml.Verb]) -> list[twiml.Verb] | str:
+        """Run a document. Return the document to go on with, or why the call ended."""
+        for verb in verbs:
+            outcome = await self._execute_one(verb)
+            if self._interruption is not None:
+                interruption, self._interruption = self._interruption, None
+                self._interrupted.clear()
+                self.log.event("call interrupted", reason=interruption.reason)
+                return interruption.reason if interruption.verbs is None else interruption.verbs
+            if outcome is not None:
+                return outcome
+        return "the document ended"
+
+    async def _execute_one(self, verb: twiml.Verb) -> list[twiml.Verb] | str | None:  # noqa: C901 - one case a verb
+        match verb:
+            case twiml.Connect():
+                self._answer()
+                return await self._connect(verb)
+            case twiml.Say(text=text):
+                self._answer()
+                self.log.report.spoken_by_twilio.append(text)
+                self.log.event("spoken by Twilio", text=text)
+                await self._pass(_SAY_MS_PER_CHARACTER * len(text))
+            case twiml.Play(url=url, digits=digits):
+                self._answer()
+                self.log.event("played by Twilio", url=url, digits=digits)
+                await self._pass(500)
+            case twiml.Pause(length_s=length_s):
+                await self._pass(length_s * 1000)
+            case twiml.Redirect(url=url, method=method):
+                return await self._fetch(url, what="redirect", method=method)
+            case twiml.Dial():
+                self._answer()
+                return await self._dial(verb)
+            case twiml.Hangup():
+                self._answer()
+                return "hung up by TwiML"
+            case twiml.Reject(reason=reason):
+                self.status = "busy" if reason == "busy" else "no-answer"
+                return f"rejected: {reason}"
+        return None
+
+    async def _pass(self, ms: float) -> None:
+        """Let time go by, less if the call is interrupted."""
+        try:
+            await asyncio.wait_for(self._interrupted.wait(), self.clock.wall_s(ms))
+        except TimeoutError:
+            return
+
+    async def _dial(self, verb: twiml.Dial) -> list[twiml.Verb] | None:
+        self.log.report.dialled.extend(verb.numbers)
+        self.log.event("Twilio dials", numbers=list(verb.numbers))
+        await self._pass(1000)
+        if verb.action is None or self._interruption is not None:
+            return None
+        extra = {"DialCallStatus": "completed", "DialCallSid": new_sid("CA"), "DialCallDuration": "1"}
+        return await self._fetch(verb.action, what="dial action", method=verb.method, extra=extra)
+
+    def _answer(self) -> None:
+        if self.status in {"queued", "ringing"}:
+            self.status = "in-progress"
+            self.log.report.answered = True
+
+    # The stream
+
+    async def _connect(self, verb: twiml.Connect) -> list[twiml.Verb] | str | None:
+        line = self.order.scenario.line
+        sid = new_sid("MZ")
+        url = verb.stream.url
+        stream = MediaStream(
+            self.order.origins.local(url),
+            start=StreamStart(self.account.sid, self.call_sid, sid, verb.stream.parameters),
+            log=self.log,
+            caller=self.caller,
+            headers={"X-Twilio-Signature": sign(url, auth_token=self.account.auth_token)},
+            line=line,
+            on_started=lambda: self._started(verb, sid),
+        )
+        self.stream = stream
+        self.streams.append(stream)
+        if self._on_upgrade is not None:
+            self._on_upgrade(self)
+        self.log.event("stream opening", url=url)
+        second: asyncio.Task[None] | None = None
+        if line.second_socket:
+            second = asyncio.create_task(self._second(stream))
+        if self._interruption is not None:
+            stream.stop()
+        end = await stream.run()
+        self.stream = None
+        if second is not None:
+            await second
+        if end is End.REFUSED and self._on_refused is not None:
+            self._on_refused(self)
+        self.log.event("stream ended", how=end.value)
+        await self._stream_ended(verb, sid, end)
+        if stream.hung_up is not None:
+            self._interruption = self._interruption or Interruption(stream.hung_up)
+        if self._interruption is not None or end is End.STOPPED or verb.action is None:
+            return None
+        return await self._fetch(verb.action, what="action", method=verb.method, extra={"StreamSid": sid})
+
+    async def _second(self, stream: MediaStream) -> None:
+        await self.clock.sleep(1000)
+        accepted = await stream.open_second()
+        self.log.event("second socket accepted" if accepted else "second socket refused")
+
+    def _started(self, verb: twiml.Connect, sid: str) -> None:
+        self.log.event("stream started", stream_sid=sid)
+        form = self._stream_form(sid, "stream-started")
+        if verb.stream.status_callback is None:
+            return
+        if self.order.scenario.line.reorder_callbacks:
+            self._late.append((verb.stream.status_callback, form))
+        else:
+            task = asyncio.ensure_future(self._callback(verb.stream.status_callback, form))
+            _TASKS.add(task)  # held until done, or it may be collected
+            task.add_done_callback(_TASKS.discard)
+
+    async def _stream_ended(self, verb: twiml.Connect, sid: str, end: End) -> None:
+        if verb.stream.status_callback is None:
+            return
+        error = _ERROR_OF_END.get(end)
+        form = self._stream_form(sid, "stream-error" if error else "stream-stopped")
+        if error:
+            form["StreamError"] = error
+        await self._callback(verb.stream.status_callback, form)
+
+    # Requests
+
+    async def _request(self, url: str, form: dict[str, str], *, method: str = "POST") -> Answer:
+        return await send(
+            url, form, origins=self.order.origins, auth_token=self.account.auth_token, method=method
+        )
+
+    async def _callback(self, url: str, form: dict[str, str]) -> None:
+        try:
+            answer = await self._request(url, form)
+        except Unreachable as error:
+            self.log.violation("21609", str(error))
+            return
+        what = form.get("StreamEvent") or form.get("CallStatus") or ""
+        self.log.event("callback answered", what=what, status=answer.status)
+        if not 200 <= answer.status < 300:
+            self.log.violation("15003", f"status callback {what} was answered {answer.status}")
+
+    async def _progress(self, event: str) -> None:
+        """Tell the call's status to whoever asked for that event; a number's callback asks for the end only."""
+        url = self.order.status_callback
+        if url is None or event not in self.order.status_events:
+            return
+        form = self._form() | {
+            "CallStatus": "initiated" if event == "initiated" else self.status,
+            "CallbackSource": "call-progress-events",
+            "SequenceNumber": str(self._callbacks),
+            "Timestamp": format_datetime(datetime.now(UTC)),
+        }
+        if event == "completed":
+            seconds = round(self.clock.now_ms() / 1000)
+            form |= {"CallDuration": str(seconds), "Duration": str(-(-seconds // 60)), "SipResponseCode": "200"}
+        self._callbacks += 1
+        await self._callback(url, form)
+
+    def _form(self) -> dict[str, str]:
+        """The fields of a voice request, the empty ones included: they are part of the signature."""
+        return {
+            "AccountSid": self.account.sid,
+            "ApiVersion": "2010-04-01",
+            "CallSid": self.call_sid,
+            "CallStatus": self.status,
+            "CallToken": '{"parentCallInfoToken":"simulated","identityHeaderTokens":[]}',
+            "Called": self.order.to,
+            "CalledCity": "",
+            "CalledCountry": "US",
+            "CalledState": "DC",
+            "CalledZip": "",
+            "Caller": self.order.caller,
+            "CallerCity": "NEW YORK",
+            "CallerCountry": "US",
+            "CallerState": "NY",
+            "CallerZip": "10118",
+            "Direction": self.order.direction,
+            "From": self.order.caller,
+            "FromCity": "NEW YORK",
+            "FromCountry": "US",
+            "FromState": "NY",
+            "FromZip": "10118",
+            "StirVerstat": "TN-Validation-Passed-A",
+            "To": self.order.to,
+            "ToCity": "",
+            "ToCountry": "US",
+            "ToState": "DC",
+            "ToZip": "",
+        }
+
+    def _stream_form(self, sid: str, event: str) -> dict[str, str]:
+        now = datetime.now(UTC)
+        return {
+            "AccountSid": self.account.sid,
+            "CallSid": self.call_sid,
+            "StreamSid": sid,
+            "StreamName": sid,
+            "StreamEvent": event,
+            "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z",  # Twilio gives nanoseconds
+        }
+
+    # What was heard
+
+    def _passages(self) -> Iterable[Passage]:
+        for stream in self.streams:
+            yield from stream.playout.heard
+
+    def _words_since(self, ms: float) -> str:
+        recogniser = clips.recogniser_of(tuple(self.said), "assistant")
+        texts: list[str] = []
+        for passage in self._passages():
+            if passage.end_ms > ms:
+                skipped = max(0, int((ms - passage.start_ms) * 8))
+                texts.append(recogniser.words(bytes(passage.audio[skipped:])))
+        return " ".join(filter(None, texts))
+
+    def _heard(self) -> tuple[list[Heard], float]:
+        """The assistant's lines as heard, and how many milliseconds of other sound there were."""
+        recogniser = clips.recogniser_of(tuple(self.said), "assistant")
+        parts: list[tuple[float, clips.Found]] = []
+        unknown = 0
+        for passage in self._passages():
+            audio = bytes(passage.audio)
+            after = 0
+            for part in recogniser.find(audio):
+                unknown += _loud_bytes(audio[after : part.at])
+                after = part.end
+                if parts and part.continues(parts[-1][1]):  # the queue had run dry in the middle of a line
+                    at_ms, before = parts.pop()
+                    parts.append((at_ms, replace(before, clip_to=part.clip_to)))
+                else:
+                    parts.append((passage.start_ms + part.at / 8, part))
+            unknown += _loud_bytes(audio[after:])
+        heard = [
+            Heard(
+                text=part.words,
+                line=part.clip.text,
+                from_ms=at_ms,
+                heard_ms=(part.clip_to - part.clip_from) / 8,
+                line_ms=part.clip.ms,
+            )
+            for at_ms, part in parts
+        ]
+        return heard, unknown / 8
+
+
+_TASKS: Final[set[asyncio.Future[None]]] = set()
+
+
+def _loud_bytes(audio: bytes) -> int:
+    frames = (audio[at : at + 160] for at in range(0, len(audio), 160))
+    return sum(len(frame) for frame in frames if clips.ulaw.loudness(frame) >= _SOUND)
+
+
+def new_sid(prefix: str) -> str:
+    """A fresh id in Twilio's form."""
+    return prefix + secrets.token_hex(16)

@@ -1,0 +1,1 @@
+"""Recorded lines of the demo call, and the command that makes them."""

@@ -1,0 +1,270 @@
+"""TwiML, read strictly: what Twilio would only warn about is an error here, with Twilio's code.
+
+Codes: 11750 too long, 12100 not XML, 12200 unknown verb, attribute or value, 12300 wrong content type,
+13223 nobody to dial, 15004 relative URL in a document sent by REST, 31922 and 31923
+stream URL, 31941 track, 32018 document sent by REST too long.
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+from xml.etree import ElementTree as ET
+
+_MAX_BYTES: Final = 64 * 1024
+_MAX_INLINE: Final = 4000
+_MAX_PARAMETER: Final = 500
+
+
+class TwimlError(ValueError):
+    """A document that Twilio would refuse; `code` is Twilio's."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(f"{code}: {why}")
+        self.code = code
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A bidirectional stream. URLs are absolute."""
+
+    url: str
+    name: str | None = None
+    status_callback: str | None = None
+    status_method: str = "POST"
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Blocks until its stream has ended; then `action`, if given, replaces what follows."""
+
+    stream: Stream
+    action: str | None = None
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Text that Twilio speaks."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A sound file, or keys."""
+
+    url: str | None
+    digits: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence, in seconds."""
+
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Goes on with the document at that absolute URL."""
+
+    url: str
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connects the caller to others; `numbers` are numbers or SIP addresses."""
+
+    numbers: tuple[str, ...]
+    action: str | None = None
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Refuses the call without answering."""
+
+    reason: str = "rejected"
+
+
+Verb = Connect | Say | Play | Pause | Redirect | Dial | Hangup | Reject
+
+_ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
+    "Response": frozenset(),
+    "Connect": frozenset({"action", "method"}),
+    "Stream": frozenset({"url", "name", "track", "statusCallback", "statusCallbackMethod"}),
+    "Parameter": frozenset({"name", "value"}),
+    "Say": frozenset({"voice", "language", "loop"}),
+    "Play": frozenset({"digits", "loop"}),
+    "Pause": frozenset({"length"}),
+    "Redirect": frozenset({"method"}),
+    "Dial": frozenset(
+        {"action", "method", "timeout", "timeLimit", "callerId", "answerOnBridge", "sequential", "hangupOnStar"}
+        | {"ringTone", "record", "referUrl", "recordingStatusCallback"}
+    ),
+    "Number": frozenset(
+        {"url", "method", "sendDigits", "statusCallback", "statusCallbackEvent", "statusCallbackMethod", "byoc"}
+    ),
+    "Sip": frozenset({"url", "method", "username", "password", "statusCallback", "statusCallbackEvent"}),
+    "Hangup": frozenset(),
+    "Reject": frozenset({"reason"}),
+}
+
+
+def parse(body: bytes, *, content_type: str, base_url: str) -> list[Verb]:
+    """The verbs of a fetched document; relative URLs are taken relative to `base_url`.
+
+    Raises TwimlError when Twilio would refuse it.
+    """
+    if content_type.partition(";")[0].strip().lower() not in {"text/xml", "application/xml"}:
+        raise TwimlError("12300", f"content type is {content_type or 'missing'}, not text/xml")
+    if len(body) > _MAX_BYTES:
+        raise TwimlError("11750", f"document of {len(body)} bytes")
+    return _verbs(body, base_url)
+
+
+def parse_inline(document: str) -> list[Verb]:
+    """The verbs of a document that was sent by REST. Raises TwimlError when Twilio would refuse it."""
+    if len(document) > _MAX_INLINE:
+        raise TwimlError("32018", f"inline document of {len(document)} characters")
+    return _verbs(document.encode(), None)
+
+
+def _verbs(body: bytes, base_url: str | None) -> list[Verb]:
+    if not body.startswith(b"<"):
+        raise TwimlError("12100", "something stands before the first tag")
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - the document of the server under test, on loopback
+    except ET.ParseError as error:
+        raise TwimlError("12100", str(error)) from error
+    if root.tag != "Response":
+        raise TwimlError("12100", f"the root is <{root.tag}>, not <Response>")
+    _check(root)
+    return [_verb(element, base_url) for element in root]
+
+
+def _check(element: ET.Element) -> None:
+    allowed = _ATTRIBUTES.get(element.tag)
+    if allowed is None:
+        raise TwimlError("12200", f"<{element.tag}> is not known here")
+    unknown = set(element.attrib) - allowed
+    if unknown:
+        raise TwimlError("12200", f"<{element.tag}> has no attribute {sorted(unknown)}")
+
+
+def _verb(element: ET.Element, base_url: str | None) -> Verb:
+    _check(element)
+    text = (element.text or "").strip()
+    match element.tag:
+        case "Connect":
+            return _connect(element, base_url)
+        case "Say":
+            return Say(text)
+        case "Play":
+            return Play(url=text or None, digits=element.get("digits"))
+        case "Pause":
+            return Pause(float(element.get("length", "1")))
+        case "Redirect":
+            return Redirect(_absolute(text, base_url), _method(element))
+        case "Dial":
+            return _dial(element, text, base_url)
+        case "Hangup":
+            return Hangup()
+        case "Reject":
+            return Reject(element.get("reason", "rejected"))
+        case _:
+            raise TwimlError("12200", f"<{element.tag}> may not stand in <Response>")
+
+
+def _connect(element: ET.Element, base_url: str | None) -> Connect:
+    children = list(element)
+    if [child.tag for child in children] != ["Stream"]:
+        raise TwimlError("12200", "<Connect> must hold exactly one <Stream>")
+    action = element.get("action")
+    return Connect(
+        stream=_stream(children[0], base_url),
+        action=_absolute(action, base_url) if action else None,
+        method=_method(element),
+    )
+
+
+def _stream(element: ET.Element, base_url: str | None) -> Stream:
+    _check(element)
+    if element.get("track", "inbound_track") != "inbound_track":
+        raise TwimlError("31941", "only inbound_track is allowed under <Connect>")
+    url = element.get("url", "")
+    parts = urlsplit(url)
+    if url != url.strip() or parts.scheme not in {"wss", "ws"}:
+        raise TwimlError("31922", f"stream URL {url!r} is not wss")
+    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
+        raise TwimlError("31922", f"{url!r}: ws is allowed on loopback only")
+    if not parts.hostname:
+        raise TwimlError("31923", f"stream URL {url!r} has no host")
+    if "?" in url or "#" in url:
+        raise TwimlError("31923", "Twilio strips the query from a stream URL; use <Parameter>")
+    callback = element.get("statusCallback")
+    if callback is not None and urlsplit(callback).scheme not in {"http", "https"}:
+        raise TwimlError("12200", "statusCallback must be absolute")
+    parameters: dict[str, str] = {}
+    for child in element:
+        _check(child)
+        if child.tag != "Parameter":
+            raise TwimlError("12200", f"<{child.tag}> may not stand in <Stream>")
+        name, value = child.get("name", ""), child.get("value", "")
+        if not name or len(name) + len(value) >= _MAX_PARAMETER:
+            raise TwimlError("12200", f"parameter {name!r} is nameless or {_MAX_PARAMETER} characters or longer")
+        parameters[name] = value
+    return Stream(
+        url=url,
+        name=element.get("name"),
+        status_callback=callback,
+        status_method=element.get("statusCallbackMethod", "POST"),
+        parameters=parameters,
+    )
+
+
+def _dial(element: ET.Element, text: str, base_url: str | None) -> Dial:
+    numbers = [text] if text else []
+    for child in element:
+        _check(child)
+        if child.tag not in {"Number", "Sip"}:
+            raise TwimlError("12200", f"<{child.tag}> may not stand in <Dial>")
+        numbers.append((child.text or "").strip())
+    if not all(numbers) or not numbers:
+        raise TwimlError("13223", "nobody to dial")
+    action = element.get("action")
+    return Dial(tuple(numbers), _absolute(action, base_url) if action else None, _method(element))
+
+
+def _method(element: ET.Element) -> str:
+    method = element.get("method", "POST")
+    if method not in {"GET", "POST"}:
+        raise TwimlError("12200", f"method {method!r} is neither GET nor POST")
+    return method
+
+
+def _absolute(url: str, base_url: str | None) -> str:
+    if urlsplit(url).scheme in {"http", "https"}:
+        return url
+    if base_url is None:
+        raise TwimlError("15004", f"{url!r} is relative in a document sent by REST")
+    return urljoin(base_url, url)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

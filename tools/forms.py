@@ -1,0 +1,139 @@
+"""Form parts that more than one admin page uses: secrets that are written and never shown, and JSON by hand."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from tools.jsontext import json_clean
+from tools.models import Tool, empty_parameters
+from tools.parameters import parameters_problems
+
+
+class SecretForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain class at run time
+    """A form of a model with a ``server_secret``, which it can replace or clear but never reads.
+
+    The model's own field stays out of the form, so a stored secret reaches no page, and one that no configured
+    key can open does not stop anybody from editing the rest. Its admin is an ``adminkit.SecretAdmin``.
+    """
+
+    new_secret = forms.CharField(
+        required=False,
+        label="Server secret",
+        strip=False,
+        max_length=500,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+    )
+    clear_secret = forms.BooleanField(
+        required=False,
+        label="Forget the stored secret",
+        help_text="Webhooks are sent without a secret then.",
+        widget=UnfoldBooleanWidget(),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "new_secret" in self.fields:
+            stored = getattr(self.instance, "secret_stored", False)
+            text = (
+                "A secret is stored. Leave this empty to keep it, or type a new one."
+                if stored
+                else "None is stored."
+            )
+            sent_as = self.instance._meta.get_field("server_secret").help_text
+            self.fields["new_secret"].help_text = f"{text} {sent_as}"
+
+    def clean_new_secret(self) -> str:
+        secret: str = self.cleaned_data["new_secret"]
+        # A header cannot hold them, and none is ever meant: they come from careless copying.
+        if secret != secret.strip():
+            raise ValidationError("The secret begins or ends with a space. Copy it again without.")
+        if not secret.isprintable() or not secret.isascii():
+            raise ValidationError("A secret is sent in a header: use letters, digits and plain signs only.")
+        return secret
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("new_secret") and cleaned.get("clear_secret"):
+            self.add_error("clear_secret", "Either type a new secret or forget the stored one, not both.")
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002 # Django's signature
+        if self.cleaned_data.get("new_secret"):
+            self.instance.server_secret = self.cleaned_data["new_secret"]
+        elif self.cleaned_data.get("clear_secret"):
+            self.instance.server_secret = ""
+        return super().save(commit)
+
+
+class JsonEditorField(forms.JSONField):
+    """JSON typed by hand: shown indented, and an error says where it is."""
+
+    default_error_messages = {"not_json": "%(why)s"}
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str) or value in self.empty_values:
+            return super().to_python(value)
+        try:
+            return json_clean(
+                json.loads(value, object_pairs_hook=_without_twins, parse_constant=_no_constant)
+            )
+        except json.JSONDecodeError as exc:
+            why = f"Not valid JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}."
+        except RecursionError:
+            why = "Not usable: nested too deeply."
+        except ValueError as exc:
+            why = f"Not usable: {exc}."
+        raise ValidationError(self.error_messages["not_json"], code="not_json", params={"why": why})
+
+    def prepare_value(self, value: Any) -> Any:
+        prepared = super().prepare_value(value)
+        try:
+            return json.dumps(json.loads(prepared), indent=2, ensure_ascii=False)
+        except (TypeError, ValueError, RecursionError):
+            return prepared
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'"{twin}" stands twice in the same object')
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+class ToolForm(SecretForm):
+    """A tool, with everything refused that would make OpenAI refuse a whole call."""
+
+    class Meta:
+        model = Tool
+        fields = ["kind", "name", "description", "parameters", "server_url", "timeout_s"]
+        field_classes = {"parameters": JsonEditorField}
+        widgets = {
+            "description": UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+            "parameters": UnfoldAdminTextareaWidget(
+                attrs={"rows": 18, "class": "t-code", "spellcheck": "false"}
+            ),
+            "server_url": UnfoldAdminTextInputWidget(attrs={"inputmode": "url", "spellcheck": "false"}),
+        }
+
+    def clean_parameters(self) -> Any:
+        parameters = self.cleaned_data["parameters"]
+        if parameters is None:
+            return empty_parameters()
+        problems = parameters_problems(parameters)
+        if problems:
+            raise ValidationError([f"{problem[:1].upper()}{problem[1:]}" for problem in problems])
+        return parameters

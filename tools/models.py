@@ -1,0 +1,133 @@
+"""Functions that the model may ask for, and what became of each request."""
+
+import uuid
+from typing import Any
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, URLValidator
+from django.db import models
+from django.db.models import F, Q
+
+from tools.encryption import EncryptedTextField
+
+# OpenAI's rule for function names, which is Vapi's too.
+TOOL_NAME_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
+
+
+def empty_parameters() -> dict[str, Any]:
+    """The JSON Schema of a tool that takes no arguments."""
+    return {"type": "object", "properties": {}}
+
+
+class Tool(models.Model):
+    """A function offered to the model. Assistants carry a copy in each published version; secrets stay here."""
+
+    class Kind(models.TextChoices):
+        FUNCTION = "function", "Webhook"
+        END_CALL = "endCall", "Hang up"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(
+        max_length=20,
+        choices=Kind,
+        default=Kind.FUNCTION,
+        help_text="Webhook: your server is asked for the answer. Hang up: the assistant says goodbye and ends the call.",
+    )
+    name = models.CharField(
+        max_length=64,
+        validators=[RegexValidator(TOOL_NAME_PATTERN, "Use letters, digits, _ and - only, at most 64.")],
+        help_text="What the model calls it, for example get_repair_status. Letters, digits, _ and - only.",
+    )
+    description = models.TextField(
+        blank=True,
+        help_text="Tells the model when to use the tool. One or two plain sentences work best; over 1,000 characters it fires wrongly.",
+    )
+    parameters = models.JSONField(
+        default=empty_parameters,
+        blank=True,
+        help_text="JSON Schema of the arguments. Its top level must be an object.",
+    )
+    server_url = models.TextField(
+        blank=True,
+        validators=[URLValidator(schemes=["http", "https"])],
+        verbose_name="server URL",
+        help_text="Where the webhook is sent. Empty: the assistant's own server URL is used.",
+    )
+    server_secret = EncryptedTextField(
+        blank=True,
+        help_text="Sent as X-Vapi-Secret. Empty with a URL of its own: no secret is sent.",
+    )
+    timeout_s = models.PositiveSmallIntegerField(
+        default=20,
+        validators=[MinValueValidator(1), MaxValueValidator(300)],
+        verbose_name="timeout (seconds)",
+        help_text="How long to wait for the answer before the caller is told that it did not come. Vapi's default is 20.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name", "created_at"]
+        constraints = [
+            models.CheckConstraint(name="tool_name_is_legal", condition=Q(name__regex=TOOL_NAME_PATTERN)),
+            models.CheckConstraint(
+                name="tool_timeout_in_range", condition=Q(timeout_s__gte=1, timeout_s__lte=300)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ToolCall(models.Model):
+    """One request of the model, from asked to answered. The ledger: it ends in exactly one honest outcome.
+
+    It names its call by id and not by foreign key: calls stand above tools, and a tool call must be
+    writable when the call's own row is late.
+    """
+
+    class Status(models.TextChoices):
+        REQUESTED = "requested", "Requested"
+        SENT = "sent", "Sent"
+        ANSWERED = "answered", "Answered"
+        FAILED = "failed", "Failed"
+        TIMED_OUT = "timed_out", "Timed out, outcome unknown"
+        REFUSED = "refused", "Refused before sending"
+
+    id = models.BigAutoField(primary_key=True)
+    call_id = models.UUIDField(db_index=True)
+    item_id = models.CharField(max_length=64, help_text="OpenAI's call_id, Vapi's toolCallId.")
+    tool = models.ForeignKey(Tool, null=True, blank=True, on_delete=models.PROTECT, related_name="calls")
+    name = models.CharField(max_length=64)
+    arguments = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=20, choices=Status, default=Status.REQUESTED, db_index=True)
+    outcome = models.TextField(blank=True, help_text="What the model was told.")
+    error = models.TextField(blank=True, help_text="Why it failed, in plain words.")
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    answer = models.TextField(blank=True, help_text="The server's answer, clipped.")
+    requested_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True, help_text="When the model was told the outcome.")
+    orphaned = models.BooleanField(default=False, help_text="The call ended before the model could be told.")
+
+    class Meta:
+        ordering = ["requested_at", "id"]
+        constraints = [
+            models.UniqueConstraint(name="tool_call_once_per_call", fields=["call_id", "item_id"]),
+            models.CheckConstraint(
+                name="tool_call_answered_after_sent",
+                condition=Q(answered_at__isnull=True)
+                | Q(sent_at__isnull=True)
+                | Q(answered_at__gte=F("sent_at")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.get_status_display()})"
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from the request sent to the answer received, or None while there is none."""
+        if self.sent_at is None or self.answered_at is None:
+            return None
+        return round((self.answered_at - self.sent_at).total_seconds() * 1000)

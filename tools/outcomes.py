@@ -1,0 +1,116 @@
+"""How a tool call can end, and what the model is told then: one honest sentence about what is known.
+
+The line that every text keeps: a request that never left was certainly not carried out; one that left and was
+not answered may or may not have been.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from tools.jsontext import json_text, text_clean
+
+FinalStatus = Literal["answered", "failed", "timed_out", "refused"]
+
+ANSWER_KEPT_CHARS = 10_000
+# A guess: some 5,000 tokens, which the model reads again in every later turn.
+OUTPUT_MAX_CHARS = 20_000
+
+_UNSURE = (
+    "The action may or may not have taken effect. Do not say that it succeeded or that it failed, and do not request it "
+    "again; tell the caller that it could not be confirmed."
+)
+_NOT_DONE = "Nothing was done. Tell the caller that this is not possible right now."
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one tool call.
+
+    ``output`` is the text for the model, ``error`` the reason for ops staff (empty when answered), ``answer`` what
+    the server sent, clipped. ``sent`` is False only where the request certainly never left. ``elapsed_ms`` is the
+    time to the complete answer, None where there was none.
+    """
+
+    status: FinalStatus
+    output: str
+    error: str = ""
+    http_status: int | None = None
+    answer: str = ""
+    sent: bool = True
+    elapsed_ms: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Outcome":
+        """The outcome behind its JSON. Raises TypeError for a shape that no release ever wrote."""
+        return cls(**stored)
+
+
+def error_output(*, code: str, message: str) -> str:
+    """The model's text for anything but a result: compact JSON with ``error`` and ``message``."""
+    return json_text({"error": code, "message": message})
+
+
+def output_clip(text: str) -> str:
+    """The text, cut to OUTPUT_MAX_CHARS with a note that says so."""
+    text = text_clean(text)
+    if len(text) <= OUTPUT_MAX_CHARS:
+        return text
+    return f"{text[:OUTPUT_MAX_CHARS]} [cut here: the tool's answer had {len(text)} characters]"
+
+
+def answer_clip(body: bytes) -> str:
+    """What the server sent, as text for the ledger; at most ANSWER_KEPT_CHARS characters."""
+    # Four bytes are the longest character; decoding a whole mebibyte would serve nothing.
+    text = body[: ANSWER_KEPT_CHARS * 4].decode(errors="replace")
+    return text_clean(text)[:ANSWER_KEPT_CHARS]
+
+
+def refused(*, code: str, why: str) -> Outcome:
+    """Not sent, by our own decision."""
+    message = f"The request was not sent: {why}. {_NOT_DONE}"
+    return Outcome("refused", error_output(code=code, message=message), error=f"Not sent: {why}.", sent=False)
+
+
+def not_reached(*, code: str, why: str) -> Outcome:
+    """Not sent, because the server could not be reached: certainly not carried out."""
+    message = f"The tool's server could not be reached: {why}. {_NOT_DONE}"
+    return Outcome("failed", error_output(code=code, message=message), error=f"Not sent: {why}.", sent=False)
+
+
+def unknown(*, code: str, why: str, http_status: int | None = None) -> Outcome:
+    """Sent, and no answer came: nobody here knows whether it was carried out."""
+    message = f"The request was sent, but {why}. {_UNSURE}"
+    error = f"Sent, but {why}; outcome unknown."
+    return Outcome(
+        "timed_out", error_output(code=code, message=message), error=error, http_status=http_status
+    )
+
+
+def spoiled(*, code: str, why: str, http_status: int) -> Outcome:
+    """Sent, and something came that is no usable answer, such as half a body or a redirect."""
+    message = f"The request was sent, but {why}. {_UNSURE}"
+    return Outcome(
+        "failed",
+        error_output(code=code, message=message),
+        error=f"{why[:1].upper()}{why[1:]}.",
+        http_status=http_status,
+    )
+
+
+def http_error_output(http_status: int, *, said: str = "") -> str:
+    """The model's text for an error status; ``said`` is the error text of the server, when it gave one."""
+    reason = f' and says "{said}"' if said else ""
+    if http_status < 500:
+        message = f"The tool's server rejected the request with HTTP status {http_status}{reason}. Most likely nothing was done; do not say that it succeeded."
+    else:
+        message = f"The tool's server failed with HTTP status {http_status}{reason}. {_UNSURE}"
+    return error_output(code="http_error", message=message)
+
+
+def no_result_output(why: str) -> str:
+    """The model's text for an answer without a result for this call; begins as Vapi's does, since prompts quote it."""
+    return error_output(code="no_result", message=f"No result returned. {why}. {_UNSURE}")

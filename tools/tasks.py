@@ -1,0 +1,204 @@
+"""Celery's side of tool calls: queue `tools` for what a caller waits for, queue `records` for the ledger.
+
+Each task may be delivered twice and in any order. None of their arguments stands in a message header, where Celery
+would put them in plain text for logs and monitors.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from asgiref.sync import async_to_sync
+from celery import Task, shared_task
+from celery.exceptions import OperationalError as BrokerError
+from channels.exceptions import ChannelFull
+from channels.layers import get_channel_layer
+from django.db import InterfaceError, OperationalError, close_old_connections
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from tools import outcomes, services
+from tools.orders import ToolOrder, ToolRefusal
+from tools.outcomes import Outcome
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+DATABASE_PAUSES_S = (0.1, 2.0)  # the first, and the longest; each is twice the one before
+# While a caller waits, the row waits for the reply and not the reply for the row.
+SETTLE_PATIENCE = timedelta(seconds=1)
+REPLY_PAUSES_S = (0.1, 0.3, 1.0)
+
+
+class PrivateTask(Task):  # type: ignore[type-arg]  # its parameters are known only to each task
+    """A task whose arguments are shown to nobody: they hold what callers said."""
+
+    abstract = True
+
+    def apply_async(  # type: ignore[override]  # celery-types spells out every option
+        self, args: Any = None, kwargs: Any = None, **options: Any
+    ) -> Any:
+        return super().apply_async(args, kwargs, **{**options, "argsrepr": "(…)", "kwargsrepr": "{…}"})
+
+
+RECORDS: dict[str, Any] = {
+    "base": PrivateTask,
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    "ignore_result": True,
+    "autoretry_for": DATABASE_AWAY,
+    "retry_backoff": True,
+    "retry_backoff_max": 60,
+    "max_retries": None,
+}
+
+
+@shared_task(
+    bind=True,
+    name="tools.tasks.tool_call_forward",
+    base=PrivateTask,
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=True,
+    max_retries=None,
+)
+def tool_call_forward(self: PrivateTask, order: dict[str, Any], reply_channel: str) -> None:
+    """Forward one tool call and send the outcome to the live call.
+
+    The reply is ``{"type": "tool.result", "call_id", "tool_call_id", "status", "output"}``. It may come twice, and
+    after the order's expiry: the live call takes the first that it still waits for.
+    """
+    wanted = ToolOrder.from_json(order)
+    try:
+        taken = _through_outage(
+            lambda: services.tool_call_take(order=wanted, now=timezone.now()), until=wanted.expires_at
+        )
+    except DATABASE_AWAY:
+        logger.error("tool call not sent: the database is away", extra=_fields(wanted))  # noqa: TRY400  # exception text may hold rows
+        refusal = outcomes.refused(code="not_sent", why="it could not be recorded")
+        _reply(wanted, reply_channel, refusal)
+        return
+    match taken:
+        case services.InFlight(wait_s=wait_s):
+            raise self.retry(countdown=wait_s)
+        case services.Settled(outcome=outcome):
+            logger.info("tool call not sent again", extra={**_fields(wanted), "status": outcome.status})
+            _reply(wanted, reply_channel, outcome)
+        case services.Taken():
+            _send_and_settle(wanted, reply_channel)
+
+
+@shared_task(name="tools.tasks.tool_call_settle", **RECORDS)
+def tool_call_settle(call_id: str, tool_call_id: str, outcome: dict[str, Any]) -> None:
+    """Write an outcome that could not be written when it came."""
+    services.tool_call_settle(
+        call_id=uuid.UUID(call_id), item_id=tool_call_id, outcome=Outcome.from_json(outcome)
+    )
+
+
+@shared_task(name="tools.tasks.tool_call_told", **RECORDS)
+def tool_call_told(call_id: str, tool_call_id: str, at: str, output: str, orphaned: bool) -> None:  # noqa: FBT001  # a task's arguments are positional
+    """Note what the model was told and when (ISO), or that the call ended before it could be told."""
+    services.tool_call_told(
+        call_id=uuid.UUID(call_id),
+        item_id=tool_call_id,
+        at=datetime.fromisoformat(at),
+        output=output,
+        orphaned=orphaned,
+    )
+
+
+@shared_task(name="tools.tasks.tool_call_refuse", **RECORDS)
+def tool_call_refuse(order: dict[str, Any], at: str, reason: str, output: str) -> None:
+    """Write a tool call that was refused before any sending, from its order or the least of one (ToolRefusal)."""
+    services.tool_call_refuse(
+        refusal=ToolRefusal.from_json(order), at=datetime.fromisoformat(at), reason=reason, output=output
+    )
+
+
+@shared_task(name="tools.tasks.tool_calls_expire", **RECORDS)
+def tool_calls_expire() -> None:
+    """Give forgotten tool calls their outcome; for the beat, every few minutes."""
+    expired = services.tool_calls_expire(now=timezone.now())
+    if expired:
+        logger.warning("tool calls had been forgotten", extra={"expired": expired})
+
+
+def _send_and_settle(order: ToolOrder, reply_channel: str) -> None:
+    outcome = services.tool_call_send(order=order, now=timezone.now())
+
+    def settle() -> bool:
+        return services.tool_call_settle(call_id=order.call_id, item_id=order.tool_call_id, outcome=outcome)
+
+    try:
+        written = _through_outage(settle, until=timezone.now() + SETTLE_PATIENCE)
+    except DATABASE_AWAY:
+        _reply(order, reply_channel, outcome)
+        _settle_later(order, outcome)
+        return
+    if not written:
+        logger.warning("tool call had its outcome already", extra=_fields(order))
+    _reply(order, reply_channel, outcome)
+    done = {"status": outcome.status, "http_status": outcome.http_status, "elapsed_ms": outcome.elapsed_ms}
+    logger.info("tool call forwarded", extra={**_fields(order), **done})
+
+
+def _settle_later(order: ToolOrder, outcome: Outcome) -> None:
+    try:
+        tool_call_settle.delay(str(order.call_id), order.tool_call_id, outcome.to_json())
+    except BrokerError:
+        # The row stays in `sent` until tool_calls_expire calls its outcome unknown.
+        logger.error("outcome of a tool call lost: database and broker are away", extra=_fields(order))  # noqa: TRY400  # exception text may hold rows
+
+
+def _through_outage(work: Callable[[], T], *, until: datetime) -> T:
+    """The work's result, tried again while the database is away. Raises its last error once ``until`` has come."""
+    pause_s, longest_s = DATABASE_PAUSES_S
+    while True:
+        try:
+            return work()
+        except DATABASE_AWAY:
+            if timezone.now() + timedelta(seconds=pause_s) >= until:
+                raise
+        close_old_connections()
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, longest_s)
+
+
+def _reply(order: ToolOrder, reply_channel: str, outcome: Outcome) -> None:
+    """Tell the live call, trying again for a second and a half. The row stands whether or not that succeeds."""
+    message = {
+        "type": "tool.result",
+        "call_id": str(order.call_id),
+        "tool_call_id": order.tool_call_id,
+        "status": outcome.status,
+        "output": outcome.output,
+    }
+    layer = get_channel_layer()
+    assert layer is not None
+    for pause_s in (*REPLY_PAUSES_S, None):
+        try:
+            async_to_sync(layer.send)(reply_channel, message)
+        except (RedisError, OSError, ChannelFull) as exc:
+            if pause_s is None:
+                fields = {**_fields(order), "cause": type(exc).__name__}
+                logger.warning("outcome of a tool call could not be delivered to its call", extra=fields)
+                return
+            time.sleep(pause_s)
+        else:
+            return
+
+
+def _fields(order: ToolOrder) -> dict[str, Any]:
+    """What a log line may hold of an order."""
+    return {
+        "call_id": str(order.call_id),
+        "call_sid": order.call_sid,
+        "tool_call_id": order.tool_call_id,
+        "tool": order.tool.name,
+    }

@@ -1,0 +1,336 @@
+import socket
+import ssl
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pytest_django import Settings
+
+from tools import clients
+from tools.clients import BODY_MAX_BYTES, HttpAnswer, ToolError, webhook_post
+from tools.encryption import encrypt
+from tools.tests.servers import (
+    Behaviour,
+    ToolServer,
+    answering,
+    closing,
+    deaf,
+    five_megabytes,
+    half_a_body,
+    refused_url,
+    serve,
+    silent,
+    trickling_body,
+    trickling_headers,
+)
+
+pytestmark = pytest.mark.usefixtures("loopback")
+
+BODY = '{"message":{"type":"tool-calls","text":"für"}}'.encode()
+
+
+def post(url: str, **fields: Any) -> HttpAnswer:
+    defaults: dict[str, Any] = {
+        "body": BODY,
+        "secret_token": "",
+        "idempotency_key": "call_1",
+        "timeout_s": 10,
+        "send_within_s": 10,
+    }
+    return webhook_post(url=url, **{**defaults, **fields})
+
+
+def failing(url: str, **fields: Any) -> ToolError:
+    with pytest.raises(ToolError) as raised:
+        post(url, **fields)
+    return raised.value
+
+
+def test_the_server_gets_the_exact_bytes_and_the_headers() -> None:
+    with serve(answering("{}")) as server:
+        answer = post(f"{server.url}?secret=a%20b&x=1", secret_token=encrypt("geheim-ß"))
+
+    ((headers, body),) = server.requests
+    assert answer.http_status == 200
+    assert answer.body == b"{}"
+    assert answer.content_type == "application/json"
+    assert answer.elapsed_ms >= 0
+    assert body == BODY
+    assert server.paths == ["/vapi?secret=a%20b&x=1"]
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Content-Length"] == str(len(BODY))
+    assert headers["Idempotency-Key"] == "call_1"
+    assert headers["X-Vapi-Secret"].encode("latin-1").decode() == "geheim-ß"
+
+
+def test_without_a_secret_no_secret_header_is_sent() -> None:
+    with serve(answering("{}")) as server:
+        post(server.url)
+
+    assert "X-Vapi-Secret" not in server.requests[0][0]
+
+
+@pytest.mark.parametrize("status", [201, 204, 400, 404, 500])
+def test_any_status_but_a_redirect_is_an_answer(status: int) -> None:
+    content = "" if status == 204 else "x"
+    with serve(answering(content, status=status, content_type="text/plain")) as server:
+        assert post(server.url).http_status == status
+
+
+def test_a_redirect_is_named_without_its_secrets_and_not_followed() -> None:
+    with serve(answering("{}")) as other:
+        target = f"{other.url}?token=s3cret"
+        with serve(answering("", status=307, headers={"Location": target})) as server:
+            error = failing(server.url)
+
+    assert other.requests == []
+    assert (error.code, error.sent, error.http_status) == ("redirected", True, 307)
+    assert other.url in error.why
+    assert "s3cret" not in error.why
+
+
+@pytest.mark.parametrize("location", ["", "http://[", "/elsewhere"])
+def test_a_redirect_to_anywhere_is_a_failure(location: str) -> None:
+    with serve(answering("", status=302, headers={"Location": location})) as server:
+        assert failing(server.url).code == "redirected"
+
+
+def test_the_body_of_a_redirect_is_not_read() -> None:
+    def endless(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
+        handler.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nConnection: close\r\n\r\n")
+        while not server.stopping.is_set():
+            handler.wfile.write(b"x" * 65_536)
+
+    with serve(endless) as server:
+        assert failing(server.url, timeout_s=5).code == "redirected"
+        assert server.hung_up.wait(5)
+
+
+@pytest.mark.parametrize("behaviour", [silent, trickling_headers, trickling_body])
+def test_the_deadline_holds_whatever_trickles_in(behaviour: Behaviour) -> None:
+    with serve(behaviour) as server:
+        started = time.monotonic()
+        error = failing(server.url, timeout_s=0.4)
+        took = time.monotonic() - started
+
+    assert (error.code, error.sent, error.late) == ("timeout", True, True)
+    assert 0.4 <= took < 3
+    assert len(server.requests) == 1
+
+
+def test_a_trickling_server_is_hung_up_on() -> None:
+    with serve(trickling_body) as server:
+        failing(server.url, timeout_s=0.3)
+
+        assert server.hung_up.wait(5)
+
+
+def test_a_silent_connection_was_certainly_not_sent_to() -> None:
+    with deaf() as url:
+        error = failing(url, timeout_s=0.3)
+
+    assert (error.code, error.sent) == ("connect_timeout", False)
+
+
+def test_a_connection_that_is_lost_after_sending_leaves_the_outcome_open() -> None:
+    with serve(closing) as server:
+        error = failing(server.url)
+
+    assert (error.code, error.sent, error.http_status) == ("connection_lost", True, None)
+    assert len(server.requests) == 1
+
+
+def test_half_a_body_is_no_answer() -> None:
+    with serve(half_a_body) as server:
+        error = failing(server.url)
+
+    assert (error.code, error.sent, error.http_status) == ("answer_incomplete", True, 200)
+
+
+def test_five_megabytes_are_not_read() -> None:
+    with serve(five_megabytes) as server:
+        error = failing(server.url)
+
+        assert server.hung_up.wait(5)
+    assert (error.code, error.sent, error.http_status) == ("answer_too_large", True, 200)
+
+
+def test_an_answer_of_just_the_limit_is_read() -> None:
+    with serve(answering(b"x" * BODY_MAX_BYTES)) as server:
+        assert len(post(server.url).body) == BODY_MAX_BYTES
+
+
+def test_a_refused_connection_was_certainly_not_sent() -> None:
+    error = failing(refused_url())
+
+    assert (error.code, error.sent) == ("connection_failed", False)
+    assert "refused" in error.why
+
+
+def test_an_unknown_name_was_certainly_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    error = failing("https://no-such-host.example/x?secret=s3cret")
+
+    assert (error.code, error.sent) == ("name_unknown", False)
+    assert "s3cret" not in error.why
+
+
+def test_a_hanging_resolver_does_not_outlast_the_deadline_and_nothing_is_sent_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    resolve = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        answered.wait(10)
+        return resolve(*args, **kwargs)
+
+    with serve(answering("{}")) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        started = time.monotonic()
+        error = failing(server.url, timeout_s=0.2)
+        took = time.monotonic() - started
+        answered.set()
+        for thread in threading.enumerate():
+            if thread.name == "tool-webhook":
+                thread.join(5)
+
+    assert (error.code, error.sent) == ("connect_timeout", False)
+    assert took < 3
+    assert server.requests == []
+
+
+def test_after_its_time_a_request_is_not_let_out() -> None:
+    with serve(answering("{}")) as server:
+        error = failing(server.url, send_within_s=0)
+
+    assert (error.code, error.sent) == ("expired", False)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "not a url",
+        "ftp://host.example/x",
+        "file:///etc/passwd",
+        "http://",
+        "http://a..b/",
+        "http://[::1",
+        "http://host.example:99999/",
+        f"http://{'a' * 300}.example/",
+    ],
+)
+def test_a_url_that_cannot_be_asked_was_certainly_not_sent(url: str) -> None:
+    assert not failing(url).sent
+
+
+PRIVATE_HOSTS = (
+    "127.0.0.1 localhost 2130706433 0x7f000001 [::1] [::ffff:127.0.0.1] 0.0.0.0 10.0.0.1 169.254.169.254 192.168.1.1 "
+    "100.64.0.1 [fe80::1] [fd00::1]"
+)
+
+
+@pytest.mark.parametrize("host", PRIVATE_HOSTS.split())
+def test_private_addresses_are_refused(host: str, settings: Settings) -> None:
+    settings.WEBHOOK_ALLOW_LOOPBACK = False
+
+    error = failing(f"http://{host}:1/")
+
+    assert (error.code, error.sent) in (("forbidden_address", False), ("name_unknown", False))
+
+
+def test_loopback_alone_is_allowed_for_development(settings: Settings) -> None:
+    settings.WEBHOOK_ALLOW_LOOPBACK = False
+    settings.DEBUG = True
+    with serve(answering("{}")) as server:
+        assert post(server.url).http_status == 200
+
+    assert failing("http://10.0.0.1/").code == "forbidden_address"
+
+
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", refused_url())
+    monkeypatch.setenv("ALL_PROXY", refused_url())
+    with serve(answering("{}")) as server:
+        assert post(server.url).http_status == 200
+
+
+@pytest.mark.parametrize("token", ["not a token", "gAAAAA"])
+def test_an_unreadable_secret_was_certainly_not_sent(token: str) -> None:
+    with serve(answering("{}")) as server:
+        error = failing(server.url, secret_token=token)
+
+    assert (error.code, error.sent) == ("secret_unreadable", False)
+    assert server.requests == []
+
+
+def test_a_secret_that_no_header_can_hold_was_certainly_not_sent() -> None:
+    with serve(answering("{}")) as server:
+        error = failing(server.url, secret_token=encrypt("a\nX-Injected: b"))
+
+    assert (error.code, error.sent) == ("url_invalid", False)
+    assert server.requests == []
+
+
+def test_an_untrusted_certificate_is_refused_before_sending(tmp_path: Path) -> None:
+    with serve(answering("{}"), tls=server_tls(tmp_path, "127.0.0.1")) as server:
+        error = failing(server.url)
+
+    assert (error.code, error.sent) == ("tls_failed", False)
+    assert "self-signed" in error.why
+    assert server.requests == []
+
+
+def test_a_trusted_certificate_must_be_for_that_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls = server_tls(tmp_path, "localhost")
+    trusting = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
+    monkeypatch.setattr(clients, "_tls_context", lambda: trusting)
+    with serve(answering("{}"), tls=tls) as server:
+        assert post(server.url.replace("127.0.0.1", "localhost")).http_status == 200
+        error = failing(server.url)
+
+    assert (error.code, error.sent) == ("tls_failed", False)
+    assert len(server.requests) == 1
+
+
+def test_plain_http_at_a_tls_port_was_certainly_not_sent() -> None:
+    with serve(answering("{}")) as server:
+        error = failing(server.url.replace("http:", "https:"))
+
+    assert (error.code, error.sent) == ("tls_failed", False)
+
+
+def server_tls(folder: Path, name: str) -> ssl.SSLContext:
+    """TLS with a certificate for that name which nobody has signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
+        key, hashes.SHA256()
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context

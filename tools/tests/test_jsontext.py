@@ -1,0 +1,62 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.jsontext import MAX_DEPTH, json_clean, json_text, text_clean
+
+ANY_TEXT = st.text(st.characters(codec=None, categories=["L", "N", "P", "Z", "C"]))
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (4.0, "4"),
+        (4.5, "4.5"),
+        (1e21, "1e+21"),
+        (float("nan"), "null"),
+        (float("-inf"), "null"),
+        ({"a": [1, None, True]}, '{"a":[1,null,true]}'),
+        ("é\n", '"é\\n"'),
+        ("\ud83d\ude00", '"😀"'),
+        ("\ud800", '"\ufffd"'),
+        ("\x00", '"\ufffd"'),
+    ],
+)
+def test_json_is_spelled_as_javascript_spells_it(value: object, text: str) -> None:
+    assert json_text(value) == text
+
+
+@given(ANY_JSON)
+def test_cleaned_json_can_be_stored_and_sent(value: object) -> None:
+    text = json_text(value)
+
+    assert json.loads(text) == json_clean(value)
+    assert "\x00" not in text
+    assert "\\u0000" not in text
+    assert text.encode().decode() == text
+
+
+@given(ANY_TEXT)
+def test_clean_text_stays_as_it_is(text: str) -> None:
+    assert text_clean(text_clean(text)) == text_clean(text)
+
+
+def test_nesting_beyond_the_limit_is_refused() -> None:
+    deep: list[object] = []
+    for _ in range(MAX_DEPTH + 1):
+        deep = [deep]
+
+    with pytest.raises(ValueError, match="deeper"):
+        json_text(deep)
+
+
+def test_what_json_does_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match="bytes"):
+        json_text({"a": b"x"})
