@@ -14,11 +14,16 @@ from tools.models import Tool
 class RealtimeModel(models.Model):
     """A speech-to-speech model that an assistant may run on."""
 
-    name = models.CharField(primary_key=True, max_length=80, help_text="OpenAI's name, for example gpt-realtime-2.1.")
-    reasoning = models.BooleanField(
-        default=True, help_text="It accepts a reasoning effort. A model that does not would refuse the whole session."
+    name = models.CharField(
+        primary_key=True, max_length=80, help_text="OpenAI's name, for example gpt-realtime-2.1."
     )
-    retires_on = models.DateField(null=True, blank=True, help_text="The day OpenAI switches it off, if announced.")
+    reasoning = models.BooleanField(
+        default=True,
+        help_text="It accepts a reasoning effort. A model that does not would refuse the whole session.",
+    )
+    retires_on = models.DateField(
+        null=True, blank=True, help_text="The day OpenAI switches it off, if announced."
+    )
 
     class Meta:
         ordering = ["-name"]
@@ -34,7 +39,9 @@ class TranscriptionModel(models.Model):
     takes_languages = models.BooleanField(
         default=True, help_text="It takes a list of languages; older ones take a single language."
     )
-    retires_on = models.DateField(null=True, blank=True, help_text="The day OpenAI switches it off, if announced.")
+    retires_on = models.DateField(
+        null=True, blank=True, help_text="The day OpenAI switches it off, if announced."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -79,9 +86,12 @@ class Assistant(models.Model):
         HIGH = "high", "High"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=80, unique=True, help_text="How your team calls it. Callers never hear it.")
+    name = models.CharField(
+        max_length=80, unique=True, help_text="How your team calls it. Callers never hear it."
+    )
     enabled = models.BooleanField(
-        default=True, help_text="Switched off, callers hear an apology and the call ends. No publishing needed."
+        default=True,
+        help_text="Switched off, callers hear an apology and the call ends. No publishing needed.",
     )
 
     instructions = models.TextField(
@@ -98,7 +108,9 @@ class Assistant(models.Model):
         help_text="Off: a caller's “hello?” does not cut the first message short. The caller is still heard.",
     )
     end_call_message = models.TextField(
-        blank=True, max_length=1000, help_text="Said before the assistant hangs up. Empty: it says goodbye in its own words."
+        blank=True,
+        max_length=1000,
+        help_text="Said before the assistant hangs up. Empty: it says goodbye in its own words.",
     )
     apology = models.TextField(
         default="We are sorry, we cannot take your call right now. Please try again in a few minutes.",
@@ -106,7 +118,9 @@ class Assistant(models.Model):
         help_text="Spoken by the telephone network when the call cannot go on.",
     )
 
-    model = models.ForeignKey(RealtimeModel, on_delete=models.PROTECT, default="gpt-realtime-2.1", related_name="+")
+    model = models.ForeignKey(
+        RealtimeModel, on_delete=models.PROTECT, default="gpt-realtime-2.1", related_name="+"
+    )
     voice = models.ForeignKey(Voice, on_delete=models.PROTECT, default="marin", related_name="+")
     speed = models.DecimalField(
         max_digits=3,
@@ -128,7 +142,9 @@ class Assistant(models.Model):
         TranscriptionModel, on_delete=models.PROTECT, default="gpt-transcribe", related_name="+"
     )
     language = models.CharField(
-        max_length=5, default="en", help_text="Language of the callers, two letters. It keeps transcripts in the right script."
+        max_length=5,
+        default="en",
+        help_text="Language of the callers, two letters. It keeps transcripts in the right script.",
     )
     vad_threshold = models.DecimalField(
         max_digits=3,
@@ -183,15 +199,19 @@ class Assistant(models.Model):
         ordering = ["name"]
         permissions = [("publish_assistant", "Can publish an assistant")]
         constraints = [
-            models.CheckConstraint(name="assistant_speed_in_range", condition=Q(speed__gte=0.25, speed__lte=1.5)),
+            models.CheckConstraint(
+                name="assistant_speed_in_range", condition=Q(speed__gte=0.25, speed__lte=1.5)
+            ),
             models.CheckConstraint(
                 name="assistant_threshold_in_range", condition=Q(vad_threshold__gte=0, vad_threshold__lte=1)
             ),
             models.CheckConstraint(
-                name="assistant_tokens_in_range", condition=Q(max_output_tokens__gte=1, max_output_tokens__lte=4096)
+                name="assistant_tokens_in_range",
+                condition=Q(max_output_tokens__gte=1, max_output_tokens__lte=4096),
             ),
             models.CheckConstraint(
-                name="assistant_duration_in_range", condition=Q(max_duration_s__gte=10, max_duration_s__lte=3500)
+                name="assistant_duration_in_range",
+                condition=Q(max_duration_s__gte=10, max_duration_s__lte=3500),
             ),
         ]
 
@@ -224,7 +244,9 @@ class AssistantVersion(models.Model):
     assistant = models.ForeignKey(Assistant, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     snapshot = models.JSONField()
-    note = models.CharField(max_length=200, blank=True, help_text="What changed, for whoever reads this later.")
+    note = models.CharField(
+        max_length=200, blank=True, help_text="What changed, for whoever reads this later."
+    )
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -14,7 +14,11 @@ from tools.parameters import parameters_problems
 
 
 def assistant_publish(
-    *, assistant: Assistant, author: AbstractBaseUser | None = None, note: str = "", reviewed: str | None = None
+    *,
+    assistant: Assistant,
+    author: User | None = None,
+    note: str = "",
+    reviewed: str | None = None,
 ) -> AssistantVersion:
     """The new live version made from the draft. New calls run on it; running calls keep theirs.
 
@@ -53,7 +57,9 @@ def publish_problems(snapshot: Snapshot) -> list[str]:
         problems.append(f"{len(snapshot.tools)} tools are too many: OpenAI takes at most 128.")
     for tool in snapshot.tools:
         if not re.fullmatch(TOOL_NAME_PATTERN, tool.name):
-            problems.append(f"The tool name {tool.name!r} is not allowed: letters, digits, _ and - only, at most 64.")
+            problems.append(
+                f"The tool name {tool.name!r} is not allowed: letters, digits, _ and - only, at most 64."
+            )
         if tool.kind == Tool.Kind.FUNCTION and not tool.server_url:
             problems.append(f"The tool {tool.name} has no server URL, and neither has the assistant.")
         problems += [f"The tool {tool.name}: {why}" for why in parameters_problems(tool.parameters)]

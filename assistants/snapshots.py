@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Prefetch, QuerySet
 
 from assistants.models import Assistant, AssistantTool
 from tools.models import Tool
@@ -63,16 +63,21 @@ class Snapshot:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def tool_links() -> Prefetch[str]:
-    """A prefetch with which ``snapshot_take`` needs no query of its own. It leaves secrets closed."""
-    links = AssistantTool.objects.select_related("tool").defer("tool__server_secret")
-    return Prefetch("assistanttool_set", queryset=links)
+def tool_links_prefetch() -> Prefetch[str]:
+    """For querysets of many assistants: with it ``snapshot_take`` needs no query of its own."""
+    return Prefetch("assistanttool_set", queryset=_tool_links(), to_attr="tool_links")
+
+
+def _tool_links() -> QuerySet[AssistantTool]:
+    # A snapshot holds no secret, so none is opened for it.
+    return AssistantTool.objects.select_related("tool").defer("tool__server_secret")
 
 
 def snapshot_take(assistant: Assistant) -> Snapshot:
-    """The assistant's draft and its tools, as they are now (or as they were prefetched by ``tool_links``)."""
-    prefetch_related_objects([assistant], tool_links())
-    tools = [link.tool for link in assistant.assistanttool_set.all()]
+    """The assistant's draft and its tools, as they are now, or were when ``tool_links_prefetch`` ran."""
+    prefetched: list[AssistantTool] | None = getattr(assistant, "tool_links", None)
+    links = _tool_links().filter(assistant=assistant) if prefetched is None else prefetched
+    tools = [link.tool for link in links]
     return Snapshot(
         assistant_id=str(assistant.id),
         name=assistant.name,
@@ -82,13 +87,13 @@ def snapshot_take(assistant: Assistant) -> Snapshot:
         first_message_interruptible=assistant.first_message_interruptible,
         end_call_message=assistant.end_call_message.strip(),
         apology=assistant.apology,
-        model=assistant.model_id,
+        model=assistant.model.name,
         model_reasons=assistant.model.reasoning,
-        voice=assistant.voice_id,
+        voice=str(assistant.voice_id),
         speed=float(assistant.speed),
         reasoning_effort=assistant.reasoning_effort,
         max_output_tokens=assistant.max_output_tokens,
-        transcription_model=assistant.transcription_model_id,
+        transcription_model=assistant.transcription_model.name,
         transcription_takes_languages=assistant.transcription_model.takes_languages,
         language=assistant.language,
         vad_threshold=float(assistant.vad_threshold),

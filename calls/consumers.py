@@ -16,7 +16,7 @@ from typing import Any
 
 import websockets
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.layers import get_channel_layer
+from channels.layers import BaseChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseError
 from redis.exceptions import RedisError
@@ -50,10 +50,10 @@ DRAIN_WITHIN_S = 10.0
 LAYER_PAUSE_S = 0.5
 
 
-class MediaStreamConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # its base is untyped
+class MediaStreamConsumer(AsyncWebsocketConsumer):
     """One media stream of Twilio, and the Realtime socket that answers it."""
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The whole life of one socket."""
         self.scope = scope
         self._twilio_send = send
@@ -74,6 +74,24 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # its 
             raise
 
     async def _converse(self, call: StreamCall, receive: Receive) -> None:
+        self._begin(call)
+        if self._layer is not None:
+            self.channel_name = await self._layer.new_channel()
+        try:
+            self._spawn(self._talk_to_realtime())
+            self._spawn(self._listen_to_layer())
+            await self._carry_out(self.conversation.opened(now=self._loop.time()))
+            code = await self._listen_to_twilio(receive)
+            self._twilio_open = False
+            if code == SERVICE_RESTART:
+                self.recorder.interrupted_by_shutdown()
+            await self._carry_out(self.conversation.twilio_gone(now=self._loop.time()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), DRAIN_WITHIN_S)
+        finally:
+            await self._clean_up()
+
+    def _begin(self, call: StreamCall) -> None:
         self.call = call
         self._loop = asyncio.get_running_loop()
         self.conversation = Conversation(plan_from_snapshot(call.snapshot))
@@ -87,27 +105,16 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # its 
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._jobs: set[asyncio.Task[None]] = set()
-        self._over = asyncio.Event()
-        self._layer = get_channel_layer()
-        self.channel_name = await self._layer.new_channel() if self._layer else ""
-        try:
-            self._spawn(self._talk_to_realtime())
-            self._spawn(self._listen_to_layer())
-            await self._carry_out(self.conversation.opened(now=self._loop.time()))
-            code = await self._listen_to_twilio(receive)
-            self._twilio_open = False
-            if code == SERVICE_RESTART:
-                self.recorder.interrupted_by_shutdown()
-            await self._carry_out(self.conversation.twilio_gone(now=self._loop.time()))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), DRAIN_WITHIN_S)
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            for job in self._jobs:
-                job.cancel()
-            if self._realtime is not None:
-                await self._realtime.close()
+        self._over: asyncio.Event = asyncio.Event()
+        self._layer: BaseChannelLayer | None = get_channel_layer()
+        self.channel_name = ""
+
+    async def _clean_up(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for job in self._jobs:
+            job.cancel()
+        await self._close_realtime()
 
     # Twilio ---------------------------------------------------------------------------------------------------
 

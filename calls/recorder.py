@@ -65,10 +65,13 @@ class Recorder:
                 )
             case do.ToolRefused():
                 self._tool_refused(command)
+                self._told(command.call_id, command.output, orphaned=False)
             case do.ToolDone():
                 self._tool_done(command)
             case do.ToolSettled():
-                self._tool_settled(command)
+                self._told(command.call_id, command.output, orphaned=command.orphaned)
+            case _:
+                pass  # nothing that lasts
 
     def trouble(self, code: str, message: str) -> None:
         """Write down a problem of our own side."""
@@ -194,14 +197,14 @@ class Recorder:
             "requested_at": datetime.now(UTC).isoformat(),
         }
 
-    def _tool_settled(self, command: do.ToolSettled) -> None:
+    def _told(self, tool_call_id: str, output: str, *, orphaned: bool) -> None:
         now = datetime.now(UTC)
-        if not command.orphaned:
+        if not orphaned:
             self._messages.append(
                 {
                     "role": "tool_call_result",
-                    "toolCallId": command.call_id,
-                    "result": command.output,
+                    "toolCallId": tool_call_id,
+                    "result": output,
                     "time": _epoch_ms(now),
                     "secondsFromStart": self._seconds(now),
                 }
@@ -210,10 +213,10 @@ class Recorder:
             "tools.tasks.tool_call_told",
             {
                 "call_id": str(self._call.call_id),
-                "tool_call_id": command.call_id,
+                "tool_call_id": tool_call_id,
                 "at": now.isoformat(),
-                "output": command.output,
-                "orphaned": command.orphaned,
+                "output": output,
+                "orphaned": orphaned,
             },
         )
 

@@ -5,21 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError
 
 from calls import services
-
-# The database may be away for as long as it likes: what happened in a call is written when it is back.
-WRITES: dict[str, Any] = {
-    "autoretry_for": (OperationalError, InterfaceError),
-    "retry_backoff": 1,
-    "retry_backoff_max": 30,
-    "max_retries": None,
-    "ignore_result": True,
-}
+from tools.tasks import RECORDS
 
 
-@shared_task(**WRITES)
+@shared_task(name="calls.tasks.call_finish", **RECORDS)
 def call_finish(*, call_id: str, ended_at: str, ended_reason: str, facts: dict[str, Any]) -> None:
     """Write how a conversation ended."""
     services.call_finish(
@@ -30,7 +21,7 @@ def call_finish(*, call_id: str, ended_at: str, ended_reason: str, facts: dict[s
     )
 
 
-@shared_task(**WRITES)
+@shared_task(name="calls.tasks.problem_write", **RECORDS)
 def problem_write(
     *, call_id: str, key: str, source: str, code: str, message: str, benign: bool, at: str
 ) -> None:

@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8002, help="port to listen on (default: %(default)s)")
     arguments = parser.parse_args()
-    account_sid, auth_token = (os.environ.get(name, "") for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"))
+    account_sid, auth_token = (
+        os.environ.get(name, "") for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+    )
     if not account_sid or not auth_token:
         parser.error("set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, to the same values as the product has")
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):

@@ -11,6 +11,16 @@ from simulator.scenario import Scenario, Step
 from simulator.ulaw import BYTES_PER_MS, SILENCE
 
 _FRAME: Final = 160
+_RECOGNISE_EVERY_MS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the assistant, as far as it has been heard."""
+
+    line: str
+    words: str
+    from_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +38,11 @@ class HangUp:
 
 
 class Caller:
-    """One caller. `heard_since(ms)` gives the words heard since then; times are milliseconds of the call."""
+    """One caller. `heard_since(ms)` gives the lines heard since then; times are milliseconds of the call."""
 
-    def __init__(self, scenario: Scenario, log: CallLog, *, heard_since: Callable[[float], str]) -> None:
+    def __init__(
+        self, scenario: Scenario, log: CallLog, *, heard_since: Callable[[float], list[Line]]
+    ) -> None:
         self.ear = Ear()
         self.tool_call_at_ms: float | None = None  # set by whoever sees the model ask for a tool
         self._scenario = scenario
@@ -44,7 +56,7 @@ class Caller:
         self._stream_began_ms: float | None = None
         self._step_began_ms = 0.0
         self._last_activity_ms = 0.0
-        self._recognised = (-1.0, "")  # up to which end of an utterance, and the words
+        self._lines: tuple[float, list[Line]] = (0.0, [])  # when they were last looked up
 
     def begin(self, now_ms: float) -> None:
         """The line is open."""
@@ -87,7 +99,7 @@ class Caller:
         frame = self._clip[self._spoken : self._spoken + _FRAME]
         self._spoken += _FRAME
         if not self.speaking:
-            self._fall_silent(now_ms + len(frame) / BYTES_PER_MS)
+            self._fall_silent(now_ms)
         return frame.ljust(_FRAME, SILENCE)
 
     def leave(self, now_ms: float) -> None:
@@ -98,7 +110,7 @@ class Caller:
 
     def _take(self, step: Step, now_ms: float) -> list[Press | HangUp]:
         self._step_began_ms = self._last_activity_ms = now_ms
-        self._recognised = (-1.0, "")
+        self._lines = (0.0, [])
         if step.press is not None:
             self._log.event("caller presses keys", keys=step.press)
             return [Press(digit) for digit in step.press]
@@ -149,7 +161,9 @@ class Caller:
                 return False
         if when.quiet_ms is not None and not self._quiet(when.quiet_ms, now_ms):
             return False
-        return when.heard is None or clips.plain(when.heard) in self._words(now_ms)
+        if when.line is not None and not self._heard_line(when.line, when.into_ms, now_ms):
+            return False
+        return when.heard is None or self._heard_words(when.heard, now_ms)
 
     def _quiet(self, quiet_ms: float, now_ms: float) -> bool:
         """Whether the assistant has begun to speak after the caller's last words, and is done for now."""
@@ -161,10 +175,17 @@ class Caller:
         last = self.ear.utterances[-1]
         return last.start_ms >= since_ms and now_ms - last.end_ms >= quiet_ms
 
-    def _words(self, now_ms: float) -> str:
-        """The plain words heard since the last step began; looked up anew only when the assistant pauses."""
-        if self.ear.utterances and not self.ear.speaking(now_ms):
-            end_ms = self.ear.utterances[-1].end_ms
-            if self._recognised[0] != end_ms:
-                self._recognised = (end_ms, clips.plain(self._heard_since(self._step_began_ms)))
-        return self._recognised[1]
+    def _heard_line(self, wanted: str, into_ms: float, now_ms: float) -> bool:
+        return any(
+            clips.plain(wanted) in clips.plain(heard.line) and now_ms - heard.from_ms >= into_ms
+            for heard in self._recent(now_ms)
+        )
+
+    def _heard_words(self, wanted: str, now_ms: float) -> bool:
+        return clips.plain(wanted) in clips.plain(" ".join(heard.words for heard in self._recent(now_ms)))
+
+    def _recent(self, now_ms: float) -> list[Line]:
+        """The lines heard since the last step began; looked up anew ten times a second at most."""
+        if now_ms - self._lines[0] >= _RECOGNISE_EVERY_MS:
+            self._lines = (now_ms, self._heard_since(self._step_began_ms))
+        return self._lines[1]

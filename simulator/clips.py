@@ -17,6 +17,7 @@ import orjson
 from simulator import ulaw
 
 Voice = Literal["caller", "assistant"]
+VOICES: Final[tuple[Voice, ...]] = ("caller", "assistant")
 
 _FOLDER: Final = Path(__file__).parent / "speech"
 _PITCH_HZ: Final[dict[Voice, float]] = {"caller": 210.0, "assistant": 130.0}
@@ -78,7 +79,7 @@ class Found:
 
 def plain(text: str) -> str:
     """The text in lower case with single spaces and no punctuation, for comparing."""
-    return " ".join(re.findall(r"[^\W_]+(?:['’.][^\W_]+)*", text.lower()))
+    return " ".join(re.findall(r"[^\W_]+(?:['\u2019.][^\W_]+)*", text.lower()))
 
 
 @lru_cache(maxsize=1)
@@ -116,9 +117,10 @@ def _mumble(text: str, voice: Voice) -> bytes:
 
 
 class Recogniser:
-    """Finds known clips in audio."""
+    """Finds known clips in audio: these, and those that `base` knows."""
 
-    def __init__(self, clips: Iterable[Clip]) -> None:
+    def __init__(self, clips: Iterable[Clip], *, base: "Recogniser | None" = None) -> None:
+        self._base = base._windows if base is not None else {}  # a library is indexed once for all calls
         self._windows: dict[bytes, list[tuple[Clip, int]]] = {}
         for clip in clips:
             audio = clip.audio
@@ -130,13 +132,14 @@ class Recogniser:
     def find(self, audio: bytes) -> list[Found]:
         """Known parts in the order in which they occur; none overlaps another."""
         found: list[Found] = []
-        windows = self._windows
+        windows, base = self._windows, self._base
         after = 0
         for start in range(0, len(audio) - _WINDOW + 1, _PROBE_EVERY):
             if start < after:
                 continue
             for offset in range(max(start, after), min(start + _GRID, len(audio) - _WINDOW + 1)):
-                known = windows.get(audio[offset : offset + _WINDOW])
+                window = audio[offset : offset + _WINDOW]
+                known = windows.get(window) or base.get(window)
                 if known is None:
                     continue
                 best = max(
@@ -158,9 +161,7 @@ def _grown(audio: bytes, offset: int, clip: Clip, clip_offset: int, *, not_befor
     """The longest equal stretch around one equal window."""
     back = _equal_from_the_end(audio[not_before:offset], clip.audio[:clip_offset])
     ahead = _equal_from_the_start(audio[offset:], clip.audio[clip_offset:])
-    return Found(
-        clip=clip, at=offset - back, clip_from=clip_offset - back, clip_to=clip_offset + ahead
-    )
+    return Found(clip=clip, at=offset - back, clip_from=clip_offset - back, clip_to=clip_offset + ahead)
 
 
 def _equal_from_the_start(left: bytes, right: bytes) -> int:
@@ -185,9 +186,18 @@ def _equal_from_the_end(left: bytes, right: bytes) -> int:
     return low
 
 
-@lru_cache(maxsize=256)
-def recogniser_of(texts: tuple[str, ...], voice: Voice) -> Recogniser:
+def recogniser_of(texts: Iterable[str], voice: Voice) -> Recogniser:
     """A recogniser of all recorded lines of one voice and of these texts besides."""
-    library = [clip for (speaker, _), clip in recorded().items() if speaker == voice]
-    others = [clip_of(text, voice) for text in dict.fromkeys(texts) if (voice, plain(text)) not in recorded()]
-    return Recogniser(library + others)
+    others = {plain(text): text for text in texts if (voice, plain(text)) not in recorded()}
+    return _recogniser(tuple(others.values()), voice) if others else library(voice)
+
+
+@lru_cache(maxsize=2)
+def library(voice: Voice) -> Recogniser:
+    """A recogniser of all recorded lines of one voice."""
+    return Recogniser(clip for (speaker, _), clip in recorded().items() if speaker == voice)
+
+
+@lru_cache(maxsize=256)
+def _recogniser(texts: tuple[str, ...], voice: Voice) -> Recogniser:
+    return Recogniser([clip_of(text, voice) for text in texts], base=library(voice))

@@ -47,7 +47,7 @@ class Dialogue:
     def exact_sentence(self, instructions: str) -> str | None:
         """The sentence of instructions like "Say exactly this sentence and nothing else: ...", or None."""
         found = _EXACTLY.search(instructions)
-        return found.group(1).strip().strip("\"'“”").strip() if found else None
+        return found.group(1).strip().strip("\"'\u201c\u201d").strip() if found else None
 
     def plan(
         self,
@@ -67,7 +67,7 @@ class Dialogue:
             if rule is not None:
                 return self._apply([(rule, None)], offered=offered, may_call=may_call)
         answers = [(self._rule_for(stimulus), stimulus) for stimulus in told]
-        known = [(rule, stimulus) for rule, stimulus in answers if rule is not None]
+        known: list[tuple[Rule, Stimulus | None]] = [(rule, stimulus) for rule, stimulus in answers if rule is not None]
         if known:
             return self._apply(known, offered=offered, may_call=may_call)
         if not told:
@@ -87,8 +87,10 @@ class Dialogue:
                 return self._find(lambda rule: _contains(stimulus.words, rule.text))
             case "tool":
                 return self._find(
-                    lambda rule: rule.tool in {stimulus.tool, "*"}
-                    and (rule.output is None or rule.output in stimulus.words)
+                    lambda rule: (
+                        rule.tool in {stimulus.tool, "*"}
+                        and (rule.output is None or rule.output in stimulus.words)
+                    )
                 )
 
     def _find(self, matches: Any) -> Rule | None:

@@ -8,6 +8,7 @@ from types import TracebackType
 
 import uvicorn
 
+from simulator import clips
 from simulator import scenario as scenarios
 from simulator.clock import Clock
 from simulator.media_stream import MediaStream, StreamStart
@@ -43,7 +44,13 @@ class Simulator:
     """`async with Simulator(account_sid=..., auth_token=...) as sim:` plays everyone outside."""
 
     def __init__(
-        self, *, account_sid: str, auth_token: str, host: str = "127.0.0.1", port: int = 0, log_level: str = "critical"
+        self,
+        *,
+        account_sid: str,
+        auth_token: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        log_level: str = "critical",
     ) -> None:
         self.switchboard = Switchboard(Account(account_sid, auth_token))
         self._host = host
@@ -83,6 +90,8 @@ class Simulator:
         return f"{self.http_url}/tools"
 
     async def __aenter__(self) -> "Simulator":
+        for voice in clips.VOICES:  # now, not in the middle of the first call
+            clips.library(voice)
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self._host, self._port))

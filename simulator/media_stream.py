@@ -55,7 +55,7 @@ class StreamStart:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-class Violation(ValueError):
+class ViolationError(ValueError):
     """A message that Twilio would warn about; `code` is Twilio's."""
 
     def __init__(self, code: str, why: str) -> None:
@@ -64,29 +64,29 @@ class Violation(ValueError):
 
 
 def read_message(message: str | bytes, *, stream_sid: str) -> tuple[str, str]:
-    """The event of a server's message, and its payload or mark name. Raises Violation if it is malformed."""
+    """The event of a server's message, and its payload or mark name. Raises ViolationError if it is malformed."""
     if isinstance(message, bytes):
-        raise Violation("31950", "binary message")
+        raise ViolationError("31950", "binary message")
     try:
         data: Any = orjson.loads(message)
     except orjson.JSONDecodeError as error:
-        raise Violation("31951", "not JSON") from error
+        raise ViolationError("31951", "not JSON") from error
     event = data.get("event") if isinstance(data, dict) else None
     if event not in {"media", "mark", "clear"}:
-        raise Violation("31951", f"unknown event {event!r}")
+        raise ViolationError("31951", f"unknown event {event!r}")
     expected = {"event", "streamSid"} | ({event} if event in _KEYS else set())
     if set(data) != expected:
-        raise Violation("31951", f"{event} has keys {sorted(data)}, not {sorted(expected)}")
+        raise ViolationError("31951", f"{event} has keys {sorted(data)}, not {sorted(expected)}")
     if data["streamSid"] != stream_sid:
-        raise Violation("31951", f"{event} for a foreign streamSid")
+        raise ViolationError("31951", f"{event} for a foreign streamSid")
     if event == "clear":
         return event, ""
     inner = data[event]
     if not isinstance(inner, dict) or set(inner) != _KEYS[event]:
-        raise Violation("31951", f"{event} needs exactly {sorted(_KEYS[event])}")
+        raise ViolationError("31951", f"{event} needs exactly {sorted(_KEYS[event])}")
     (value,) = inner.values()
     if not isinstance(value, str) or (event == "mark" and not value):
-        raise Violation("31951", f"{event} holds no text")
+        raise ViolationError("31951", f"{event} holds no text")
     return event, value
 
 
@@ -263,7 +263,7 @@ class MediaStream:
                     reached = self._clear(now_ms)
         except binascii.Error as error:
             self._log.violation("31951", f"payload is not base64: {error}")
-        except Violation as violation:
+        except ViolationError as violation:
             self._log.violation(violation.code, str(violation))
         await self._echo(connection, reached)
 
@@ -342,7 +342,9 @@ class MediaStream:
     def _verdict(self, connection: ClientConnection) -> End:
         received, sent = connection.protocol.close_rcvd, connection.protocol.close_sent
         if received is not None and connection.protocol.close_rcvd_then_sent:
-            self._log.violation("31921", f"the server closed the stream: {received.code} {received.reason}".strip())
+            self._log.violation(
+                "31921", f"the server closed the stream: {received.code} {received.reason}".strip()
+            )
             return End.CLOSED
         if sent is not None and sent.code in {1002, 1007, 1009}:
             self._log.violation("31924", f"protocol error: {sent.reason}")

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
 
-from simulator import clips, twiml
-from simulator.caller import Caller
+from simulator import clips, twiml, ulaw
+from simulator.caller import Caller, Line
 from simulator.clock import Clock
 from simulator.media_stream import End, MediaStream, StreamStart
 from simulator.playout import Passage
 from simulator.report import CallLog, CallReport, Heard
 from simulator.scenario import Scenario
 from simulator.signature import sign
-from simulator.twilio_http import Answer, Origins, Unreachable, send
+from simulator.twilio_http import Answer, Origins, UnreachableError, send
 
 _SAY_MS_PER_CHARACTER: Final = 60
 _SOUND: Final = 150.0
@@ -79,7 +79,7 @@ class Phone:
         self.streams: list[MediaStream] = []
         self.said: list[str] = list(order.scenario.texts())  # every line the assistant may be heard saying
         self.created_at = datetime.now(UTC)
-        self.caller = Caller(order.scenario, log, heard_since=self._words_since)
+        self.caller = Caller(order.scenario, log, heard_since=self._lines_since)
         self._on_upgrade = on_upgrade
         self._on_refused = on_refused
         self._interrupted = asyncio.Event()
@@ -143,7 +143,7 @@ class Phone:
         except twiml.TwimlError as error:
             self.log.violation(error.code, error.why)
             return f"TwiML refused: {error}"
-        except Unreachable as error:
+        except UnreachableError as error:
             self.log.event("call leaves this machine", why=str(error))
             return f"handed over: {error}"
 
@@ -182,7 +182,7 @@ class Phone:
                 return outcome
         return "the document ended"
 
-    async def _execute_one(self, verb: twiml.Verb) -> list[twiml.Verb] | str | None:  # noqa: C901 - one case a verb
+    async def _execute_one(self, verb: twiml.Verb) -> list[twiml.Verb] | str | None:
         match verb:
             case twiml.Connect():
                 self._answer()
@@ -307,7 +307,7 @@ class Phone:
     async def _callback(self, url: str, form: dict[str, str]) -> None:
         try:
             answer = await self._request(url, form)
-        except Unreachable as error:
+        except UnreachableError as error:
             self.log.violation("21609", str(error))
             return
         what = form.get("StreamEvent") or form.get("CallStatus") or ""
@@ -328,7 +328,11 @@ class Phone:
         }
         if event == "completed":
             seconds = round(self.clock.now_ms() / 1000)
-            form |= {"CallDuration": str(seconds), "Duration": str(-(-seconds // 60)), "SipResponseCode": "200"}
+            form |= {
+                "CallDuration": str(seconds),
+                "Duration": str(-(-seconds // 60)),
+                "SipResponseCode": "200",
+            }
         self._callbacks += 1
         await self._callback(url, form)
 
@@ -381,18 +385,21 @@ class Phone:
         for stream in self.streams:
             yield from stream.playout.heard
 
-    def _words_since(self, ms: float) -> str:
-        recogniser = clips.recogniser_of(tuple(self.said), "assistant")
-        texts: list[str] = []
+    def _lines_since(self, ms: float) -> list[Line]:
+        recogniser = clips.recogniser_of(self.said, "assistant")
+        lines: list[Line] = []
         for passage in self._passages():
             if passage.end_ms > ms:
                 skipped = max(0, int((ms - passage.start_ms) * 8))
-                texts.append(recogniser.words(bytes(passage.audio[skipped:])))
-        return " ".join(filter(None, texts))
+                lines += [
+                    Line(part.clip.text, part.words, passage.start_ms + (skipped + part.at) / 8)
+                    for part in recogniser.find(bytes(passage.audio[skipped:]))
+                ]
+        return lines
 
     def _heard(self) -> tuple[list[Heard], float]:
         """The assistant's lines as heard, and how many milliseconds of other sound there were."""
-        recogniser = clips.recogniser_of(tuple(self.said), "assistant")
+        recogniser = clips.recogniser_of(self.said, "assistant")
         parts: list[tuple[float, clips.Found]] = []
         unknown = 0
         for passage in self._passages():
@@ -425,7 +432,7 @@ _TASKS: Final[set[asyncio.Future[None]]] = set()
 
 def _loud_bytes(audio: bytes) -> int:
     frames = (audio[at : at + 160] for at in range(0, len(audio), 160))
-    return sum(len(frame) for frame in frames if clips.ulaw.loudness(frame) >= _SOUND)
+    return sum(len(frame) for frame in frames if ulaw.loudness(frame) >= _SOUND)
 
 
 def new_sid(prefix: str) -> str:

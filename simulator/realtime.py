@@ -18,6 +18,7 @@ from simulator.report import CallLog, CallReport
 from simulator.scenario import Faults, Scenario, load
 from simulator.session import Binding, Close, Session, Trouble
 
+
 class Realtime:
     """All Realtime sessions of one simulator. `faults`, when set, takes the place of every story's own."""
 
@@ -85,10 +86,21 @@ class Realtime:
             self._lost.append(phone)
 
     async def _turn_away(self, send: Send, binding: Binding, code: str, message: str, close: int) -> None:
-        error = {"type": "invalid_request_error", "code": code, "message": message, "param": None, "event_id": None}
+        error = {
+            "type": "invalid_request_error",
+            "code": code,
+            "message": message,
+            "param": None,
+            "event_id": None,
+        }
         binding.log.report.realtime_errors.append(error)
         binding.log.event("realtime connection closed", code=code)
-        await send({"type": "websocket.send", "text": _json({"type": "error", "event_id": "event_0", "error": error})})
+        await send(
+            {
+                "type": "websocket.send",
+                "text": _json({"type": "error", "event_id": "event_0", "error": error}),
+            }
+        )
         await send({"type": "websocket.close", "code": close, "reason": f"invalid_request_error.{code}"})
 
     def _binding(self, phone: Phone | None) -> Binding:
@@ -155,7 +167,9 @@ async def _write(session: Session, send: Send) -> None:
         while True:
             entry = await session.outbox.get()
             if isinstance(entry, Close):
-                if entry.code != 1006:  # 1006: return without a close frame, and the server drops the connection
+                if (
+                    entry.code != 1006
+                ):  # 1006: return without a close frame, and the server drops the connection
                     await send({"type": "websocket.close", "code": entry.code, "reason": entry.reason})
                 return
             await send({"type": "websocket.send", "text": entry})

@@ -94,7 +94,8 @@ class CallReport:
 
     def to_dict(self) -> JSON:
         """The report as JSON, with times rounded to milliseconds."""
-        return _rounded(asdict(self))
+        rounded: JSON = _rounded(asdict(self))
+        return rounded
 
     def heard_text(self) -> str:
         """All that the caller heard of the assistant, as one text."""
@@ -121,14 +122,16 @@ def _rounded(value: Any) -> Any:
 class CallLog:
     """Writes a call's report as it happens, and tells whoever listens."""
 
-    def __init__(self, report: CallReport, clock: Clock, *, tell: Callable[[JSON], None] | None = None) -> None:
+    def __init__(
+        self, report: CallReport, clock: Clock, *, tell: Callable[[JSON], None] | None = None
+    ) -> None:
         self.report = report
         self.clock = clock
         self._tell = tell
 
-    def event(self, what: str, **details: object) -> None:
+    def event(self, event: str, /, **details: object) -> None:
         """Note an event in plain words at the present time."""
-        line: JSON = {"event": what, "ms": round(self.clock.now_ms()), **_rounded(details)}
+        line: JSON = {"event": event, "ms": round(self.clock.now_ms()), **_rounded(details)}
         self.report.events.append(line)
         if self._tell is not None:
             self._tell(line)

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -69,13 +70,17 @@ class Response:
 async def run(session: "Session", response: Response) -> None:
     """Send the whole response."""
     session.emit({"type": "response.created", "response": describe(session, response, "in_progress", None)})
-    status, details = response.plan.status, None
+    status = response.plan.status
+    details: JSON | None = None
     try:
         await pause(session, response, session.model.think_ms)
         failing = session.take_failure()
         if failing is not None or status == "failed":
             code = failing or response.plan.reason or "server_error"
-            details = {"type": "failed", "error": {"type": "server_error", "code": code, "message": "Simulated."}}
+            details = {
+                "type": "failed",
+                "error": {"type": "server_error", "code": code, "message": "Simulated."},
+            }
             status = "failed"
         else:
             await _items(session, response)
@@ -142,7 +147,11 @@ def _usage(session: "Session", response: Response) -> JSON:
             "audio_tokens": audio_in,
             "image_tokens": 0,
             "cached_tokens": cached_text + cached_audio,
-            "cached_tokens_details": {"text_tokens": cached_text, "audio_tokens": cached_audio, "image_tokens": 0},
+            "cached_tokens_details": {
+                "text_tokens": cached_text,
+                "audio_tokens": cached_audio,
+                "image_tokens": 0,
+            },
         },
         "output_token_details": {"text_tokens": text_out, "audio_tokens": audio_out},
     }
@@ -157,7 +166,9 @@ async def _items(session: "Session", response: Response) -> None:
         if modalities == ["text"]:
             await _text(session, response, text, phase)
         else:
-            await _speech(session, response, text, phase, share=0.5 if plan.status == "incomplete" and final else 1)
+            await _speech(
+                session, response, text, phase, share=0.5 if plan.status == "incomplete" and final else 1
+            )
     for name, arguments in plan.calls:
         await _call(session, response, name, arguments)
 
@@ -178,7 +189,11 @@ def _end(session: "Session", response: Response, item: Item, keys: JSON, *, stat
     item.body["status"] = status
     if response.in_conversation:
         session.emit(
-            {"type": "conversation.item.done", "previous_item_id": session.before(item), "item": dict(item.body)}
+            {
+                "type": "conversation.item.done",
+                "previous_item_id": session.before(item),
+                "item": dict(item.body),
+            }
         )
     done = {"response_id": response.id, "output_index": keys["output_index"], "item": dict(item.body)}
     session.emit({"type": "response.output_item.done", **done})
@@ -202,20 +217,17 @@ async def _speech(session: "Session", response: Response, text: str, phase: str,
     audio = clips.clip_of(text, "assistant").audio
     audio = audio[: int(len(audio) * share)]
     spoken: list[str] = []
-    words = _timed_words(text, len(audio) / max(share, 0.01))
+    words = deque(_timed_words(text, len(audio) / max(share, 0.01)))
     pieces = _pieces(audio)
     cancelled = False
     try:
         for at, piece in pieces:
-            for word in itertools.takewhile(lambda entry: entry[0] <= at + _TEXT_LEAD_BYTES, words[len(spoken) :]):
-                spoken.append(word[1])
-                session.emit(_text_delta("response.output_audio_transcript.delta", keys, word[1], session))
+            while words and words[0][0] <= at + _TEXT_LEAD_BYTES:
+                spoken.append(words.popleft()[1])
+                session.emit(_text_delta("response.output_audio_transcript.delta", keys, spoken[-1], session))
             _audio_delta(session, item, keys, piece)
             session.mid_response(item, len(audio))
             await pause(session, response, len(piece) / ulaw.BYTES_PER_MS / session.model.rate)
-        for _, word in words[len(spoken) :] if share == 1 else []:
-            spoken.append(word)
-            session.emit(_text_delta("response.output_audio_transcript.delta", keys, word, session))
     except Cancelled:
         cancelled = True
         if response.cancel_reason == "turn_detected":  # what was under way still arrives after speech_started

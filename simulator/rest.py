@@ -82,11 +82,17 @@ class Rest:
             return _error(400, 20001, "The body must be form-encoded")
         parts = [part for part in scope["path"].removesuffix(".json").split("/") if part]
         match parts:
-            case [_, "Accounts", account, "Calls"] if account == self._account.sid and scope["method"] == "POST":
+            case [_, "Accounts", account, "Calls"] if (
+                account == self._account.sid and scope["method"] == "POST"
+            ):
                 return self._create_call(pairs)
-            case [_, "Accounts", account, "Calls", sid] if account == self._account.sid and sid in self._calls:
+            case [_, "Accounts", account, "Calls", sid] if (
+                account == self._account.sid and sid in self._calls
+            ):
                 phone = self._calls[sid]
-                return (200, resource(phone)) if scope["method"] == "GET" else self._update(phone, dict(pairs))
+                return (
+                    (200, resource(phone)) if scope["method"] == "GET" else self._update(phone, dict(pairs))
+                )
             case _:
                 return _error(404, 20404, f"The requested resource {scope['path']} was not found")
 
@@ -100,7 +106,9 @@ class Rest:
         if not form.get("To") or not form.get("From") or not (form.get("Url") or form.get("Twiml")):
             return _error(400, 21201, "To, From and Url or Twiml are required")
         if any("," in value for key, value in pairs if key == "StatusCallbackEvent"):
-            return _error(400, 21626, "Invalid StatusCallbackEvents: repeat the key instead of joining by comma")
+            return _error(
+                400, 21626, "Invalid StatusCallbackEvents: repeat the key instead of joining by comma"
+            )
         return 201, resource(self._create(pairs))
 
     def _update(self, phone: Phone, form: dict[str, str]) -> tuple[int, JSON]:
@@ -109,7 +117,9 @@ class Rest:
             return _error(400, 20001, f"Unknown parameters {sorted(unknown)}")
         if phone.ended:
             return _error(400, 21220)
-        if form.get("Status") == "completed" or (form.get("Status") == "canceled" and phone.status == "queued"):
+        if form.get("Status") == "completed" or (
+            form.get("Status") == "canceled" and phone.status == "queued"
+        ):
             phone.interrupt(Interruption("completed by REST"))
             return 200, resource(phone)
         if "Status" in form:

@@ -25,6 +25,9 @@ class When:
     quiet_ms: float | None = None  # the assistant has spoken since the last step and now been silent so long
     heard: str | None = None  # the caller has heard these words since the last step began
     utterance: int | None = None  # the assistant has begun to speak for the n-th time in the call, ...
+    line: str | None = (
+        None  # or: the caller has begun to hear a line with these words, since the last step, ...
+    )
     into_ms: float = 0.0  # ... so long ago
     at_ms: float | None = None  # so long after the stream began
     since_previous_ms: float | None = None  # so long after the previous step began
@@ -200,7 +203,9 @@ def _rule(data: Mapping[str, Any]) -> Rule:
         {
             **data,
             "say": (say,) if isinstance(say, str) else tuple(say),
-            "call": tuple(_request(call) for call in (calls if isinstance(calls, list | tuple) else (calls,))),
+            "call": tuple(
+                _request(call) for call in (calls if isinstance(calls, list | tuple) else (calls,))
+            ),
         },
     )
 

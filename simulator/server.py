@@ -24,7 +24,7 @@ _CALL_KEYS: Final = frozenset(
 )
 
 
-class BadRequest(ValueError):
+class BadRequestError(ValueError):
     """A control request that cannot be carried out; the text says why."""
 
 
@@ -43,7 +43,7 @@ class Application:
                 await self._http(scope, receive, send)
             except Gone:
                 return
-            except (BadRequest, ScenarioError) as error:
+            except (BadRequestError, ScenarioError) as error:
                 await respond_json(send, {"error": str(error)}, status=400)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +95,7 @@ class Application:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         call = asyncio.create_task(play())
-        leaver = asyncio.create_task(receive())  # comes back when the client goes away
+        leaver: asyncio.Future[Any] = asyncio.ensure_future(receive())  # comes back when the client goes away
         try:
             while True:
                 waiting = asyncio.create_task(lines.get())
@@ -123,19 +123,19 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
+        raise BadRequestError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise BadRequest("the body must be a JSON object")
+        raise BadRequestError("the body must be a JSON object")
     return value
 
 
 def _order(asked: dict[str, Any]) -> Order:
     unknown = set(asked) - _CALL_KEYS
     if unknown:
-        raise BadRequest(f"unknown keys {sorted(unknown)}; known are {sorted(_CALL_KEYS)}")
+        raise BadRequestError(f"unknown keys {sorted(unknown)}; known are {sorted(_CALL_KEYS)}")
     missing = [key for key in ("to", "from", "voice_url") if not isinstance(asked.get(key), str)]
     if missing:
-        raise BadRequest(f"{', '.join(missing)} must be given as text")
+        raise BadRequestError(f"{', '.join(missing)} must be given as text")
     if "story" in asked:
         story = scenarios.parse(asked["story"])
     else:

@@ -17,7 +17,7 @@ from simulator.report import CallLog, ToolCall, Truncation
 from simulator.response import Item, Response
 from simulator.scenario import Faults, Model, Scenario
 from simulator.vad import SpeechStarted, SpeechStopped, Vad
-from simulator.validation import Refused
+from simulator.validation import RefusedError
 
 JSON = dict[str, Any]
 
@@ -133,7 +133,7 @@ class Session:
         self._tasks.add(task)  # held until done, or it may be collected
         task.add_done_callback(self._tasks.discard)
 
-    def refuse(self, refused: Refused, event_id: str | None) -> None:
+    def refuse(self, refused: RefusedError, event_id: str | None) -> None:
         """Send an `error` for one client event; the session goes on."""
         error = {
             "type": "invalid_request_error",
@@ -182,16 +182,16 @@ class Session:
         event_id: str | None = None
         try:
             if isinstance(message, bytes):
-                raise Refused("invalid_event", "Binary messages are not supported.")
+                raise RefusedError("invalid_event", "Binary messages are not supported.")
             try:
                 event = orjson.loads(message)
             except orjson.JSONDecodeError as error:
-                raise Refused("invalid_json", "The message is not valid JSON.") from error
+                raise RefusedError("invalid_json", "The message is not valid JSON.") from error
             if isinstance(event, dict) and isinstance(event.get("event_id"), str):
                 event_id = event["event_id"]
             self._record(event)
             self._dispatch(validation.client_event(event), event_id)
-        except Refused as refused:
+        except RefusedError as refused:
             self.refuse(refused, event_id)
 
     def _record(self, event: Any) -> None:
@@ -234,7 +234,7 @@ class Session:
         trouble = self.binding.trouble
         trouble.updates += 1
         if trouble.faults.reject_update and trouble.updates == 1:
-            raise Refused("invalid_value", "Simulated refusal of a session.update.", "session")
+            raise RefusedError("invalid_value", "Simulated refusal of a session.update.", "session")
         validation.session_update(update, self.settings, voice_locked=self._voice_locked)
         before = self.settings["audio"]["input"]["turn_detection"]
         self.settings = _merged(self.settings, update)
@@ -323,14 +323,19 @@ class Session:
             return
         try:
             self._respond({})
-        except Refused as refused:
+        except RefusedError as refused:
             self.refuse(refused, None)
 
     def _watch_idle(self) -> None:
         detection = self.settings["audio"]["input"]["turn_detection"]
         timeout_ms = detection.get("idle_timeout_ms")
         now_ms = self._appended / ulaw.BYTES_PER_MS
-        if timeout_ms is None or self._idle_from is None or self.active or now_ms - self._idle_from < timeout_ms:
+        if (
+            timeout_ms is None
+            or self._idle_from is None
+            or self.active
+            or now_ms - self._idle_from < timeout_ms
+        ):
             return
         item_id = self.new_id("item")
         times = {"audio_start_ms": round(self._idle_from), "audio_end_ms": round(now_ms)}
@@ -354,7 +359,7 @@ class Session:
     def _commit_by_client(self) -> None:
         if len(self._buffer) < _COMMIT_LEAST_BYTES:
             has = len(self._buffer) / ulaw.BYTES_PER_MS
-            raise Refused(
+            raise RefusedError(
                 "input_audio_buffer_commit_empty",
                 "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, "
                 f"but buffer only has {has:.2f}ms of audio.",
@@ -399,7 +404,12 @@ class Session:
             self.emit_later(self.model.transcription_ms, {"type": f"{name}.failed", **keys, "error": error})
             return
         deltas: list[JSON] = [
-            {"type": f"{name}.delta", **keys, "delta": word if index == 0 else f" {word}", "obfuscation": "QmLs"}
+            {
+                "type": f"{name}.delta",
+                **keys,
+                "delta": word if index == 0 else f" {word}",
+                "obfuscation": "QmLs",
+            }
             for index, word in enumerate(words.split())
         ]
         model = self.settings["audio"]["input"]["transcription"]["model"]
@@ -444,14 +454,14 @@ class Session:
                 return item
         code = f"item_{action}_invalid_item_id"
         message = f"Error handling event: item with item_id '{item_id}' does not exist."
-        raise Refused(code, message, "previous_item_id" if action == "create" else "item_id")
+        raise RefusedError(code, message, "previous_item_id" if action == "create" else "item_id")
 
     def _create_item(self, event: JSON) -> None:
         body = dict(event["item"])
         body.setdefault("id", self.new_id("item"))
         body.update(object="realtime.item", status="completed")
         if any(item.id == body["id"] for item in self._items):
-            raise Refused("invalid_value", f"Item with id '{body['id']}' already exists.", "item.id")
+            raise RefusedError("invalid_value", f"Item with id '{body['id']}' already exists.", "item.id")
         after = event.get("previous_item_id")
         if after not in {None, "root"}:
             self._item(after, "create")
@@ -469,9 +479,13 @@ class Session:
         self.add_item(Item(id=body["id"], body=body), done=True, after=after)
 
     def _take_output(self, call_id: str, output: str) -> None:
-        names = [item.body["name"] for item in self._items if item.body.get("call_id") == call_id and "name" in item.body]
+        names = [
+            item.body["name"]
+            for item in self._items
+            if item.body.get("call_id") == call_id and "name" in item.body
+        ]
         if not names:
-            raise Refused(
+            raise RefusedError(
                 "invalid_tool_call_id", f"Tool call ID '{call_id}' not found in conversation.", "item.call_id"
             )
         self._told.append(Stimulus("tool", output, tool=names[0]))
@@ -487,12 +501,12 @@ class Session:
         item = self._item(event["item_id"], "truncate")
         body = item.body
         if body.get("role") != "assistant" or not item.line:
-            raise Refused("invalid_value", "Only model output audio messages can be truncated.", "item_id")
+            raise RefusedError("invalid_value", "Only model output audio messages can be truncated.", "item_id")
         end_ms = event["audio_end_ms"]
         if end_ms > item.generated_ms:
             has = int(item.generated_ms)
             message = f"Audio content of {has}ms is already shorter than {end_ms}ms"
-            raise Refused("invalid_value", message, "audio_end_ms")
+            raise RefusedError("invalid_value", message, "audio_end_ms")
         body["content"] = [{"type": "output_audio"}]  # the transcript goes, as words have no times
         now_ms = self.clock.now_ms()
         truncation = Truncation(item.id, item.line, end_ms, item.generated_ms, now_ms)
@@ -506,7 +520,7 @@ class Session:
     def _respond(self, config: JSON) -> None:
         in_conversation = config.get("conversation", "auto") != "none"
         if in_conversation and self.active is not None:
-            raise Refused(
+            raise RefusedError(
                 "conversation_already_has_active_response",
                 f"Conversation already has an active response in progress: {self.active.id}. "
                 "Wait until the response is finished before creating a new one.",
@@ -537,7 +551,7 @@ class Session:
 
     def _cancel(self, response_id: str | None) -> None:
         if self.active is None or response_id not in {None, self.active.id} or self.active.cancel_reason:
-            raise Refused("response_cancel_not_active", "Cancellation failed: no active response found")
+            raise RefusedError("response_cancel_not_active", "Cancellation failed: no active response found")
         self.active.cancel("client_cancelled")
 
     def finish(self, reply: Response, status: str) -> None:

@@ -29,7 +29,9 @@ class Switchboard:
         self.outbound_origins = Origins()
         self._tasks: set[asyncio.Task[CallReport]] = set()
 
-    async def place(self, order: Order, *, tell: Callable[[dict[str, Any]], None] | None = None) -> CallReport:
+    async def place(
+        self, order: Order, *, tell: Callable[[dict[str, Any]], None] | None = None
+    ) -> CallReport:
         """Play one call to its end."""
         return await self._play(self._prepare(order, tell))
 

@@ -19,7 +19,7 @@ _WEBSOCKET: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _HTTP: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
-class Unreachable(ValueError):
+class UnreachableError(ValueError):
     """A URL that stands for no server on this machine."""
 
 
@@ -57,14 +57,14 @@ class Origins:
         return cls(known)
 
     def local(self, url: str) -> str:
-        """The loopback URL behind a public one. Raises Unreachable if there is none."""
+        """The loopback URL behind a public one. Raises UnreachableError if there is none."""
         parts = urlsplit(url)
         websocket = parts.scheme in {"ws", "wss"}
         key = _key(url)
         origin = (self.local_of.get("media:" + key) if websocket else None) or self.local_of.get(key)
         if origin is None:
             if not is_loopback(parts.hostname or ""):
-                raise Unreachable(f"{url} is neither on loopback nor behind a public origin of this call")
+                raise UnreachableError(f"{url} is neither on loopback nor behind a public origin of this call")
             return url
         local = urlsplit(origin)
         scheme = (_WEBSOCKET if websocket else _HTTP)[local.scheme]
@@ -82,7 +82,7 @@ class Origins:
 async def send(
     url: str, form: Mapping[str, str], *, origins: Origins, auth_token: str, method: str = "POST"
 ) -> Answer:
-    """Request a public URL as Twilio does; redirects are not followed. Raises Unreachable."""
+    """Request a public URL as Twilio does; redirects are not followed. Raises UnreachableError."""
     pairs = list(form.items())
     if method == "GET" and pairs:
         url = f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(pairs)}"

@@ -108,11 +108,28 @@ _ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
     "Pause": frozenset({"length"}),
     "Redirect": frozenset({"method"}),
     "Dial": frozenset(
-        {"action", "method", "timeout", "timeLimit", "callerId", "answerOnBridge", "sequential", "hangupOnStar"}
+        {
+            "action",
+            "method",
+            "timeout",
+            "timeLimit",
+            "callerId",
+            "answerOnBridge",
+            "sequential",
+            "hangupOnStar",
+        }
         | {"ringTone", "record", "referUrl", "recordingStatusCallback"}
     ),
     "Number": frozenset(
-        {"url", "method", "sendDigits", "statusCallback", "statusCallbackEvent", "statusCallbackMethod", "byoc"}
+        {
+            "url",
+            "method",
+            "sendDigits",
+            "statusCallback",
+            "statusCallbackEvent",
+            "statusCallbackMethod",
+            "byoc",
+        }
     ),
     "Sip": frozenset({"url", "method", "username", "password", "statusCallback", "statusCallbackEvent"}),
     "Hangup": frozenset(),
@@ -191,13 +208,13 @@ def _connect(element: ET.Element, base_url: str | None) -> Connect:
         raise TwimlError("12200", "<Connect> must hold exactly one <Stream>")
     action = element.get("action")
     return Connect(
-        stream=_stream(children[0], base_url),
+        stream=_stream(children[0]),
         action=_absolute(action, base_url) if action else None,
         method=_method(element),
     )
 
 
-def _stream(element: ET.Element, base_url: str | None) -> Stream:
+def _stream(element: ET.Element) -> Stream:
     _check(element)
     if element.get("track", "inbound_track") != "inbound_track":
         raise TwimlError("31941", "only inbound_track is allowed under <Connect>")
@@ -221,7 +238,9 @@ def _stream(element: ET.Element, base_url: str | None) -> Stream:
             raise TwimlError("12200", f"<{child.tag}> may not stand in <Stream>")
         name, value = child.get("name", ""), child.get("value", "")
         if not name or len(name) + len(value) >= _MAX_PARAMETER:
-            raise TwimlError("12200", f"parameter {name!r} is nameless or {_MAX_PARAMETER} characters or longer")
+            raise TwimlError(
+                "12200", f"parameter {name!r} is nameless or {_MAX_PARAMETER} characters or longer"
+            )
         parameters[name] = value
     return Stream(
         url=url,

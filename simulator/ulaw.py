@@ -86,7 +86,9 @@ def tone(frequency_hz: float, *, ms: float, amplitude: int = 6000, overtone: flo
             "h",
             [
                 int(
-                    amplitude * math.sin(swell * n) * (math.sin(step * n) + overtone * math.sin(2.7 * step * n))
+                    amplitude
+                    * math.sin(swell * n)
+                    * (math.sin(step * n) + overtone * math.sin(2.7 * step * n))
                 )
                 for n in range(count)
             ],

@@ -34,7 +34,12 @@ class Vad:
     """Fed with audio in any portions. Positions count from `position` bytes of appended audio."""
 
     def __init__(
-        self, *, threshold: float = 0.5, prefix_padding_ms: int = 300, silence_duration_ms: int = 500, position: int = 0
+        self,
+        *,
+        threshold: float = 0.5,
+        prefix_padding_ms: int = 300,
+        silence_duration_ms: int = 500,
+        position: int = 0,
     ) -> None:
         self.speaking = False
         self._threshold = threshold

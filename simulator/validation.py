@@ -1,6 +1,6 @@
 """The Realtime API's rules for client events, checked as strictly as the service does.
 
-A check takes a value and its path and raises Refused. Sources: OpenAI's API description and live behaviour
+A check takes a value and its path and raises RefusedError. Sources: OpenAI's API description and live behaviour
 as recorded in the project's Realtime reference (unknown keys, missing keys and ranges each have their code).
 """
 
@@ -18,13 +18,18 @@ _LIVE_TRANSCRIPTION: Final = frozenset({"gpt-live-transcribe", "gpt-realtime-whi
 _LANGUAGES_MODELS: Final = frozenset({"gpt-transcribe", "gpt-live-transcribe"})
 _TRANSCRIPTION_MODELS: Final = (
     *("gpt-transcribe", "gpt-live-transcribe", "gpt-realtime-whisper", "gpt-4o-transcribe"),
-    *("gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-transcribe-diarize", "whisper-1"),
+    *(
+        "gpt-4o-mini-transcribe",
+        "gpt-4o-mini-transcribe-2025-12-15",
+        "gpt-4o-transcribe-diarize",
+        "whisper-1",
+    ),
 )
 _TOP_LEVEL_FORBIDDEN: Final = ("oneOf", "anyOf", "allOf", "enum", "not")
 _MAX_APPEND_BYTES: Final = 15 * 1024 * 1024
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """An event that the API answers with `error`."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
@@ -57,8 +62,10 @@ def _kind(value: Any) -> str:
 def _expect(value: Any, kind: type | tuple[type, ...], wanted: str, path: str) -> None:
     is_bool = isinstance(value, bool) and kind is not bool
     if is_bool or not isinstance(value, kind):
-        raise Refused(
-            "invalid_type", f"Invalid type for '{path}': expected {wanted}, but got {_kind(value)} instead.", path
+        raise RefusedError(
+            "invalid_type",
+            f"Invalid type for '{path}': expected {wanted}, but got {_kind(value)} instead.",
+            path,
         )
 
 
@@ -69,10 +76,10 @@ def string(*, most: int | None = None, pattern: str | None = None) -> Check:
         _expect(value, str, "a string", path)
         if most is not None and len(value) > most:
             message = f"Invalid '{path}': string too long. Expected a string with maximum length {most}."
-            raise Refused("string_above_max_length", message, path)
+            raise RefusedError("string_above_max_length", message, path)
         if pattern is not None and re.fullmatch(pattern, value) is None:
             message = f"Invalid '{path}': string does not match pattern. Expected a string that matches '{pattern}'."
-            raise Refused("invalid_value", message, path)
+            raise RefusedError("invalid_value", message, path)
 
     return check
 
@@ -84,7 +91,9 @@ def one_of(*allowed: str) -> Check:
         _expect(value, str, "a string", path)
         if value not in allowed:
             supported = ", ".join(f"'{entry}'" for entry in allowed)
-            raise Refused("invalid_value", f"Invalid value: '{value}'. Supported values are: {supported}.", path)
+            raise RefusedError(
+                "invalid_value", f"Invalid value: '{value}'. Supported values are: {supported}.", path
+            )
 
     return check
 
@@ -111,11 +120,15 @@ def decimal(least: float, most: float) -> Check:
 
 def _in_range(value: float, least: float, most: float, path: str, kind: str) -> None:
     if value < least:
-        message = f"Invalid '{path}': {kind} below minimum value. Expected a value >= {least}, but got {value}."
-        raise Refused(f"{kind}_below_min_value", message, path)
+        message = (
+            f"Invalid '{path}': {kind} below minimum value. Expected a value >= {least}, but got {value}."
+        )
+        raise RefusedError(f"{kind}_below_min_value", message, path)
     if value > most:
-        message = f"Invalid '{path}': {kind} above maximum value. Expected a value <= {most}, but got {value}."
-        raise Refused(f"{kind}_above_max_value", message, path)
+        message = (
+            f"Invalid '{path}': {kind} above maximum value. Expected a value <= {most}, but got {value}."
+        )
+        raise RefusedError(f"{kind}_above_max_value", message, path)
 
 
 def boolean(value: Any, path: str) -> None:
@@ -138,10 +151,12 @@ def array(inner: Check, *, least: int = 0, most: int | None = None) -> Check:
     def check(value: Any, path: str) -> None:
         _expect(value, list, "an array", path)
         if len(value) < least:
-            raise Refused("array_below_min_length", f"Invalid '{path}': expected at least {least} entries.", path)
+            raise RefusedError(
+                "array_below_min_length", f"Invalid '{path}': expected at least {least} entries.", path
+            )
         if most is not None and len(value) > most:
             message = f"Invalid '{path}': array too long. Expected an array with maximum length {most}."
-            raise Refused("array_above_max_length", message, path)
+            raise RefusedError("array_above_max_length", message, path)
         for index, entry in enumerate(value):
             inner(entry, f"{path}[{index}]")
 
@@ -157,10 +172,12 @@ def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Che
         for name in required:
             if name not in value:
                 missing = f"{prefix}{name}"
-                raise Refused("missing_required_parameter", f"Missing required parameter: '{missing}'.", missing)
+                raise RefusedError(
+                    "missing_required_parameter", f"Missing required parameter: '{missing}'.", missing
+                )
         for name in value:
             if name not in known:
-                raise Refused("unknown_parameter", f"Unknown parameter: '{prefix}{name}'.", f"{prefix}{name}")
+                raise RefusedError("unknown_parameter", f"Unknown parameter: '{prefix}{name}'.", f"{prefix}{name}")
         for name, entry in value.items():
             known[name](entry, f"{prefix}{name}")
 
@@ -174,7 +191,9 @@ def by_type(variants: Mapping[str, Check]) -> Check:
         _expect(value, dict, "an object", path)
         prefix = f"{path}." if path else ""
         if "type" not in value:
-            raise Refused("missing_required_parameter", f"Missing required parameter: '{prefix}type'.", f"{prefix}type")
+            raise RefusedError(
+                "missing_required_parameter", f"Missing required parameter: '{prefix}type'.", f"{prefix}type"
+            )
         one_of(*variants)(value["type"], f"{prefix}type")
         variants[value["type"]](value, path)
 
@@ -185,19 +204,21 @@ def by_type(variants: Mapping[str, Check]) -> Check:
 
 
 def _tool_schema(value: Any, path: str, name: str) -> None:
-    def refuse(why: str) -> Refused:
-        return Refused("invalid_function_parameters", f"Invalid schema for function '{name}': {why}", path)
+    def refuse(why: str) -> RefusedError:
+        return RefusedError("invalid_function_parameters", f"Invalid schema for function '{name}': {why}", path)
 
     _expect(value, dict, "an object", path)
     if value.get("type") != "object" or any(word in value for word in _TOP_LEVEL_FORBIDDEN):
-        raise refuse("schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level.")
+        raise refuse(
+            "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level."
+        )
     properties = value.get("properties", {})
     if not isinstance(properties, dict):
         raise refuse("'properties' must be an object.")
     _arrays_have_items(value, (), refuse)
 
 
-def _arrays_have_items(schema: Any, where: tuple[str, ...], refuse: Callable[[str], Refused]) -> None:
+def _arrays_have_items(schema: Any, where: tuple[str, ...], refuse: Callable[[str], RefusedError]) -> None:
     if isinstance(schema, list):
         for entry in schema:
             _arrays_have_items(entry, where, refuse)
@@ -248,7 +269,7 @@ def tools(value: Any, path: str) -> None:
         if tool["type"] != "function":
             continue
         if tool["name"] in seen:
-            raise Refused("invalid_value", f"Duplicate tool name: '{tool['name']}'.", f"{path}[{index}].name")
+            raise RefusedError("invalid_value", f"Duplicate tool name: '{tool['name']}'.", f"{path}[{index}].name")
         seen.add(tool["name"])
         if "parameters" in tool:
             _tool_schema(tool["parameters"], f"{path}[{index}].parameters", tool["name"])
@@ -281,7 +302,7 @@ def _modalities(value: Any, path: str) -> None:
     array(one_of("text", "audio"), least=1)(value, path)
     if len(value) != 1:
         message = f"Invalid modalities: {value}. Supported combinations are: ['text'] and ['audio']."
-        raise Refused("invalid_value", message, path)
+        raise RefusedError("invalid_value", message, path)
 
 
 def _voice(value: Any, path: str) -> None:
@@ -316,7 +337,9 @@ def _tracing(value: Any, path: str) -> None:
 def _no_brackets(value: Any, path: str) -> None:
     _expect(value, str, "a string", path)
     if re.search(r"[<>\r\n]", value):
-        raise Refused("invalid_value", f"Invalid '{path}': keywords may not hold '<', '>' or line breaks.", path)
+        raise RefusedError(
+            "invalid_value", f"Invalid '{path}': keywords may not hold '<', '>' or line breaks.", path
+        )
 
 
 def _transcription(value: Any, path: str) -> None:
@@ -335,7 +358,7 @@ def _transcription(value: Any, path: str) -> None:
     for name in ("language",) if several else ("languages", "keywords"):
         if name in value:
             message = f"'{name}' is not supported for model '{value['model']}'."
-            raise Refused("invalid_value", message, f"{path}.{name}")
+            raise RefusedError("invalid_value", message, f"{path}.{name}")
 
 
 _FORMAT: Final = by_type(
@@ -344,7 +367,11 @@ _FORMAT: Final = by_type(
         "audio/pcmu": fields({"type": anything}),
     }
 )
-_RESPONDING: Final[dict[str, Check]] = {"type": anything, "create_response": boolean, "interrupt_response": boolean}
+_RESPONDING: Final[dict[str, Check]] = {
+    "type": anything,
+    "create_response": boolean,
+    "interrupt_response": boolean,
+}
 _TURN_DETECTION: Final = by_type(
     {
         "server_vad": fields(
@@ -365,7 +392,8 @@ _INPUT: Final = fields(
         "format": _FORMAT,
         "noise_reduction": nullable(
             fields(
-                {"type": one_of("near_field", "far_field"), "strength": decimal(0, 1_000_000)}, required=("type",)
+                {"type": one_of("near_field", "far_field"), "strength": decimal(0, 1_000_000)},
+                required=("type",),
             )
         ),
         "transcription": nullable(_transcription),
@@ -395,26 +423,26 @@ _SESSION: Final = fields(
 
 
 def session_update(update: JSON, session: JSON, *, voice_locked: bool) -> None:
-    """Check an update against the session in force. Raises Refused; then nothing of it may be applied."""
+    """Check an update against the session in force. Raises RefusedError; then nothing of it may be applied."""
     _SESSION(update, "session")
     model = session["model"]
     if update.get("model", model) != model:
-        raise Refused("invalid_value", "The model of a session cannot be changed.", "session.model")
+        raise RefusedError("invalid_value", "The model of a session cannot be changed.", "session.model")
     for name in ("reasoning", "parallel_tool_calls"):
         if update.get(name) is not None and not reasons(model):
             message = f"'{name}' is not supported for model '{model}'."
-            raise Refused("invalid_value", message, f"session.{name}")
+            raise RefusedError("invalid_value", message, f"session.{name}")
     audio = update.get("audio", {})
     voice = audio.get("output", {}).get("voice")
     if voice_locked and voice not in {None, session["audio"]["output"]["voice"]}:
-        raise Refused(
+        raise RefusedError(
             "cannot_update_voice",
             "Cannot update a conversation's voice if assistant audio is present.",
             "session.audio.output.voice",
         )
     heard = {**session["audio"]["input"], **audio.get("input", {})}
     if (heard["transcription"] or {}).get("model") in _LIVE_TRANSCRIPTION and heard["turn_detection"]:
-        raise Refused(
+        raise RefusedError(
             "invalid_value",
             "Turn detection is not supported for this transcription model.",
             "session.audio.input.turn_detection",
@@ -461,10 +489,12 @@ def _message(value: Any, path: str) -> None:
         where = f"{path}.content[{index}]"
         _expect(part, dict, "an object", where)
         if "type" not in part:
-            raise Refused("missing_required_parameter", f"Missing required parameter: '{where}.type'.", f"{where}.type")
+            raise RefusedError(
+                "missing_required_parameter", f"Missing required parameter: '{where}.type'.", f"{where}.type"
+            )
         if part["type"] not in variants:
             message = f"Content type '{part['type']}' is not supported for role '{value['role']}'."
-            raise Refused("unsupported_content_type", message, f"{where}.type")
+            raise RefusedError("unsupported_content_type", message, f"{where}.type")
         variants[part["type"]](part, where)
 
 
@@ -492,7 +522,7 @@ _ITEM: Final = by_type(
 def _metadata(value: Any, path: str) -> None:
     _expect(value, dict, "an object", path)
     if len(value) > 16:
-        raise Refused("object_above_max_properties", f"Invalid '{path}': at most 16 pairs.", path)
+        raise RefusedError("object_above_max_properties", f"Invalid '{path}': at most 16 pairs.", path)
     for key, entry in value.items():
         string(most=64)(key, path)
         string(most=512)(entry, f"{path}.{key}")
@@ -529,11 +559,13 @@ _RESPONSE: Final = fields(
 def _base64(value: Any, path: str) -> None:
     _expect(value, str, "a string", path)
     if len(value) > _MAX_APPEND_BYTES // 3 * 4 + 4:
-        raise Refused("string_above_max_length", f"Invalid '{path}': more than 15 MiB of audio.", path)
+        raise RefusedError("string_above_max_length", f"Invalid '{path}': more than 15 MiB of audio.", path)
     try:
         binascii.a2b_base64(value, strict_mode=True)
     except (binascii.Error, ValueError) as error:
-        raise Refused("invalid_value", f"Invalid '{path}': expected base64-encoded audio bytes.", path) from error
+        raise RefusedError(
+            "invalid_value", f"Invalid '{path}': expected base64-encoded audio bytes.", path
+        ) from error
 
 
 _BASE: Final[dict[str, Check]] = {"type": anything, "event_id": string(most=512)}
@@ -558,13 +590,15 @@ EVENTS: Final[dict[str, Check]] = {
 
 
 def client_event(event: Any) -> JSON:
-    """The event, if its shape is right. Raises Refused; what depends on the session is checked elsewhere."""
+    """The event, if its shape is right. Raises RefusedError; what depends on the session is checked elsewhere."""
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        raise Refused("invalid_event", "The event must be an object with a 'type'.", None)
+        raise RefusedError("invalid_event", "The event must be an object with a 'type'.", None)
     check = EVENTS.get(event["type"])
     if check is None:
         supported = ", ".join(f"'{name}'" for name in EVENTS)
-        raise Refused("invalid_value", f"Invalid value: '{event['type']}'. Supported values are: {supported}.", "type")
+        raise RefusedError(
+            "invalid_value", f"Invalid value: '{event['type']}'. Supported values are: {supported}.", "type"
+        )
     check(event, "")
     return event
 

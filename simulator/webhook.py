@@ -77,6 +77,9 @@ class Tools:
         behaviour = path[0] if len(path) == 2 else answer.behaviour
         if answer.delay_ms:
             await asyncio.sleep(answer.delay_ms / 1000 / (phone.clock.speed if phone is not None else 1))
+        if behaviour == "drop":
+            _drop(receive)
+            return
         await _behave(behaviour or "", calls, answer.result, send)
 
     def _answer_for(self, name: str, phone: Phone | None) -> ToolAnswer:
@@ -135,7 +138,11 @@ def _list(message: JSON, key: str, problems: list[str]) -> list[Any]:
 
 def _call(entry: Any, problems: list[str]) -> JSON | None:
     function = entry.get("function") if isinstance(entry, dict) else None
-    if not isinstance(function, dict) or not isinstance(entry.get("id"), str) or entry.get("type") != "function":
+    if (
+        not isinstance(function, dict)
+        or not isinstance(entry.get("id"), str)
+        or entry.get("type") != "function"
+    ):
         problems.append("a call lacks id, type 'function' or function")
         return None
     if not isinstance(function.get("arguments"), dict):
@@ -152,7 +159,7 @@ def _call_sid(body: Any) -> str | None:
     return sid if isinstance(sid, str) else None
 
 
-async def _behave(behaviour: str, calls: list[JSON], result: Any, send: Send) -> None:  # noqa: C901 - one case a behaviour
+async def _behave(behaviour: str, calls: list[JSON], result: Any, send: Send) -> None:
     name, _, figure = behaviour.partition("-") if re.fullmatch(r"\w+-\d+", behaviour) else (behaviour, "", "")
     match name:
         case "slow" | "late":
@@ -172,8 +179,6 @@ async def _behave(behaviour: str, calls: list[JSON], result: Any, send: Send) ->
         case "no-content":
             await respond(send, b"", status=204)
             return
-        case "drop":
-            return  # no answer at all: the server drops the connection or answers 500
         case "half-body":
             await _half_body(send)
             return
@@ -184,12 +189,16 @@ async def _behave(behaviour: str, calls: list[JSON], result: Any, send: Send) ->
         case "bare-result":
             await respond_json(send, {"result": _text(result)})
             return
+        case _:
+            pass  # a behaviour that bends the results
     await respond_json(send, {"results": [_entry(name, call, result) for call in calls]})
 
 
 def _entry(behaviour: str, call: JSON, result: Any) -> JSON:
     """One element of `results`; without an id in the older message form there is none to repeat."""
-    entry: JSON = {"toolCallId": call["id"], "result": _text(result)} if call["id"] else {"result": _text(result)}
+    entry: JSON = (
+        {"toolCallId": call["id"], "result": _text(result)} if call["id"] else {"result": _text(result)}
+    )
     match behaviour:
         case "wrong-id":
             entry["toolCallId"] = "call_of_somebody_else"
@@ -201,11 +210,20 @@ def _entry(behaviour: str, call: JSON, result: Any) -> JSON:
             entry["result"] = _text(result).replace(",", ",\n")
         case "huge":
             entry["result"] = "x" * _HUGE
+        case _:
+            pass
     return entry
 
 
 def _text(result: Any) -> str:
     return result if isinstance(result, str) else orjson.dumps(result).decode()
+
+
+def _drop(receive: Receive) -> None:
+    """Break the connection without an answer. ASGI has no word for that; uvicorn's request holds the transport."""
+    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.abort()
 
 
 async def _half_body(send: Send) -> None:

@@ -110,7 +110,7 @@ class ToolAdmin(SecretAdmin):
 
     @admin.display(description="used by")
     def used_by(self, tool: Any) -> str:
-        return clipped(", ".join(tool.used_by_names)) or "–"
+        return clipped(", ".join(tool.used_by_names)) or "-"
 
     @admin.display(description="calls, 24 h", ordering="recent")
     def calls_24h(self, tool: Any) -> SafeString | str:
@@ -192,7 +192,7 @@ class ToolCallAdmin(HistoryAdmin):
 
     @admin.display(description="error")
     def error_text(self, tool_call: ToolCall) -> str:
-        return clipped(tool_call.error) or "–"
+        return clipped(tool_call.error) or "-"
 
     @admin.display(description="call")
     def call_link(self, tool_call: ToolCall) -> SafeString:
@@ -207,12 +207,12 @@ class ToolCallAdmin(HistoryAdmin):
             ("Call", self.call_link(obj)),
             ("Tool", tool),
             ("Status", status_badge(obj)),
-            ("Why", obj.error or "–"),
+            ("Why", obj.error or "-"),
             ("Requested", obj.requested_at),
             ("Sent", obj.sent_at or "Never"),
             ("Answered", obj.answered_at or "Never"),
             ("Took", ms_text(obj.duration_ms)),
-            ("HTTP status", obj.http_status or "–"),
+            ("HTTP status", obj.http_status or "-"),
             ("Model told", obj.told_at or ("Never: the call had ended" if obj.orphaned else "Not yet")),
             ("OpenAI's id", obj.item_id),
         ]

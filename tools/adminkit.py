@@ -76,14 +76,14 @@ def json_pretty(value: object) -> str:
 def ms_text(ms: int | None) -> str:
     """Milliseconds for people: 640 ms, 1.24 s, or a dash."""
     if ms is None:
-        return "–"
+        return "-"
     return f"{ms} ms" if ms < 1000 else f"{ms / 1000:.2f} s"
 
 
 def duration_text(seconds: int | None) -> str:
     """Seconds for people: 45 s, 2 min 5 s, or a dash."""
     if seconds is None:
-        return "–"
+        return "-"
     minutes, rest = divmod(seconds, 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
@@ -108,9 +108,8 @@ class SecretAdmin(ModelAdmin[Any]):
     """An admin of a model with a ``server_secret``, shown through a ``forms.SecretForm``: written, never read."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return (
-            super().get_queryset(request).defer("server_secret").annotate(secret_stored=~Q(server_secret=""))
-        )
+        queryset: QuerySet[Any] = super().get_queryset(request)
+        return queryset.defer("server_secret").annotate(secret_stored=~Q(server_secret=""))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)

@@ -75,7 +75,7 @@ def _is_for(entry: dict[str, Any], tool_call_id: str) -> bool:
 
 
 def _item_read(item: dict[str, Any]) -> Result:
-    """One entry: ``error`` counts only where there is no ``result``."""
+    """One entry: ``error`` counts only where there is no ``result``, and words to be spoken only where neither is."""
     result = _one_line(item.get("result"))
     message = item.get("message")
     message = message if isinstance(message, dict) else None
@@ -85,7 +85,8 @@ def _item_read(item: dict[str, Any]) -> Result:
     if said:
         output = error_output(code="tool_error", message=f"The tool reported an error: {said}")
         return Result("failed", output, f"The server reported an error: {said}", message)
-    return _answered(NO_RESULT, message=message)
+    spoken = _one_line(message.get("content")) if message else ""
+    return _answered(spoken or NO_RESULT, message=message)
 
 
 def _value_read(value: object) -> Result:

@@ -5,10 +5,12 @@ that opens once, and a gate closed in time means "certainly not carried out".
 """
 
 import functools
+import logging
 import socket
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +30,8 @@ from urllib3.util.ssl_ import create_urllib3_context
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from tools.encryption import SecretUnreadableError, decrypt
+
+logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 BODY_MAX_BYTES = 1024 * 1024
@@ -104,6 +108,9 @@ def _headers(*, secret_token: str, idempotency_key: str) -> dict[str, str | byte
 
 class _GateClosedError(Exception):
     """The request came to the gate too late, and was not let out."""
+
+
+EXPECTED = (requests.RequestException, HTTPError, OSError, ValueError, _GateClosedError)
 
 
 class _Gate:
@@ -304,6 +311,13 @@ class _Exchange:
     def _tool_error(self, exc: Exception) -> ToolError:
         if isinstance(exc, ToolError):
             return exc
+        if not isinstance(exc, EXPECTED):
+            # The frames alone: an exception's text may hold the URL or the body.
+            frames = "".join(traceback.format_tb(exc.__traceback__))
+            logger.error(
+                "webhook attempt failed for no known reason",
+                extra={"cause": type(exc).__name__, "frames": frames},
+            )
         if not self._gate.sent:
             code, why = _unsent_reason(exc)
             return ToolError(code=code, why=why, sent=False, late=isinstance(exc, _GateClosedError))

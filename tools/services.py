@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 
 from tools import outcomes
 from tools.answers import answer_read
@@ -140,6 +140,20 @@ def tool_call_refuse(*, refusal: ToolRefusal, at: datetime, reason: str, output:
     rows.filter(name="").update(**details)
 
 
+def tool_call_done(*, refusal: ToolRefusal, at: datetime, output: str) -> None:
+    """Write a tool call that was carried out without any server, such as hanging up: asked for and answered at once."""
+    details = _details(
+        name=refusal.name,
+        arguments=refusal.arguments,
+        requested_at=refusal.requested_at or at,
+        tool_id=refusal.tool_id,
+    )
+    ending = {"status": Status.ANSWERED, "outcome": text_clean(output), "told_at": at}
+    ToolCall.objects.get_or_create(
+        call_id=refusal.call_id, item_id=refusal.tool_call_id, defaults={**details, **ending}
+    )
+
+
 def tool_calls_expire(*, now: datetime) -> int:
     """How many forgotten tool calls got their outcome: those whose worker and whose message are both gone."""
     stale = now - STALE_AFTER
@@ -211,7 +225,9 @@ def _settle_count(rows: QuerySet[ToolCall], outcome: Outcome) -> int:
 
 def _outcome_unless_told(output: str) -> Case:
     """The output, unless the model has been told something else already."""
-    return Case(When(told_at__isnull=True, then=Value(output)), default=F("outcome"))
+    return Case(
+        When(told_at__isnull=True, then=Value(output)), default=F("outcome"), output_field=TextField()
+    )
 
 
 def _outcome_of(row: ToolCall) -> Outcome:

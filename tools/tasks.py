@@ -121,6 +121,14 @@ def tool_call_refuse(order: dict[str, Any], at: str, reason: str, output: str) -
     )
 
 
+@shared_task(name="tools.tasks.tool_call_done", **RECORDS)
+def tool_call_done(order: dict[str, Any], at: str, output: str) -> None:
+    """Write a tool call that the bridge carried out by itself, from the least of an order (ToolRefusal)."""
+    services.tool_call_done(
+        refusal=ToolRefusal.from_json(order), at=datetime.fromisoformat(at), output=output
+    )
+
+
 @shared_task(name="tools.tasks.tool_calls_expire", **RECORDS)
 def tool_calls_expire() -> None:
     """Give forgotten tool calls their outcome; for the beat, every few minutes."""

@@ -5,18 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError
 
+from tools.tasks import RECORDS
 from transcripts import services
 
 
-@shared_task(
-    autoretry_for=(OperationalError, InterfaceError),
-    retry_backoff=1,
-    retry_backoff_max=30,
-    max_retries=None,
-    ignore_result=True,
-)
+@shared_task(name="transcripts.tasks.utterances_write", **RECORDS)
 def utterances_write(
     *, call_id: str, started_at: str, utterances: list[dict[str, Any]], closed_at: str | None = None
 ) -> None:

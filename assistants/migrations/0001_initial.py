@@ -9,153 +9,429 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tools', '0001_initial'),
+        ("tools", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Assistant',
+            name="Assistant",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(help_text='How your team calls it. Callers never hear it.', max_length=80, unique=True)),
-                ('enabled', models.BooleanField(default=True, help_text='Switched off, callers hear an apology and the call ends. No publishing needed.')),
-                ('instructions', models.TextField(blank=True, help_text='The prompt: who the assistant is, what it does, what it must never do.')),
-                ('first_message_mode', models.CharField(choices=[('assistant-speaks-first', 'Assistant says the first message'), ('assistant-speaks-first-with-model-generated-message', 'Assistant greets in its own words'), ('assistant-waits-for-user', 'Assistant waits for the caller')], default='assistant-speaks-first', max_length=60)),
-                ('first_message', models.TextField(blank=True, help_text='Said word for word when the call is answered.', max_length=1000)),
-                ('first_message_interruptible', models.BooleanField(default=False, help_text="Off: a caller's “hello?” does not cut the first message short. The caller is still heard.")),
-                ('end_call_message', models.TextField(blank=True, help_text='Said before the assistant hangs up. Empty: it says goodbye in its own words.', max_length=1000)),
-                ('apology', models.TextField(default='We are sorry, we cannot take your call right now. Please try again in a few minutes.', help_text='Spoken by the telephone network when the call cannot go on.', max_length=500)),
-                ('speed', models.DecimalField(decimal_places=2, default='1.00', help_text='Speaking speed, 0.25 to 1.5.', max_digits=3, validators=[django.core.validators.MinValueValidator(0.25), django.core.validators.MaxValueValidator(1.5)])),
-                ('reasoning_effort', models.CharField(choices=[('minimal', 'Minimal'), ('low', 'Low'), ('medium', 'Medium'), ('high', 'High')], default='low', help_text='More effort answers later.', max_length=10)),
-                ('max_output_tokens', models.PositiveSmallIntegerField(default=1024, help_text='Upper limit of one answer; a spoken minute is about 1,200 tokens. Too low cuts speech off.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(4096)])),
-                ('language', models.CharField(default='en', help_text='Language of the callers, two letters. It keeps transcripts in the right script.', max_length=5)),
-                ('vad_threshold', models.DecimalField(decimal_places=2, default='0.50', help_text='How loud counts as speech, 0 to 1. Noisy lines: 0.6 to 0.8.', max_digits=3, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)], verbose_name='speech threshold')),
-                ('vad_silence_ms', models.PositiveSmallIntegerField(default=500, help_text='Lower answers sooner and cuts slow speakers off. 320 to 700 suits a telephone.', validators=[django.core.validators.MinValueValidator(100), django.core.validators.MaxValueValidator(3000)], verbose_name='end of turn (ms of silence)')),
-                ('vad_prefix_ms', models.PositiveSmallIntegerField(default=300, validators=[django.core.validators.MaxValueValidator(2000)], verbose_name='audio kept before speech (ms)')),
-                ('noise_reduction', models.CharField(blank=True, choices=[('', 'Off'), ('near_field', 'Handset or headset'), ('far_field', 'Speakerphone')], default='near_field', max_length=20)),
-                ('max_duration_s', models.PositiveIntegerField(default=600, help_text='The assistant says goodbye and hangs up then. At most 3,500: a Realtime session ends at 60 minutes.', validators=[django.core.validators.MinValueValidator(10), django.core.validators.MaxValueValidator(3500)], verbose_name='longest call (seconds)')),
-                ('silence_timeout_s', models.PositiveIntegerField(default=30, validators=[django.core.validators.MinValueValidator(10), django.core.validators.MaxValueValidator(3600)], verbose_name='hang up after silence (seconds)')),
-                ('server_url', models.TextField(blank=True, help_text='Where webhooks of tools without a URL of their own are sent.', validators=[django.core.validators.URLValidator(schemes=['http', 'https'])], verbose_name='server URL')),
-                ('server_secret', tools.encryption.EncryptedTextField(blank=True, help_text='Sent as X-Vapi-Secret to the server URL above.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="How your team calls it. Callers never hear it.", max_length=80, unique=True
+                    ),
+                ),
+                (
+                    "enabled",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Switched off, callers hear an apology and the call ends. No publishing needed.",
+                    ),
+                ),
+                (
+                    "instructions",
+                    models.TextField(
+                        blank=True,
+                        help_text="The prompt: who the assistant is, what it does, what it must never do.",
+                    ),
+                ),
+                (
+                    "first_message_mode",
+                    models.CharField(
+                        choices=[
+                            ("assistant-speaks-first", "Assistant says the first message"),
+                            (
+                                "assistant-speaks-first-with-model-generated-message",
+                                "Assistant greets in its own words",
+                            ),
+                            ("assistant-waits-for-user", "Assistant waits for the caller"),
+                        ],
+                        default="assistant-speaks-first",
+                        max_length=60,
+                    ),
+                ),
+                (
+                    "first_message",
+                    models.TextField(
+                        blank=True, help_text="Said word for word when the call is answered.", max_length=1000
+                    ),
+                ),
+                (
+                    "first_message_interruptible",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Off: a caller's “hello?” does not cut the first message short. The caller is still heard.",
+                    ),
+                ),
+                (
+                    "end_call_message",
+                    models.TextField(
+                        blank=True,
+                        help_text="Said before the assistant hangs up. Empty: it says goodbye in its own words.",
+                        max_length=1000,
+                    ),
+                ),
+                (
+                    "apology",
+                    models.TextField(
+                        default="We are sorry, we cannot take your call right now. Please try again in a few minutes.",
+                        help_text="Spoken by the telephone network when the call cannot go on.",
+                        max_length=500,
+                    ),
+                ),
+                (
+                    "speed",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default="1.00",
+                        help_text="Speaking speed, 0.25 to 1.5.",
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.25),
+                            django.core.validators.MaxValueValidator(1.5),
+                        ],
+                    ),
+                ),
+                (
+                    "reasoning_effort",
+                    models.CharField(
+                        choices=[
+                            ("minimal", "Minimal"),
+                            ("low", "Low"),
+                            ("medium", "Medium"),
+                            ("high", "High"),
+                        ],
+                        default="low",
+                        help_text="More effort answers later.",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "max_output_tokens",
+                    models.PositiveSmallIntegerField(
+                        default=1024,
+                        help_text="Upper limit of one answer; a spoken minute is about 1,200 tokens. Too low cuts speech off.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(4096),
+                        ],
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        default="en",
+                        help_text="Language of the callers, two letters. It keeps transcripts in the right script.",
+                        max_length=5,
+                    ),
+                ),
+                (
+                    "vad_threshold",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default="0.50",
+                        help_text="How loud counts as speech, 0 to 1. Noisy lines: 0.6 to 0.8.",
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(1),
+                        ],
+                        verbose_name="speech threshold",
+                    ),
+                ),
+                (
+                    "vad_silence_ms",
+                    models.PositiveSmallIntegerField(
+                        default=500,
+                        help_text="Lower answers sooner and cuts slow speakers off. 320 to 700 suits a telephone.",
+                        validators=[
+                            django.core.validators.MinValueValidator(100),
+                            django.core.validators.MaxValueValidator(3000),
+                        ],
+                        verbose_name="end of turn (ms of silence)",
+                    ),
+                ),
+                (
+                    "vad_prefix_ms",
+                    models.PositiveSmallIntegerField(
+                        default=300,
+                        validators=[django.core.validators.MaxValueValidator(2000)],
+                        verbose_name="audio kept before speech (ms)",
+                    ),
+                ),
+                (
+                    "noise_reduction",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Off"),
+                            ("near_field", "Handset or headset"),
+                            ("far_field", "Speakerphone"),
+                        ],
+                        default="near_field",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "max_duration_s",
+                    models.PositiveIntegerField(
+                        default=600,
+                        help_text="The assistant says goodbye and hangs up then. At most 3,500: a Realtime session ends at 60 minutes.",
+                        validators=[
+                            django.core.validators.MinValueValidator(10),
+                            django.core.validators.MaxValueValidator(3500),
+                        ],
+                        verbose_name="longest call (seconds)",
+                    ),
+                ),
+                (
+                    "silence_timeout_s",
+                    models.PositiveIntegerField(
+                        default=30,
+                        validators=[
+                            django.core.validators.MinValueValidator(10),
+                            django.core.validators.MaxValueValidator(3600),
+                        ],
+                        verbose_name="hang up after silence (seconds)",
+                    ),
+                ),
+                (
+                    "server_url",
+                    models.TextField(
+                        blank=True,
+                        help_text="Where webhooks of tools without a URL of their own are sent.",
+                        validators=[django.core.validators.URLValidator(schemes=["http", "https"])],
+                        verbose_name="server URL",
+                    ),
+                ),
+                (
+                    "server_secret",
+                    tools.encryption.EncryptedTextField(
+                        blank=True, help_text="Sent as X-Vapi-Secret to the server URL above."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['name'],
-                'permissions': [('publish_assistant', 'Can publish an assistant')],
+                "ordering": ["name"],
+                "permissions": [("publish_assistant", "Can publish an assistant")],
             },
         ),
         migrations.CreateModel(
-            name='RealtimeModel',
+            name="RealtimeModel",
             fields=[
-                ('name', models.CharField(help_text="OpenAI's name, for example gpt-realtime-2.1.", max_length=80, primary_key=True, serialize=False)),
-                ('reasoning', models.BooleanField(default=True, help_text='It accepts a reasoning effort. A model that does not would refuse the whole session.')),
-                ('retires_on', models.DateField(blank=True, help_text='The day OpenAI switches it off, if announced.', null=True)),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="OpenAI's name, for example gpt-realtime-2.1.",
+                        max_length=80,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "reasoning",
+                    models.BooleanField(
+                        default=True,
+                        help_text="It accepts a reasoning effort. A model that does not would refuse the whole session.",
+                    ),
+                ),
+                (
+                    "retires_on",
+                    models.DateField(
+                        blank=True, help_text="The day OpenAI switches it off, if announced.", null=True
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-name'],
+                "ordering": ["-name"],
             },
         ),
         migrations.CreateModel(
-            name='TranscriptionModel',
+            name="TranscriptionModel",
             fields=[
-                ('name', models.CharField(max_length=80, primary_key=True, serialize=False)),
-                ('takes_languages', models.BooleanField(default=True, help_text='It takes a list of languages; older ones take a single language.')),
-                ('retires_on', models.DateField(blank=True, help_text='The day OpenAI switches it off, if announced.', null=True)),
+                ("name", models.CharField(max_length=80, primary_key=True, serialize=False)),
+                (
+                    "takes_languages",
+                    models.BooleanField(
+                        default=True,
+                        help_text="It takes a list of languages; older ones take a single language.",
+                    ),
+                ),
+                (
+                    "retires_on",
+                    models.DateField(
+                        blank=True, help_text="The day OpenAI switches it off, if announced.", null=True
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Voice',
+            name="Voice",
             fields=[
-                ('name', models.CharField(max_length=80, primary_key=True, serialize=False)),
-                ('note', models.CharField(blank=True, max_length=200)),
+                ("name", models.CharField(max_length=80, primary_key=True, serialize=False)),
+                ("note", models.CharField(blank=True, max_length=200)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='AssistantTool',
+            name="AssistantTool",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField(default=0)),
-                ('assistant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='assistants.assistant')),
-                ('tool', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='tools.tool')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "assistant",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="assistants.assistant"),
+                ),
+                ("tool", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="tools.tool")),
             ],
             options={
-                'ordering': ['position', 'id'],
+                "ordering": ["position", "id"],
             },
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='tools',
-            field=models.ManyToManyField(blank=True, related_name='assistants', through='assistants.AssistantTool', to='tools.tool'),
+            model_name="assistant",
+            name="tools",
+            field=models.ManyToManyField(
+                blank=True, related_name="assistants", through="assistants.AssistantTool", to="tools.tool"
+            ),
         ),
         migrations.CreateModel(
-            name='AssistantVersion',
+            name="AssistantVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('snapshot', models.JSONField()),
-                ('note', models.CharField(blank=True, help_text='What changed, for whoever reads this later.', max_length=200)),
-                ('published_at', models.DateTimeField(auto_now_add=True)),
-                ('assistant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='assistants.assistant')),
-                ('author', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("snapshot", models.JSONField()),
+                (
+                    "note",
+                    models.CharField(
+                        blank=True, help_text="What changed, for whoever reads this later.", max_length=200
+                    ),
+                ),
+                ("published_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "assistant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="versions",
+                        to="assistants.assistant",
+                    ),
+                ),
+                (
+                    "author",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['assistant', '-number'],
+                "ordering": ["assistant", "-number"],
             },
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='live_version',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='assistants.assistantversion'),
+            model_name="assistant",
+            name="live_version",
+            field=models.ForeignKey(
+                blank=True,
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="assistants.assistantversion",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='model',
-            field=models.ForeignKey(default='gpt-realtime-2.1', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='assistants.realtimemodel'),
+            model_name="assistant",
+            name="model",
+            field=models.ForeignKey(
+                default="gpt-realtime-2.1",
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="assistants.realtimemodel",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='transcription_model',
-            field=models.ForeignKey(default='gpt-transcribe', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='assistants.transcriptionmodel'),
+            model_name="assistant",
+            name="transcription_model",
+            field=models.ForeignKey(
+                default="gpt-transcribe",
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="assistants.transcriptionmodel",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='voice',
-            field=models.ForeignKey(default='marin', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='assistants.voice'),
+            model_name="assistant",
+            name="voice",
+            field=models.ForeignKey(
+                default="marin",
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="assistants.voice",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assistanttool',
-            constraint=models.UniqueConstraint(fields=('assistant', 'tool'), name='tool_once_per_assistant'),
+            model_name="assistanttool",
+            constraint=models.UniqueConstraint(fields=("assistant", "tool"), name="tool_once_per_assistant"),
         ),
         migrations.AddConstraint(
-            model_name='assistantversion',
-            constraint=models.UniqueConstraint(fields=('assistant', 'number'), name='version_number_once'),
+            model_name="assistantversion",
+            constraint=models.UniqueConstraint(fields=("assistant", "number"), name="version_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='assistant',
-            constraint=models.CheckConstraint(condition=models.Q(('speed__gte', 0.25), ('speed__lte', 1.5)), name='assistant_speed_in_range'),
+            model_name="assistant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("speed__gte", 0.25), ("speed__lte", 1.5)), name="assistant_speed_in_range"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assistant',
-            constraint=models.CheckConstraint(condition=models.Q(('vad_threshold__gte', 0), ('vad_threshold__lte', 1)), name='assistant_threshold_in_range'),
+            model_name="assistant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("vad_threshold__gte", 0), ("vad_threshold__lte", 1)),
+                name="assistant_threshold_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assistant',
-            constraint=models.CheckConstraint(condition=models.Q(('max_output_tokens__gte', 1), ('max_output_tokens__lte', 4096)), name='assistant_tokens_in_range'),
+            model_name="assistant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("max_output_tokens__gte", 1), ("max_output_tokens__lte", 4096)),
+                name="assistant_tokens_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='assistant',
-            constraint=models.CheckConstraint(condition=models.Q(('max_duration_s__gte', 10), ('max_duration_s__lte', 3500)), name='assistant_duration_in_range'),
+            model_name="assistant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("max_duration_s__gte", 10), ("max_duration_s__lte", 3500)),
+                name="assistant_duration_in_range",
+            ),
         ),
     ]

@@ -154,6 +154,7 @@ class Conversation:
 
         self._utterances: dict[str, Utterance] = {}
         self._ending = ""  # reason to hang up once everything was said
+        self._ending_response = ""  # the response that asked to hang up; what it said is the goodbye
         self._farewell_asked = False
         self._failing = ""  # reason to apologise once what Twilio holds was played
         self._reason = ""
@@ -678,6 +679,7 @@ class Conversation:
             )
             self._out.append(ToolDone(call.call_id, call.name, '{"ok":true}'))
             self._ending = self._ending or "assistant-ended-call"
+            self._ending_response = call.response_id
             return
         self.tools.owe(call.response_id)
         if spec is None:
@@ -719,7 +721,7 @@ class Conversation:
             return
         if self._active or self._requested:
             return
-        if not self._farewell_asked and self._realtime_open and self._needs_farewell(now):
+        if not self._farewell_asked and self._realtime_open and self._needs_farewell():
             self._farewell_asked = True
             message = self.plan.end_call_message
             overrides = (
@@ -732,9 +734,9 @@ class Conversation:
         else:
             self._leave(self._ending, HangUp(), now)
 
-    def _needs_farewell(self, now: float) -> bool:
+    def _needs_farewell(self) -> bool:
         """Whether the assistant would hang up without a word, or without the words that were ordered."""
-        return bool(self.plan.end_call_message) or not self.playback.holds_audio(now)
+        return bool(self.plan.end_call_message) or self._ending_response not in self._sounded
 
     def _end_politely(self, reason: str, now: float) -> None:
         if self._ending or self._failing or self.phase is not Phase.TALKING:

@@ -62,6 +62,7 @@ class Plan:
 
 
 _MULAW = {"type": "audio/pcmu"}
+_MULAW_NAMES = ("audio/pcmu", "g711_ulaw")
 
 
 def session_payload(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
@@ -122,16 +123,32 @@ def _input(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
 
 def session_faults(plan: Plan, effective: Mapping[str, Any]) -> list[str]:
     """What the server runs differently from what was asked, in plain words; empty when the session is ours."""
-    audio = effective.get("audio") or {}
-    heard, spoken = audio.get("input") or {}, audio.get("output") or {}
     # Servers that still run the beta keep both formats and the voice at the top, by other names.
     formats = {
-        "input format": (heard.get("format") or {}).get("type") or effective.get("input_audio_format"),
-        "output format": (spoken.get("format") or {}).get("type") or effective.get("output_audio_format"),
+        side: _at(effective, "audio", side, "format", "type") or _at(effective, f"{side}_audio_format")
+        for side in ("input", "output")
     }
-    faults = [what for what, value in formats.items() if value not in ("audio/pcmu", "g711_ulaw")]
-    if spoken.get("voice", effective.get("voice")) not in (plan.voice, None):
+    faults = [f"{side} format" for side, value in formats.items() if value not in _MULAW_NAMES]
+    if (_at(effective, "audio", "output", "voice") or _at(effective, "voice")) not in (plan.voice, None):
         faults.append("voice")
-    if len(effective.get("tools") or ()) != len(plan.tools):
+    tools = _at(effective, "tools") or []
+    if not isinstance(tools, list) or len(tools) != len(plan.tools):
         faults.append("number of tools")
     return faults
+
+
+def floor_given(effective: Mapping[str, Any]) -> bool:
+    """Whether the server answers the caller by itself; one that does not say so is believed to."""
+    create = (
+        _at(effective, *where, "turn_detection", "create_response") for where in (("audio", "input"), ())
+    )
+    return False not in create
+
+
+def _at(tree: object, *path: str) -> object:
+    """What stands at a path; None when there is no such place, whatever stands there instead."""
+    for key in path:
+        if not isinstance(tree, Mapping):
+            return None
+        tree = tree.get(key)
+    return tree

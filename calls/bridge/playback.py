@@ -39,8 +39,9 @@ class Playback:
 
     def add(self, item_id: str, n_bytes: int, *, now: float) -> None:
         """Note that audio of an item was passed to Twilio."""
-        if not self.holds_audio(now):
-            # The queue ran empty, so this plays from now on, not from the last echo on.
+        if self._ran_empty(now):
+            # This plays from now on, not from the last echo on; echoes that are still to come tell nothing more.
+            self._pending.clear()
             self._settle(self._sent, now)
         if not self._items or self._items[-1].item_id != item_id:
             self._items.append(_Item(item_id, self._sent, self._sent))
@@ -68,6 +69,12 @@ class Playback:
                 self._settle(position, now)
                 return
 
+    def _ran_empty(self, now: float) -> bool:
+        """Whether Twilio has nothing left to play; an echo under way says when that was, so it is waited for."""
+        if self._played == self._sent or self._overdue(now):
+            return True
+        return not self._pending and self.position(now) == self._sent
+
     def _settle(self, position: int, now: float) -> None:
         self._played = position
         self._played_at = now
@@ -86,7 +93,7 @@ class Playback:
         return min(self._played + round((now - self._played_at) * BYTES_PER_S), bound)
 
     def _overdue(self, now: float) -> bool:
-        return now - self._played_at > (self._sent - self._played) / BYTES_PER_S + LOST_ECHO_S
+        return now >= self.gives_up_at()
 
     def holds_audio(self, now: float) -> bool:
         """Whether Twilio may still have audio to play."""

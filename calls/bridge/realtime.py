@@ -4,7 +4,7 @@ The names of the removed beta are read as their GA twins, because compatible ser
 Servers add events and fields without notice, so unknown ones are ``Ignored``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,13 +168,65 @@ Event = (
     | Ignored
 )
 
-_BETA_NAMES = {
-    "response.audio.delta": "response.output_audio.delta",
-    "response.audio.done": "response.output_audio.done",
-    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
-    "response.audio_transcript.done": "response.output_audio_transcript.done",
+def _audio_delta(data: dict[str, Any]) -> Event:
+    audio = _text(data["delta"])
+    if len(audio) % 4:
+        raise ValueError("base64")
+    return AudioDelta(_response_id(data), _text(data["item_id"]), audio, payload_bytes(audio))
+
+
+def _created(data: dict[str, Any]) -> Event:
+    response = data["response"]
+    metadata = response.get("metadata") or {}
+    return ResponseCreated(_text(response["id"]), str(metadata.get("client_event_id") or ""))
+
+
+def _caller_text(data: dict[str, Any]) -> Event:
+    # Some servers send partial texts under this name, with a status of their own.
+    if data.get("status") == "in_progress":
+        return Ignored(data["type"])
+    return CallerText(_text(data["item_id"]), _text(data["transcript"]))
+
+
+def _error(data: dict[str, Any]) -> Event:
+    error = data["error"]
+    return Error(_code(error), str(error.get("message") or ""), str(error.get("event_id") or ""))
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
+    "response.output_audio.delta": _audio_delta,
+    "response.output_audio.done": lambda d: AudioDone(_response_id(d), _text(d["item_id"])),
+    "response.output_audio_transcript.delta": lambda d: TextDelta(
+        _response_id(d), _text(d["item_id"]), _text(d["delta"])
+    ),
+    "response.output_audio_transcript.done": lambda d: TextDone(
+        _response_id(d), _text(d["item_id"]), _text(d["transcript"])
+    ),
+    "response.output_item.done": lambda d: _function_call(d["item"], _response_id(d)) or Ignored(d["type"]),
+    "response.created": _created,
+    "response.done": lambda d: _response_done(d["response"]),
+    "input_audio_buffer.speech_started": lambda d: SpeechStarted(
+        _text(d["item_id"]), int(d.get("audio_start_ms") or 0)
+    ),
+    "input_audio_buffer.speech_stopped": lambda d: SpeechStopped(
+        _text(d["item_id"]), int(d.get("audio_end_ms") or 0)
+    ),
+    "input_audio_buffer.committed": lambda d: Committed(_text(d["item_id"])),
+    "conversation.item.input_audio_transcription.completed": _caller_text,
+    "conversation.item.input_audio_transcription.failed": lambda d: CallerTextFailed(
+        _text(d["item_id"]), _code(d.get("error"))
+    ),
+    "session.created": lambda _: SessionCreated(),
+    "session.updated": lambda d: SessionUpdated(dict(d["session"])),
+    "error": _error,
 }
-_TRANSCRIPTION = "conversation.item.input_audio_transcription."
+_READERS |= {
+    # The removed beta's names.
+    "response.audio.delta": _audio_delta,
+    "response.audio.done": _READERS["response.output_audio.done"],
+    "response.audio_transcript.delta": _READERS["response.output_audio_transcript.delta"],
+    "response.audio_transcript.done": _READERS["response.output_audio_transcript.done"],
+}
 
 
 def parse(text: str | bytes) -> Event:
@@ -188,55 +240,13 @@ def parse(text: str | bytes) -> Event:
     kind = data.get("type")
     if not isinstance(kind, str):
         raise RemoteProtocolError("a frame from the Realtime server has no type")
+    read = _READERS.get(kind)
+    if read is None:
+        return Ignored(kind)
     try:
-        return _event(_BETA_NAMES.get(kind, kind), data)
+        return read(data)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise RemoteProtocolError(f"the {kind[:60]} event from the Realtime server is malformed") from exc
-
-
-def _event(kind: str, data: dict[str, Any]) -> Event:  # noqa: C901 - one flat table of events
-    match kind:
-        case "response.output_audio.delta":
-            audio = data["delta"]
-            return AudioDelta(
-                data.get("response_id") or "", _text(data["item_id"]), audio, payload_bytes(audio)
-            )
-        case "response.output_audio_transcript.delta":
-            return TextDelta(data.get("response_id") or "", _text(data["item_id"]), _text(data["delta"]))
-        case "response.output_audio_transcript.done":
-            return TextDone(data.get("response_id") or "", _text(data["item_id"]), _text(data["transcript"]))
-        case "response.output_audio.done":
-            return AudioDone(data.get("response_id") or "", _text(data["item_id"]))
-        case "response.output_item.done":
-            return _function_call(data["item"], data.get("response_id") or "") or Ignored(kind)
-        case "response.created":
-            response = data["response"]
-            metadata = response.get("metadata") or {}
-            return ResponseCreated(_text(response["id"]), str(metadata.get("client_event_id", "")))
-        case "response.done":
-            return _response_done(data["response"])
-        case "input_audio_buffer.speech_started":
-            return SpeechStarted(_text(data["item_id"]), int(data.get("audio_start_ms") or 0))
-        case "input_audio_buffer.speech_stopped":
-            return SpeechStopped(_text(data["item_id"]), int(data.get("audio_end_ms") or 0))
-        case "input_audio_buffer.committed":
-            return Committed(_text(data["item_id"]))
-        case "conversation.item.input_audio_transcription.completed":
-            # Some servers send partial texts under this name, with a status of their own.
-            if data.get("status") == "in_progress":
-                return Ignored(kind)
-            return CallerText(_text(data["item_id"]), _text(data["transcript"]))
-        case "conversation.item.input_audio_transcription.failed":
-            return CallerTextFailed(_text(data["item_id"]), _code(data.get("error")))
-        case "session.created":
-            return SessionCreated()
-        case "session.updated":
-            return SessionUpdated(dict(data["session"]))
-        case "error":
-            error = data["error"]
-            return Error(_code(error), str(error.get("message") or ""), str(error.get("event_id") or ""))
-        case _:
-            return Ignored(kind)
+        raise RemoteProtocolError(f"the {kind} event from the Realtime server is malformed") from exc
 
 
 def _function_call(item: Mapping[str, Any], response_id: str) -> FunctionCall | None:
@@ -266,6 +276,10 @@ def _response_done(response: Mapping[str, Any]) -> ResponseDone:
         calls=tuple(call for call in calls if call is not None),
         silent=not response.get("output"),
     )
+
+
+def _response_id(data: Mapping[str, Any]) -> str:
+    return _text(data.get("response_id") or "")
 
 
 def _code(error: Mapping[str, Any] | None) -> str:

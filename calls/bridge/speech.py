@@ -8,12 +8,16 @@ from calls.bridge.commands import Speaker, Spoken
 
 @dataclass(slots=True)
 class Utterance:
-    """One item of the conversation in the making. Times are ms of the call."""
+    """One item of the conversation in the making. Times are ms of the call.
+
+    ``server_id`` is what the server calls it; ``item_id`` is unique in the call even where that is not.
+    """
 
     item_id: str
     speaker: Speaker
     began_ms: int
     ended_ms: int
+    server_id: str = ""
     response_id: str = ""
     text: str = ""
     text_final: bool = False
@@ -23,6 +27,13 @@ class Utterance:
     latency_ms: int | None = None
     transcribed: bool = True
     written: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to record: a noise without words, an item without sound or text."""
+        if self.speaker is Speaker.CALLER:
+            return self.transcribed and not self.text
+        return not self.received_bytes and not self.text
 
 
 def heard_words(text: str, *, heard: int, of: int) -> str:

@@ -42,8 +42,8 @@ def ensure(var: Path, *, disposable: bool = False) -> Services:
     if use and use.pid == os.getpid():
         return use.services
     try:
-        place = find_place(var)
         with changing(var):
+            place = find_place(var)
             handle = enter(var)
             try:
                 postgres_ensure(place, disposable=disposable)
@@ -83,8 +83,8 @@ def missing(var: Path) -> list[str]:
 
 def wipe(var: Path) -> None:
     """Delete all data of the services. Raises EmbeddedError while another process uses them."""
-    place = find_place(var)
     with changing(var):
+        place = find_place(var)
         handle = enter(var)
         try:
             if not is_last(handle):

@@ -176,6 +176,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Tandem",
     "SITE_SYMBOL": "graphic_eq",
     "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "calls.dashboard.dashboard",
     "SIDEBAR": {
         "show_search": True,
         "navigation": [

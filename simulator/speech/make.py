@@ -93,9 +93,7 @@ def make() -> int:
             audio = _speak(text, voice=voice, words_per_minute=words_per_minute, espeak=espeak, sox=sox)
             file = f"{speaker}-{number:02}.ulaw"
             (FOLDER / file).write_bytes(audio)
-            index.append(
-                {"text": text, "voice": speaker, "file": file, "ms": round(ulaw.duration_ms(audio))}
-            )
+            index.append({"text": text, "voice": speaker, "file": file, "ms": round(ulaw.duration_ms(audio))})
             total += len(audio)
     (FOLDER / "index.json").write_text(json.dumps(index, indent=2) + "\n")
     return total

@@ -36,6 +36,7 @@ def results(**fields: object) -> dict[str, object]:
         pytest.param(results(result=None), NO_RESULT, id="null"),
         pytest.param(results(result=""), NO_RESULT, id="blank"),
         pytest.param(results(), NO_RESULT, id="id without result"),
+        pytest.param(results(message={"content": "You are booked."}), "You are booked.", id="message alone"),
         pytest.param(results(result="Booked.", error="no"), "Booked.", id="result beats error"),
         pytest.param(results(result="Booked.", extra=1, name="x"), "Booked.", id="extra keys"),
         pytest.param({"results": [{"toolCallId": f" {CALL}", "result": "a"}]}, "a", id="id with a blank"),

@@ -1,3 +1,4 @@
+import gzip
 import socket
 import ssl
 import threading
@@ -166,6 +167,34 @@ def test_five_megabytes_are_not_read() -> None:
 def test_an_answer_of_just_the_limit_is_read() -> None:
     with serve(answering(b"x" * BODY_MAX_BYTES)) as server:
         assert len(post(server.url).body) == BODY_MAX_BYTES
+
+
+def test_a_compressed_answer_is_read_and_a_bomb_is_not() -> None:
+    gzipped = {"Content-Encoding": "gzip"}
+    with serve(answering(gzip.compress(b"{}"), headers=gzipped)) as server:
+        assert post(server.url).body == b"{}"
+    with serve(answering(gzip.compress(bytes(100 * BODY_MAX_BYTES)), headers=gzipped)) as server:
+        assert failing(server.url).code == "answer_too_large"
+    with serve(answering(b"no gzip", headers=gzipped)) as server:
+        assert failing(server.url).code == "answer_incomplete"
+
+
+def test_a_bug_of_ours_is_logged_without_its_text_and_still_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "s3cret"
+
+    def broken() -> None:
+        raise TypeError(text)
+
+    monkeypatch.setattr(clients, "_tls_context", broken)
+
+    error = failing("https://127.0.0.1:1/")
+
+    assert not error.sent
+    (record,) = caplog.records
+    assert record.message == "webhook attempt failed for no known reason"
+    assert text not in str(vars(record))
 
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:

@@ -20,7 +20,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, username: str, **options: Any) -> None:
         users = get_user_model().objects
         if users.filter(is_superuser=True).exists():
-            self.stdout.write("There is an admin login already. A lost password: manage.py changepassword NAME.")
+            self.stdout.write(
+                "There is an admin login already. A lost password: manage.py changepassword NAME."
+            )
             return
         password = secrets.token_urlsafe(12)
         users.create_superuser(username=username, password=password)

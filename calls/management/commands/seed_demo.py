@@ -47,7 +47,9 @@ class Command(BaseCommand):
                 assistant_publish(assistant=assistant, note="Demo")
             else:
                 self._move_tool(assistant, tool_url)
-            PhoneNumber.objects.get_or_create(did=DEMO_DID, defaults={"label": "Demo line", "assistant": assistant})
+            PhoneNumber.objects.get_or_create(
+                did=DEMO_DID, defaults={"label": "Demo line", "assistant": assistant}
+            )
         self.stdout.write(f"{'Created' if created else 'Found'} the demo assistant on {DEMO_DID}.")
 
     def _tools(self, assistant: Assistant, tool_url: str) -> None:
@@ -73,8 +75,8 @@ class Command(BaseCommand):
 
     def _move_tool(self, assistant: Assistant, tool_url: str) -> None:
         """Follow the simulator to its new port; a demo that somebody has edited is left alone."""
-        moved = assistant.tools.filter(name="get_repair_status", server_url__startswith="http://127.0.0.1:").exclude(
-            server_url=tool_url
-        )
+        moved = assistant.tools.filter(
+            name="get_repair_status", server_url__startswith="http://127.0.0.1:"
+        ).exclude(server_url=tool_url)
         if moved.update(server_url=tool_url):
             assistant_publish(assistant=assistant, note="The simulator moved to another port")

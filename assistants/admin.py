@@ -1,0 +1,387 @@
+"""Assistants: drafts that ops staff edit, versions that calls ran on, and the catalogue of models and voices."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Count, ForeignKey, IntegerField, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from assistants.forms import AssistantForm, PublishForm
+from assistants.models import (
+    Assistant,
+    AssistantTool,
+    AssistantVersion,
+    RealtimeModel,
+    TranscriptionModel,
+    Voice,
+)
+from assistants.pages import snapshot_view
+from assistants.services import assistant_publish, publish_problems
+from assistants.snapshots import draft_differs, snapshot_take, tool_links_prefetch
+from tools.adminkit import (
+    HistoryAdmin,
+    ModelAdmin,
+    SecretAdmin,
+    TabularInline,
+    badge,
+    clipped,
+    json_pretty,
+    object_link,
+)
+from tools.models import Tool
+
+NUMBERS_SHOWN = 3
+RETIRES_SOON = timedelta(days=90)
+
+
+class AssistantToolInline(TabularInline[AssistantTool, Assistant]):
+    """The tools that an assistant offers, in the order in which the model reads them."""
+
+    model = AssistantTool
+    extra = 0
+    fields = ["tool", "position"]
+    autocomplete_fields = ["tool"]
+    verbose_name = "tool"
+    verbose_name_plural = "Tools that the assistant may use"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AssistantTool]:
+        queryset = super().get_queryset(request).select_related("tool")
+        return queryset.defer("tool__server_secret", "tool__parameters", "tool__description")
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "tool":
+            kwargs["queryset"] = Tool.objects.only("id", "name")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class PublishedFilter(admin.SimpleListFilter):
+    """Assistants that callers can reach, and those that were never published."""
+
+    title = "published"
+    parameter_name = "published"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Published"), ("no", "Never published")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Assistant]) -> QuerySet[Assistant]:
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(live_version__isnull=self.value() == "no")
+
+
+@admin.register(Assistant)
+class AssistantAdmin(SecretAdmin):
+    """Drafts. Saving one reaches no caller; publishing does."""
+
+    form = AssistantForm
+    inlines = [AssistantToolInline]
+    change_form_template = "admin/assistants/assistant/change_form.html"
+    list_display = ["name", "live_label", "draft_label", "numbers", "calls_24h", "enabled"]
+    list_filter = ["enabled", PublishedFilter, "model", "voice"]
+    search_fields = ["name", "instructions", "phone_numbers__did", "phone_numbers__label"]
+    search_help_text = "By name, words of the prompt, or a number that reaches it."
+    # Bulk deletion would stop at the first assistant with a history without saying which.
+    actions = None
+    list_per_page = 50
+    warn_unsaved_form = True
+    fieldsets = [
+        ("Who it is", {"fields": ["name", "enabled"]}),
+        (
+            "What it says",
+            {
+                "fields": [
+                    "instructions",
+                    "first_message_mode",
+                    "first_message",
+                    "first_message_interruptible",
+                    "end_call_message",
+                    "apology",
+                ]
+            },
+        ),
+        (
+            "Voice and model",
+            {"fields": ["model", "voice", "speed", "reasoning_effort", "max_output_tokens"]},
+        ),
+        (
+            "Listening",
+            {
+                "description": "When the assistant takes the turn, and how the caller is written down.",
+                "fields": [
+                    "language",
+                    "transcription_model",
+                    "noise_reduction",
+                    "vad_threshold",
+                    "vad_silence_ms",
+                    "vad_prefix_ms",
+                ],
+            },
+        ),
+        ("Limits", {"fields": ["max_duration_s", "silence_timeout_s"]}),
+        ("Webhook", {"fields": ["server_url", "new_secret"]}),
+    ]
+
+    # --- The list
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Assistant]:
+        recent = Assistant.objects.filter(
+            pk=OuterRef("pk"), calls__created_at__gte=timezone.now() - timedelta(hours=24)
+        )
+        queryset: QuerySet[Assistant] = super().get_queryset(request)
+        return queryset.select_related("live_version", "model", "transcription_model").annotate(
+            recent=Coalesce(
+                Subquery(recent.order_by().values("pk").annotate(n=Count("calls")).values("n")),
+                0,
+                output_field=IntegerField(),
+            )
+        )
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        # Only the rows of the page, and not those of every other query on this admin.
+        prefetched = changelist.result_list.prefetch_related(tool_links_prefetch(), "phone_numbers")
+        changelist.result_list = prefetched
+        return changelist
+
+    @admin.display(description="callers hear", ordering="live_version__number")
+    def live_label(self, assistant: Assistant) -> SafeString | str:
+        version = assistant.live_version
+        if version is None:
+            return badge("Nothing: never published", "warn")
+        return object_link("assistants_assistantversion", version.pk, f"Version {version.number}")
+
+    @admin.display(description="draft")
+    def draft_label(self, assistant: Assistant) -> SafeString | str:
+        if assistant.live_version is None:
+            return "-"
+        return badge("Differs from live", "info") if draft_differs(assistant) else "As live"
+
+    @admin.display(description="numbers")
+    def numbers(self, assistant: Any) -> SafeString | str:
+        found = [number.did for number in assistant.phone_numbers.all()]
+        more = f" and {len(found) - NUMBERS_SHOWN} more" if len(found) > NUMBERS_SHOWN else ""
+        return ", ".join(found[:NUMBERS_SHOWN]) + more if found else badge("None", "warn")
+
+    @admin.display(description="calls, 24 h", ordering="recent")
+    def calls_24h(self, assistant: Any) -> SafeString | str:
+        if not assistant.recent:
+            return "0"
+        url = reverse("admin:calls_call_changelist")
+        query = f"assistant__id__exact={assistant.pk}&since=day"
+        return format_html('<a class="t-link" href="{}?{}">{}</a>', url, query, assistant.recent)
+
+    # --- The draft
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Versions and calls point to a published assistant for good; it is switched off instead.
+        never_published = obj is None or obj.live_version_id is None
+        return never_published and super().has_delete_permission(request, obj)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        extra: dict[str, Any] = {"may_publish": self.has_publish_permission(request)}
+        assistant = self.get_object(request, unquote(object_id)) if object_id else None
+        if assistant is not None:
+            extra |= {"live": assistant.live_version, "differs": draft_differs(assistant)}
+        return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        messages.info(request, "Saved as a draft. Publish it before the first call.")
+        return super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        live = obj.live_version
+        hear = f"Callers hear version {live.number} until you publish." if live else "It was never published."
+        messages.info(request, f"Saved as a draft. {hear}")
+        return super().response_change(request, obj)
+
+    # --- Publishing
+
+    def has_publish_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may change what callers hear."""
+        return request.user.has_perm("assistants.publish_assistant")
+
+    def get_urls(self) -> list[URLPattern]:
+        publish = path(
+            "<path:object_id>/publish/",
+            self.admin_site.admin_view(self.publish_view),
+            name="assistants_assistant_publish",
+        )
+        return [publish, *super().get_urls()]
+
+    def publish_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page that shows what would go live and asks for a note; posted, it publishes."""
+        assistant: Any = self.get_object(request, unquote(object_id))
+        if not (self.has_view_permission(request, assistant) and self.has_publish_permission(request)):
+            raise PermissionDenied
+        if assistant is None:
+            raise Http404("There is no such assistant.")
+        snapshot = snapshot_take(assistant)
+        form = PublishForm(request.POST or None, initial={"reviewed": snapshot.fingerprint()})
+        refused: list[str] = []
+        if request.method == "POST" and form.is_valid():
+            try:
+                return self._publish(request, assistant, **form.cleaned_data)
+            except ValidationError as exc:
+                refused = exc.messages
+                # What is shown now is the newest draft, so the next attempt may publish it.
+                form = PublishForm(
+                    initial={"reviewed": snapshot.fingerprint(), "note": form.cleaned_data["note"]}
+                )
+        problems = publish_problems(snapshot)
+        live = assistant.live_version
+        view = snapshot_view(snapshot.to_json(), live=live.snapshot if live else None)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": assistant,
+            "title": f"Publish {assistant.name}",
+            "form": form,
+            "refused": [reason for reason in refused if reason not in problems],
+            "problems": problems,
+            "live": live,
+            "view": view,
+            "unchanged": live is not None and not view.changed,
+        }
+        return TemplateResponse(request, "admin/assistants/assistant/publish.html", context)
+
+    def _publish(
+        self, request: HttpRequest, assistant: Assistant, *, note: str, reviewed: str
+    ) -> HttpResponse:
+        author: Any = request.user
+        version = assistant_publish(assistant=assistant, author=author, note=note, reviewed=reviewed)
+        self.log_change(request, assistant, f"Published version {version.number}.")
+        messages.success(
+            request, f"Published. New calls of {assistant.name} run on version {version.number}."
+        )
+        return HttpResponseRedirect(reverse("admin:assistants_assistant_change", args=[assistant.pk]))
+
+
+@admin.register(AssistantVersion)
+class AssistantVersionAdmin(HistoryAdmin):
+    """What callers heard, and hear."""
+
+    page_template = "admin/assistants/version.html"
+    list_display = ["title", "live_label", "published_at", "author", "note_text", "calls_n"]
+    list_filter = ["assistant"]
+    search_fields = ["assistant__name", "note", "author__username"]
+    search_help_text = "By assistant, note or author."
+    ordering = ["-published_at", "-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AssistantVersion]:
+        calls = (
+            AssistantVersion.objects.filter(pk=OuterRef("pk"), calls__isnull=False).order_by().values("pk")
+        )
+        queryset: QuerySet[AssistantVersion] = super().get_queryset(request)
+        queryset = queryset.select_related("assistant", "author").annotate(
+            calls_n=Coalesce(
+                Subquery(calls.annotate(n=Count("calls")).values("n")), 0, output_field=IntegerField()
+            )
+        )
+        return queryset.defer("assistant__server_secret", "assistant__instructions")
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = changelist.result_list.defer(
+            "snapshot", "assistant__server_secret", "assistant__instructions"
+        )
+        return changelist
+
+    @admin.display(description="version", ordering="assistant__name")
+    def title(self, version: AssistantVersion) -> str:
+        return f"{version.assistant.name}, version {version.number}"
+
+    @admin.display(description="live")
+    def live_label(self, version: AssistantVersion) -> SafeString | str:
+        return badge("Live", "good") if version.assistant.live_version_id == version.pk else "-"
+
+    @admin.display(description="note")
+    def note_text(self, version: AssistantVersion) -> str:
+        return clipped(version.note) or "-"
+
+    @admin.display(description="calls", ordering="calls_n")
+    def calls_n(self, version: Any) -> SafeString | str:
+        if not version.calls_n:
+            return "0"
+        url = reverse("admin:calls_call_changelist")
+        return format_html(
+            '<a class="t-link" href="{}?version__id__exact={}">{}</a>', url, version.pk, version.calls_n
+        )
+
+    def page_title(self, obj: AssistantVersion) -> str:
+        return self.title(obj)
+
+    def page_context(self, request: HttpRequest, obj: AssistantVersion) -> dict[str, Any]:
+        facts = [
+            ("Assistant", object_link("assistants_assistant", obj.assistant_id, obj.assistant.name)),
+            ("Live", self.live_label(obj) if self.live_label(obj) != "-" else "No, a newer version is"),
+            ("Published", obj.published_at),
+            ("By", obj.author or "Nobody: by a command or an import"),
+            ("Note", obj.note or "-"),
+            ("Calls that ran on it", self.calls_n(obj)),
+        ]
+        return {"facts": facts, "view": snapshot_view(obj.snapshot), "raw": json_pretty(obj.snapshot)}
+
+
+class CatalogueAdmin(ModelAdmin[Any]):
+    """Rows that assistants choose from. Their names are OpenAI's and are the key, so only new rows can be named."""
+
+    actions = None
+    search_fields = ["name"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        # A changed key would be saved as a second row beside the first.
+        return ["name"] if obj is not None else []
+
+
+class RetiringAdmin(CatalogueAdmin):
+    """Rows that OpenAI switches off one day."""
+
+    @admin.display(description="retires on", ordering="retires_on")
+    def retires(self, row: Any) -> SafeString | str:
+        return retirement(row.retires_on, today=timezone.localdate())
+
+
+def retirement(on: date | None, *, today: date) -> SafeString | str:
+    """The day something is switched off, marked when it is past or near."""
+    if on is None:
+        return "-"
+    day = f"{on:%d %b %Y}"
+    if on <= today:
+        return badge(f"{day}: switched off", "bad")
+    if on - today <= RETIRES_SOON:
+        return badge(f"{day}: in {(on - today).days} days", "warn")
+    return day
+
+
+@admin.register(RealtimeModel)
+class RealtimeModelAdmin(RetiringAdmin):
+    list_display = ["name", "reasoning", "retires"]
+    list_filter = ["reasoning"]
+
+
+@admin.register(TranscriptionModel)
+class TranscriptionModelAdmin(RetiringAdmin):
+    list_display = ["name", "takes_languages", "retires"]
+    list_filter = ["takes_languages"]
+
+
+@admin.register(Voice)
+class VoiceAdmin(CatalogueAdmin):
+    list_display = ["name", "note"]

@@ -1,0 +1,391 @@
+"""Numbers, which ops staff assign, and calls with their problems, which they read."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from assistants.models import Assistant, AssistantVersion
+from assistants.snapshots import Snapshot, snapshot_read, snapshot_take
+from calls.bridge.plan import session_payload
+from calls.forms import PhoneNumberForm
+from calls.models import Call, CallProblem, PhoneNumber
+from calls.plans import plan_from_snapshot
+from calls.timeline import call_lines
+from tools.adminkit import (
+    HistoryAdmin,
+    ModelAdmin,
+    SinceFilter,
+    Tone,
+    badge,
+    clipped,
+    duration_text,
+    json_pretty,
+    ms_text,
+    object_link,
+)
+
+STATUS_TONES: dict[str, Tone] = {
+    Call.Status.RINGING: "info",
+    Call.Status.IN_PROGRESS: "info",
+    Call.Status.ENDED: "plain",
+    Call.Status.REFUSED: "bad",
+}
+# A number as people write it, so that its digits can be looked for.
+_PHONE_LIKE = re.compile(r"\+?[\d\s().\-/]{3,24}")
+
+
+def phone_search_term(term: str) -> str:
+    """The search term; when it looks like a telephone number, without spaces, brackets and dashes."""
+    stripped = term.strip()
+    if not _PHONE_LIKE.fullmatch(stripped):
+        return term
+    return re.sub(r"[^\d+]", "", stripped)
+
+
+class PhoneSearchMixin:
+    """Searching finds numbers however they are written."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(  # type: ignore[misc]  # ModelAdmin's
+            request, queryset, phone_search_term(search_term)
+        )
+        return found
+
+
+class AssignedFilter(admin.SimpleListFilter):
+    """Numbers that an assistant answers, and those that nobody does."""
+
+    title = "answered"
+    parameter_name = "answered"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "By an assistant"), ("no", "No assistant")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PhoneNumber]) -> QuerySet[PhoneNumber]:
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(assistant__isnull=self.value() == "no")
+
+
+@admin.register(PhoneNumber)
+class PhoneNumberAdmin(PhoneSearchMixin, ModelAdmin[PhoneNumber]):
+    """Numbers. A change is in force for the next call."""
+
+    form = PhoneNumberForm
+    fields = ["did", "label", "assistant", "enabled"]
+    autocomplete_fields = ["assistant"]
+    list_display = ["did", "label", "answers", "enabled", "last_call", "calls_24h"]
+    list_filter = ["enabled", AssignedFilter, "assistant"]
+    search_fields = ["did", "label", "assistant__name"]
+    search_help_text = "By any part of the number, its label, or its assistant."
+    list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PhoneNumber]:
+        calls = Call.objects.filter(phone_number=OuterRef("pk"))
+        recent = calls.filter(created_at__gte=timezone.now() - timedelta(hours=24))
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("assistant")
+            .defer("assistant__instructions", "assistant__server_secret")
+            .annotate(
+                last_call_at=Subquery(calls.order_by("-created_at").values("created_at")[:1]),
+                recent=Coalesce(
+                    Subquery(recent.order_by().values("phone_number").annotate(n=Count("pk")).values("n")),
+                    0,
+                    output_field=IntegerField(),
+                ),
+            )
+        )
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "assistant":
+            kwargs["queryset"] = Assistant.objects.defer("instructions", "server_secret")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @admin.display(description="answers", ordering="assistant__name")
+    def answers(self, number: PhoneNumber) -> SafeString | str:
+        assistant = number.assistant
+        if assistant is None:
+            return badge("No assistant", "warn")
+        link = object_link("assistants_assistant", assistant.pk, assistant.name)
+        if assistant.live_version_id is None:
+            return format_html("{} {}", link, badge("Never published", "warn"))
+        return link if assistant.enabled else format_html("{} {}", link, badge("Switched off", "warn"))
+
+    @admin.display(description="last call", ordering="last_call_at")
+    def last_call(self, number: Any) -> Any:
+        return number.last_call_at or "Never"
+
+    @admin.display(description="calls, 24 h", ordering="recent")
+    def calls_24h(self, number: Any) -> SafeString | str:
+        if not number.recent:
+            return "0"
+        url = reverse("admin:calls_call_changelist")
+        return format_html(
+            '<a class="t-link" href="{}?q={}&since=day">{}</a>', url, number.did[1:], number.recent
+        )
+
+
+class ProblemFilter(admin.SimpleListFilter):
+    """Calls in which something went wrong that somebody might have noticed."""
+
+    title = "problems"
+    parameter_name = "problems"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "With problems"), ("no", "Without")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "yes":
+                return queryset.filter(problems_n__gt=0)
+            case "no":
+                return queryset.filter(problems_n=0)
+            case _:
+                return queryset
+
+
+@admin.register(Call)
+class CallAdmin(PhoneSearchMixin, HistoryAdmin):
+    """Calls, the newest first."""
+
+    page_template = "admin/tandem/call.html"
+    list_display = [
+        "created_at", "did", "caller_text", "ran_on", "status_label", "duration", "ended_reason", "problems_label",
+        "first_sound",
+    ]  # fmt: skip
+    list_filter = ["status", SinceFilter, ProblemFilter, "stack", "assistant"]
+    search_fields = ["id", "call_sid", "did", "caller", "assistant__name"]
+    search_help_text = "By number, caller, assistant, call id or call SID."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
+        problems = CallProblem.objects.filter(call=OuterRef("pk"), benign=False).order_by().values("call")
+        queryset: QuerySet[Call] = super().get_queryset(request)
+        return (
+            queryset.select_related("assistant", "version", "phone_number")
+            .defer("assistant__instructions", "assistant__server_secret", "version__snapshot")
+            .annotate(
+                problems_n=Coalesce(
+                    Subquery(problems.annotate(n=Count("pk")).values("n")), 0, output_field=IntegerField()
+                )
+            )
+        )
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # The list of versions links to the calls of one; as a filter of its own it would list every version.
+        return lookup == "version__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description="caller", ordering="caller")
+    def caller_text(self, call: Call) -> str:
+        return call.caller or "Withheld"
+
+    @admin.display(description="assistant", ordering="assistant__name")
+    def ran_on(self, call: Call) -> str:
+        if call.assistant is None:
+            return "-"
+        return f"{call.assistant.name}, {call.version}" if call.version else call.assistant.name
+
+    @admin.display(description="status", ordering="status")
+    def status_label(self, call: Call) -> SafeString:
+        return badge(call.get_status_display(), STATUS_TONES.get(call.status, "plain"))
+
+    @admin.display(description="duration")
+    def duration(self, call: Call) -> str:
+        return duration_text(call.duration_s)
+
+    @admin.display(description="problems", ordering="problems_n")
+    def problems_label(self, call: Any) -> SafeString | str:
+        return badge(call.problems_n, "bad") if call.problems_n else "-"
+
+    @admin.display(description="first sound", ordering="first_sound_ms")
+    def first_sound(self, call: Call) -> str:
+        return ms_text(call.first_sound_ms)
+
+    # --- The page
+
+    def page_title(self, obj: Call) -> str:
+        return f"Call from {obj.caller or 'a withheld number'}, {timezone.localtime(obj.created_at):%d %b %Y, %H:%M}"
+
+    def page_context(self, request: HttpRequest, obj: Call) -> dict[str, Any]:
+        lines = call_lines(obj)
+        live = obj.status in (Call.Status.RINGING, Call.Status.IN_PROGRESS)
+        return {
+            "facts_left": self._who(obj),
+            "facts_right": self._how(obj),
+            "lines": lines,
+            "silence": "Nothing is written down yet."
+            if live
+            else "Nothing was said, or nothing was written down.",
+            "problems": obj.problems.order_by("at", "id"),
+        }
+
+    def _who(self, call: Call) -> Sequence[tuple[str, object]]:
+        number = (
+            object_link("calls_phonenumber", call.phone_number_id, call.phone_number)
+            if call.phone_number_id
+            else call.did or "-"
+        )
+        assistant = call.assistant
+        version = call.version
+        return [
+            ("Called number", number),
+            ("Caller", call.caller or "Withheld"),
+            ("Direction", call.get_direction_display()),
+            ("Assistant", object_link("assistants_assistant", assistant.pk, assistant) if assistant else "-"),
+            (
+                "Ran on",
+                object_link("assistants_assistantversion", version.pk, f"Version {version.number}")
+                if version
+                else "-",
+            ),
+            ("Stack", call.get_stack_display()),
+            ("Call id", call.id),
+            ("Twilio's call SID", call.call_sid or "-"),
+        ]
+
+    def _how(self, call: Call) -> Sequence[tuple[str, object]]:
+        return [
+            ("Status", self.status_label(call)),
+            ("Ended because", call.ended_reason or "-"),
+            ("Came in", call.created_at),
+            ("Stream began", call.started_at or "Never"),
+            ("Ended", call.ended_at or "-"),
+            ("Duration", duration_text(call.duration_s)),
+            ("First sound", ms_text(call.first_sound_ms)),
+            ("Caller interrupted", f"{call.barge_ins} times" if call.barge_ins != 1 else "once"),
+            ("Audio frames", f"{call.frames_in:,} received, {call.frames_dropped:,} dropped"),
+        ]
+
+    # --- What OpenAI is told. Here, because assistants know nothing of calls.
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("told/draft/<uuid:assistant_id>/", wrap(self.told_draft_view), name="calls_call_told"),
+            path(
+                "told/version/<int:version_id>/", wrap(self.told_version_view), name="calls_call_told_version"
+            ),
+            *super().get_urls(),
+        ]
+
+    def told_draft_view(self, request: HttpRequest, assistant_id: Any) -> HttpResponse:
+        """The session that the draft would make."""
+        assistant = (
+            Assistant.objects.select_related("model", "transcription_model")
+            .defer("server_secret")
+            .filter(pk=assistant_id)
+            .first()
+        )
+        if assistant is None:
+            raise Http404("There is no such assistant.")
+        if not request.user.has_perm("assistants.view_assistant"):
+            raise PermissionDenied
+        return self._told(
+            request,
+            snapshot_take(assistant),
+            title=f"What OpenAI will be told: {assistant.name}, draft",
+            back_url=reverse("admin:assistants_assistant_change", args=[assistant.pk]),
+        )
+
+    def told_version_view(self, request: HttpRequest, version_id: int) -> HttpResponse:
+        """The session of a published version."""
+        version = AssistantVersion.objects.filter(pk=version_id).select_related("assistant").defer(
+            "assistant__server_secret"
+        ).first()  # fmt: skip
+        if version is None:
+            raise Http404("There is no such version.")
+        if not request.user.has_perm("assistants.view_assistantversion"):
+            raise PermissionDenied
+        try:
+            snapshot = snapshot_read(version.snapshot)
+        except TypeError:
+            snapshot = None
+        return self._told(
+            request,
+            snapshot,
+            title=f"What OpenAI is told: {version.assistant.name}, version {version.number}",
+            back_url=reverse("admin:assistants_assistantversion_change", args=[version.pk]),
+        )
+
+    def _told(
+        self, request: HttpRequest, snapshot: Snapshot | None, *, title: str, back_url: str
+    ) -> HttpResponse:
+        unreadable, session = "", ""
+        if snapshot is None:
+            unreadable = "No session can be made of it: it has not the shape that this release knows."
+        else:
+            try:
+                session = json_pretty(session_payload(plan_from_snapshot(snapshot), floor_open=True))
+            except ValueError as exc:
+                unreadable = f"No session can be made of it: {exc}."
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": Assistant._meta,
+            "title": title,
+            "explanation": "The settings of the Realtime session, as they stand once the first message is over.",
+            "session": session,
+            "unreadable": unreadable,
+            "model": snapshot.model if snapshot else "",
+            "back_url": back_url,
+        }
+        return TemplateResponse(request, "admin/tandem/told.html", context)
+
+
+class HappenedSinceFilter(SinceFilter):
+    column = "at"
+
+
+@admin.register(CallProblem)
+class CallProblemAdmin(PhoneSearchMixin, HistoryAdmin):
+    """What went wrong, in any call."""
+
+    page_template = "admin/tandem/problem.html"
+    list_display = ["at", "source", "code", "message_text", "benign_label", "call_link"]
+    list_filter = ["source", "benign", HappenedSinceFilter, "code"]
+    search_fields = ["code", "message", "call__id", "call__did", "call__caller"]
+    search_help_text = "By code, message, number, caller or call id."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CallProblem]:
+        return super().get_queryset(request).select_related("call")
+
+    @admin.display(description="in words")
+    def message_text(self, problem: CallProblem) -> str:
+        return clipped(problem.message) or "-"
+
+    @admin.display(description="weight", ordering="benign")
+    def benign_label(self, problem: CallProblem) -> SafeString:
+        return badge("Harmless") if problem.benign else badge("Problem", "bad")
+
+    @admin.display(description="call")
+    def call_link(self, problem: CallProblem) -> SafeString:
+        call = problem.call
+        return object_link("calls_call", call.pk, f"{call.caller or 'Withheld'} to {call.did or '-'}")
+
+    def page_title(self, obj: CallProblem) -> str:
+        return obj.code
+
+    def page_context(self, request: HttpRequest, obj: CallProblem) -> dict[str, Any]:
+        facts = [
+            ("Call", self.call_link(obj)),
+            ("When", obj.at),
+            ("From", obj.get_source_display()),
+            ("Code", obj.code),
+            ("In words", obj.message or "-"),
+            ("Weight", self.benign_label(obj)),
+        ]
+        return {"facts": facts}

@@ -1,0 +1,61 @@
+"""The caller's audio on its way to the model, and the clock that the model counts on it."""
+
+from collections import deque
+
+from calls.bridge import realtime, twilio
+from calls.bridge.audio import BYTES_PER_MS, payload_bytes, silence
+from calls.bridge.limits import GAP_MS, HELD_FRAMES, LONGEST_GAP_MS, SHORTEST_COMMIT_BYTES
+from calls.bridge.line import Line
+
+
+class CallerAudio:
+    """Passes frames on. Voice detection counts audio, not time, so what a carrier leaves out is filled with silence."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._held: deque[twilio.Media] = deque(maxlen=HELD_FRAMES)
+        self._appended = 0
+        self._zero_ms: int | None = None  # stream time of the first byte appended
+        self.frames_in = 0
+        self.last_frame_at = 0.0
+
+    def hold(self, frame: twilio.Media) -> None:
+        """Keep a frame until the session is ready, at the price of the oldest."""
+        self._held.append(frame)
+
+    def release(self) -> None:
+        """Pass on what was held."""
+        while self._held:
+            self.append(self._held.popleft())
+
+    def append(self, frame: twilio.Media) -> None:
+        """Pass a frame on."""
+        position_ms = self._appended // BYTES_PER_MS
+        if self._zero_ms is None:
+            self._zero_ms = frame.timestamp_ms
+        gap_ms = frame.timestamp_ms - self._zero_ms - position_ms
+        if gap_ms > GAP_MS:
+            filled_ms = min(gap_ms, LONGEST_GAP_MS)
+            self.append_silence(filled_ms)
+            self._zero_ms += gap_ms - filled_ms
+        elif gap_ms < -GAP_MS:
+            # Silence was supplied for frames that came after all.
+            self._zero_ms += gap_ms
+        self._appended += payload_bytes(frame.payload)
+        self._line.to_realtime(realtime.append_audio(frame.payload))
+
+    def append_silence(self, ms: int) -> None:
+        """Pass on silence, as if it had been heard."""
+        self._appended += ms * BYTES_PER_MS
+        self._line.to_realtime(realtime.append_audio(silence(ms * BYTES_PER_MS)))
+
+    @property
+    def enough_to_commit(self) -> bool:
+        """Whether the API would make an item of what was appended."""
+        return self._appended >= SHORTEST_COMMIT_BYTES
+
+    def call_ms(self, audio_ms: int, now: float) -> int:
+        """Ms of the call at a place in the appended audio, which cannot lie ahead."""
+        opening_ms = round((self._line.zero - self._line.began) * 1000)
+        at_ms = audio_ms + (self._zero_ms or 0) - opening_ms
+        return min(max(0, at_ms), self._line.elapsed_ms(now))

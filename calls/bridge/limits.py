@@ -1,0 +1,55 @@
+"""How long each wait lasts, how often what failed is tried again, and how the API's error codes are taken."""
+
+from calls.bridge.audio import BYTES_PER_MS
+
+START_WITHIN_S = 5.0  # Twilio sends `start` at once; a socket without one is not a call.
+VERIFY_WITHIN_S = 6.0  # one query, and the shell's own limits end before
+SESSION_WITHIN_S = 10.0
+RESPONSE_WITHIN_S = 10.0  # from our request to `response.created`
+# From the end of the caller's turn to the first sound, and between two sounds of one response; the slowest good
+# answers take 4.7 s.
+ANSWER_WITHIN_S = 9.0
+NUDGE_AFTER_S = 2.0  # voice detection creates its response well within this
+LINE_DEAD_AFTER_S = 30.0  # gaps of a quarter second are normal; some carriers send nothing in silence
+# Frames stop while the caller speaks: silence must be supplied, or the turn never ends.
+STALLED_AFTER_S = 0.75
+LAST_WORDS_WITHIN_S = 3.0  # transcriptions that are still to come when the caller is gone
+HANG_UP_WITHIN_S = 5.0  # from the order to hang up to Twilio's `stop`
+GOODBYE_SLACK_S = 3.0
+OVERTIME_S = 30.0  # a caller who never stops talking cannot keep a call that is over
+RETRIES = 2
+RETRY_AFTER_S = (0.5, 2.0)
+HELD_FRAMES = 100  # 2 s of caller audio kept while the session is being prepared; older audio is dropped
+GAP_MS = 60  # jitter is a frame or two; more than that is audio that was never sent
+LONGEST_GAP_MS = 10_000
+LONGEST_PAYLOAD = 8000  # characters of base64, 750 ms; what Twilio takes in one message is nowhere written
+SHORTEST_COMMIT_BYTES = 100 * BYTES_PER_MS  # the API refuses to commit less
+# Speech under a protected greeting that is worth an answer; a guess: "hello?" is shorter, a request is longer.
+WORTH_ANSWERING_WORDS = 3
+WORTH_ANSWERING_MS = 1000
+
+ACTIVE_RESPONSE = "conversation_already_has_active_response"
+BENIGN = {
+    ACTIVE_RESPONSE,
+    "response_cancel_not_active",
+    "response_cancel_no_active_response",
+    "input_audio_buffer_commit_empty",
+    "item_truncate_invalid_item_id",
+    "item_delete_invalid_item_id",
+}
+FATAL = {
+    "invalid_api_key",
+    "insufficient_quota",
+    "account_deactivated",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "invalid_model",
+    "missing_model",
+    "model_not_found",
+    "beta_api_shape_disabled",
+    "session_expired",
+}
+MODEL_FAILED = "call.in-progress.error-providerfault-openai-llm-failed"
+LINE_DEAD = "call.in-progress.error-assistant-did-not-receive-customer-audio"
+# What follows this prefix was never a call of ours: the stream did not prove itself.
+NOT_STARTED = "call-start-error"

@@ -1,0 +1,131 @@
+"""What the parts of a conversation share: its phase, its deadlines, and the way out to both sides."""
+
+from enum import Enum, StrEnum
+
+from calls.bridge.commands import Command, Problem, Source, ToRealtime, ToTwilio
+
+
+class Phase(Enum):
+    """Where the call stands. ``ENDED`` absorbs: late arrivals from either side are normal."""
+
+    OPENING = "opening"  # the stream is not verified, or the session not accepted
+    TALKING = "talking"
+    LEAVING = "leaving"  # hanging up was ordered; Twilio will close the stream
+    DRAINING = "draining"  # the caller is gone; their last words are still being written down
+    ENDED = "ended"
+
+
+class Timer(StrEnum):
+    """The deadlines of a call, each at most once at a time."""
+
+    START = "start"
+    VERIFY = "verify"
+    SESSION = "session"
+    DURATION = "duration"
+    QUIET = "quiet"
+    LINE = "line"
+    STALLED = "stalled"
+    REQUESTED = "requested"
+    ANSWER = "answer"
+    RUNNING = "running"
+    NUDGE = "nudge"
+    RETRY = "retry"
+    TOOLS = "tools"
+    PLAYBACK = "playback"
+    GOODBYE = "goodbye"
+    OVERTIME = "overtime"
+    HUNG_UP = "hung_up"
+    LAST_WORDS = "last_words"
+
+
+class Line:
+    """Collects commands and deadlines. Nothing is sent to a side that is gone."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.OPENING
+        self.stream_sid = ""
+        self.verified = False
+        self.realtime_open = True
+        self.began = 0.0  # when the stream began
+        self.zero = 0.0  # when it was verified: the clock of everything that is recorded
+        self._out: list[Command] = []
+        self._deadlines: dict[Timer, float] = {}
+        self._next: float | None = None
+        self._events = 0
+        self._problems = 0
+
+    @property
+    def talking(self) -> bool:
+        """Whether the conversation is under way."""
+        return self.phase is Phase.TALKING
+
+    # Commands -------------------------------------------------------------------------------------------------
+
+    def put(self, *commands: Command) -> None:
+        """Have the shell do this."""
+        self._out += commands
+
+    def to_twilio(self, text: str) -> None:
+        """Send a message to Twilio."""
+        self._out.append(ToTwilio(text))
+
+    def to_realtime(self, text: str) -> None:
+        """Send an event to the Realtime API, if anybody is there."""
+        if self.realtime_open:
+            self._out.append(ToRealtime(text))
+
+    def problem(self, source: Source, code: str, message: str, *, benign: bool = False) -> None:
+        """Report something that somebody should be able to see."""
+        self._problems += 1
+        self._out.append(Problem(self._problems, source, code, message, benign))
+
+    def event_id(self) -> str:
+        """A new id for an event of ours."""
+        self._events += 1
+        return f"evt_{self._events:04d}"
+
+    def take(self) -> list[Command]:
+        """The commands since the last time."""
+        out, self._out = self._out, []
+        return out
+
+    # Time -----------------------------------------------------------------------------------------------------
+
+    def elapsed_ms(self, now: float) -> int:
+        """Ms of the call."""
+        return max(0, round((now - self.zero) * 1000))
+
+    def arm(self, timer: Timer, at: float) -> None:
+        """Set a deadline, in the place of its last one."""
+        self._deadlines[timer] = at
+        self._next = min(self._deadlines.values())
+
+    def disarm(self, *timers: Timer) -> None:
+        """Drop deadlines."""
+        for timer in timers:
+            self._deadlines.pop(timer, None)
+        self._next = min(self._deadlines.values(), default=None)
+
+    def disarm_all(self) -> None:
+        """Drop every deadline: a new phase has its own."""
+        self._deadlines.clear()
+        self._next = None
+
+    def armed(self, timer: Timer) -> bool:
+        """Whether a deadline is set."""
+        return timer in self._deadlines
+
+    def next_deadline(self) -> float | None:
+        """The first deadline."""
+        return self._next
+
+    def reached(self, now: float) -> list[Timer]:
+        """The deadlines that are due."""
+        return [timer for timer, at in self._deadlines.items() if at <= now]
+
+    def expire(self, timer: Timer, now: float) -> bool:
+        """Drop a deadline that is due; False when another one's consequences have dropped or moved it."""
+        if self._deadlines.get(timer, now + 1) > now:
+            return False
+        self.disarm(timer)
+        return True

@@ -1,0 +1,64 @@
+"""The assistant's voice on the telephone: what is passed on, what is marked, and what is cut off."""
+
+from calls.bridge import realtime, twilio
+from calls.bridge.audio import BYTES_PER_MS, pieces
+from calls.bridge.limits import GOODBYE_SLACK_S, LONGEST_PAYLOAD
+from calls.bridge.line import Line, Timer
+from calls.bridge.playback import Playback
+from calls.bridge.speech import Utterance
+from calls.bridge.utterances import Utterances
+
+
+class Voice:
+    """Passes audio on at once, and keeps to what Twilio's marks say of it."""
+
+    def __init__(self, line: Line, playback: Playback, utterances: Utterances) -> None:
+        self._line = line
+        self._playback = playback
+        self._utterances = utterances
+
+    def say(self, utterance: Utterance, delta: realtime.AudioDelta, now: float) -> None:
+        """Pass audio on."""
+        self._playback.add(utterance.item_id, delta.n_bytes, now=now)
+        for payload in pieces(delta.audio, LONGEST_PAYLOAD):
+            self._line.to_twilio(twilio.media(self._line.stream_sid, payload))
+        self.mark(now)
+
+    def mark(self, now: float, *, flush: bool = False) -> None:
+        """Ask Twilio to say when it has come this far, if it is time to, or for the rest (``flush``)."""
+        name = self._playback.mark_due(flush=flush)
+        if name is not None:
+            self._line.to_twilio(twilio.mark(self._line.stream_sid, name))
+            self._line.arm(Timer.PLAYBACK, self._playback.gives_up_at())
+
+    def heard(self, now: float) -> bool:
+        """Whether everything was heard; if not, the last moment for it is watched."""
+        if self._playback.holds_audio(now):
+            self._line.arm(Timer.PLAYBACK, self._playback.gives_up_at())
+            return False
+        self._line.disarm(Timer.PLAYBACK)
+        return True
+
+    def await_goodbye(self, now: float) -> None:
+        """See to it that a lost mark does not keep the line open."""
+        self._line.arm(Timer.GOODBYE, now + self._playback.remaining_s(now) + GOODBYE_SLACK_S)
+
+    def cut(self, now: float) -> bool:
+        """Stop the audio that Twilio holds, and tell the model how much was heard. False: there was none.
+
+        Twilio may hold audio long after the response is done, so this asks what is queued, not what is running.
+        """
+        if not self._playback.holds_audio(now):
+            return False
+        items = self._playback.interrupt(now=now)
+        self._line.to_twilio(twilio.clear(self._line.stream_sid))
+        self._line.disarm(Timer.PLAYBACK, Timer.GOODBYE)
+        for item_id in items:
+            self.truncate(self._utterances.interrupted(item_id, now), now)
+        return True
+
+    def truncate(self, utterance: Utterance, now: float) -> None:
+        """Tell the model how much of an item was heard."""
+        heard = min(self._playback.heard_bytes(utterance.item_id, now=now), utterance.received_bytes)
+        event_id = self._line.event_id()
+        self._line.to_realtime(realtime.truncate(event_id, utterance.server_id, heard // BYTES_PER_MS))

@@ -1,0 +1,60 @@
+"""A call as its page shows it: what was said and which tools were asked, in the order of the call."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from calls.models import Call
+from tools.admin import status_badge
+from tools.adminkit import json_pretty, ms_text
+from tools.models import ToolCall
+from tools.selectors import tool_calls_of
+from transcripts.admin import SpokenLine, clock_text, spoken_line
+from transcripts.selectors import transcript_of_call
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLine:
+    """One tool call for the page."""
+
+    at_ms: int
+    name: str
+    status: SafeString
+    took: str
+    error: str
+    arguments: str
+    outcome: str
+    url: str
+    speaker = "tool"
+    template = "admin/tandem/line_tool.html"
+
+
+Line: TypeAlias = SpokenLine | ToolLine
+
+
+def call_lines(call: Call) -> list[tuple[str, str, Line]]:
+    """Clock, template and content of each line, oldest first. Three queries, however long the call was."""
+    transcript = transcript_of_call(call.id)
+    zero = transcript.started_at if transcript else call.started_at or call.created_at
+    spoken: list[Line] = [spoken_line(one) for one in transcript.utterances.all()] if transcript else []
+    asked: list[Line] = [
+        _tool_line(one, zero) for one in tool_calls_of(call_id=call.id).defer("tool__server_secret")
+    ]
+    lines = sorted(spoken + asked, key=lambda line: line.at_ms)
+    return [(clock_text(line.at_ms), line.template, line) for line in lines]
+
+
+def _tool_line(tool_call: ToolCall, zero: datetime) -> ToolLine:
+    return ToolLine(
+        at_ms=round((tool_call.requested_at - zero).total_seconds() * 1000),
+        name=tool_call.name,
+        status=status_badge(tool_call),
+        took=ms_text(tool_call.duration_ms) if tool_call.duration_ms is not None else "",
+        error=tool_call.error,
+        arguments=json_pretty(tool_call.arguments),
+        outcome=tool_call.outcome,
+        url=reverse("admin:tools_toolcall_change", args=[tool_call.pk]),
+    )

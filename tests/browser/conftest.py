@@ -1,0 +1,51 @@
+"""The installed Chromium, and somebody who is logged in."""
+
+import os
+import shutil
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page
+from pytest_django.live_server_helper import LiveServer
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _orm_beside_playwright() -> None:
+    # Playwright's synchronous API runs an event loop in this thread, where Django would refuse the ORM.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The Chromium that is installed, silent towards the network."""
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if chromium is None:
+        pytest.skip("No Chromium is installed; apt-get install -y chromium, or set CHROMIUM to one.")
+    return {
+        **browser_type_launch_args,
+        "executable_path": chromium,
+        "args": [
+            "--no-sandbox",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--disable-quic",
+        ],
+    }
+
+
+@pytest.fixture
+def ops(live_server: LiveServer, page: Page) -> Page:
+    """A page of somebody of ops staff who has just logged in."""
+    User.objects.create_superuser("olga", password="correct horse")
+    page.set_default_timeout(15_000)
+    page.goto(f"{live_server.url}/admin/")
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{live_server.url}/admin/")
+    return page

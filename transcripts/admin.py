@@ -1,0 +1,145 @@
+"""Transcripts, read as a conversation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from tools.adminkit import HistoryAdmin, SinceFilter, badge, clipped, ms_text, object_link
+from transcripts.models import Transcript, Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenLine:
+    """One utterance for the page: the part that was heard, the part that was not, and what to know about it."""
+
+    at_ms: int
+    speaker: str
+    speaker_label: str
+    heard: str
+    unheard: str
+    interruption: str
+    latency: str
+    slow: bool
+    transcribed: bool
+    template = "admin/tandem/line_spoken.html"
+
+
+# A guess: beyond it callers begin to ask whether anybody is there.
+SLOW_ANSWER_MS = 2000
+
+
+def spoken_line(utterance: Utterance) -> SpokenLine:
+    """The utterance for the page."""
+    heard, unheard = utterance.text, ""
+    if utterance.interrupted and utterance.speaker == Utterance.Speaker.ASSISTANT:
+        heard = utterance.heard_text
+        # Where the heard part is no beginning of the whole, both are shown in full.
+        unheard = utterance.text.removeprefix(heard)
+    latency = utterance.latency_ms
+    return SpokenLine(
+        at_ms=utterance.began_ms,
+        speaker=utterance.speaker,
+        speaker_label=utterance.get_speaker_display(),
+        heard=heard,
+        unheard=unheard,
+        interruption=_interruption(utterance),
+        latency=f"answered after {ms_text(latency)}" if latency is not None else "",
+        slow=latency is not None and latency >= SLOW_ANSWER_MS,
+        transcribed=utterance.transcribed,
+    )
+
+
+def _interruption(utterance: Utterance) -> str:
+    if not utterance.interrupted:
+        return ""
+    if not utterance.generated_ms:
+        return "interrupted"
+    return f"interrupted: {ms_text(utterance.heard_ms)} of {ms_text(utterance.generated_ms)} heard"
+
+
+def clock_text(at_ms: int) -> str:
+    """A moment of the call as minutes and seconds."""
+    sign = "-" if at_ms < 0 else ""
+    minutes, seconds = divmod(abs(at_ms) // 1000, 60)
+    return f"{sign}{minutes}:{seconds:02}"
+
+
+class StartedSinceFilter(SinceFilter):
+    column = "started_at"
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Transcripts that are still being written."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Still being written"), ("closed", "Complete")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Transcript]) -> QuerySet[Transcript]:
+        if self.value() not in ("open", "closed"):
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() == "open")
+
+
+@admin.register(Transcript)
+class TranscriptAdmin(HistoryAdmin):
+    """What was said."""
+
+    page_template = "admin/tandem/transcript.html"
+    list_display = ["started_at", "first_words", "utterances_n", "state", "call_link"]
+    list_filter = [StartedSinceFilter, OpenFilter]
+    search_fields = ["utterances__text", "call_id"]
+    search_help_text = "By words that were said, or the id of a call."
+    ordering = ["-started_at", "-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Transcript]:
+        said = Utterance.objects.filter(transcript=OuterRef("pk"))
+        first = said.filter(speaker=Utterance.Speaker.CALLER).exclude(text="").order_by("began_ms", "id")
+        queryset: QuerySet[Transcript] = super().get_queryset(request)
+        return queryset.annotate(
+            first_text=Subquery(first.values("text")[:1]),
+            lines=Coalesce(
+                Subquery(said.order_by().values("transcript").annotate(n=Count("pk")).values("n")),
+                0,
+                output_field=IntegerField(),
+            ),
+        )
+
+    @admin.display(description="the caller's first words")
+    def first_words(self, transcript: Any) -> str:
+        return clipped(transcript.first_text or "") or "-"
+
+    @admin.display(description="utterances", ordering="lines")
+    def utterances_n(self, transcript: Any) -> int:
+        count: int = transcript.lines
+        return count
+
+    @admin.display(description="state")
+    def state(self, transcript: Transcript) -> SafeString | str:
+        return "Complete" if transcript.closed_at else badge("Being written", "info")
+
+    @admin.display(description="call")
+    def call_link(self, transcript: Transcript) -> SafeString:
+        return object_link("calls_call", transcript.call_id, "Open the call")
+
+    def page_title(self, obj: Transcript) -> str:
+        return f"Transcript of {obj.started_at:%d %b %Y, %H:%M}"
+
+    def page_context(self, request: HttpRequest, obj: Transcript) -> dict[str, Any]:
+        facts = [
+            ("Call", self.call_link(obj)),
+            ("Call id", obj.call_id),
+            ("Began", obj.started_at),
+            ("Complete since", obj.closed_at or "Still being written"),
+        ]
+        lines = [
+            (clock_text(line.at_ms), line.template, line) for line in map(spoken_line, obj.utterances.all())
+        ]
+        return {"facts": facts, "lines": lines}
