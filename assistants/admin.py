@@ -35,6 +35,7 @@ from tools.adminkit import (
     badge,
     clipped,
     json_pretty,
+    moment,
     object_link,
 )
 from tools.models import Tool
@@ -50,6 +51,7 @@ class AssistantToolInline(TabularInline[AssistantTool, Assistant]):
     extra = 0
     fields = ["tool", "position"]
     autocomplete_fields = ["tool"]
+    hide_title = True  # it would repeat the tool's name
     verbose_name = "tool"
     verbose_name_plural = "Tools that the assistant may use"
 
@@ -278,7 +280,7 @@ class AssistantVersionAdmin(HistoryAdmin):
     """What callers heard, and hear."""
 
     page_template = "admin/assistants/version.html"
-    list_display = ["title", "live_label", "published_at", "author", "note_text", "calls_n"]
+    list_display = ["title", "live_label", "published", "author", "note_text", "calls_n"]
     list_filter = ["assistant"]
     search_fields = ["assistant__name", "note", "author__username"]
     search_help_text = "By assistant, note or author."
@@ -310,6 +312,10 @@ class AssistantVersionAdmin(HistoryAdmin):
     @admin.display(description="live")
     def live_label(self, version: AssistantVersion) -> SafeString | str:
         return badge("Live", "good") if version.assistant.live_version_id == version.pk else "-"
+
+    @admin.display(description="published", ordering="published_at")
+    def published(self, version: AssistantVersion) -> SafeString | str:
+        return moment(version.published_at)
 
     @admin.display(description="note")
     def note_text(self, version: AssistantVersion) -> str:

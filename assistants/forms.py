@@ -10,7 +10,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from assistants.models import Assistant, AssistantVersion
+from assistants.models import Assistant
 from tools.forms import SecretForm
 
 
@@ -24,6 +24,15 @@ class AssistantForm(SecretForm):
     class Meta:
         model = Assistant
         exclude = ["server_secret", "tools"]
+        labels = {
+            "instructions": "Prompt",
+            "first_message_mode": "How the call begins",
+            "first_message_interruptible": "First message can be interrupted",
+            "end_call_message": "Last message",
+            "speed": "Speaking speed",
+            "max_output_tokens": "Longest answer (tokens)",
+            "transcription_model": "Transcription",
+        }
         widgets = {
             "instructions": UnfoldAdminTextareaWidget(attrs={"rows": 26, "class": "t-code"}),
             "first_message": _lines(3),
@@ -57,7 +66,7 @@ class PublishForm(forms.Form):
         required=False,
         max_length=200,
         label="What changed?",
-        help_text=AssistantVersion._meta.get_field("note").help_text,
+        help_text="For whoever reads the list of versions later.",
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
     )
     reviewed = forms.CharField(widget=forms.HiddenInput)

@@ -32,8 +32,10 @@ from tools.adminkit import (
     clipped,
     duration_text,
     json_pretty,
+    moment,
     ms_text,
     object_link,
+    unbroken,
 )
 
 STATUS_TONES: dict[str, Tone] = {
@@ -128,8 +130,8 @@ class PhoneNumberAdmin(PhoneSearchMixin, ModelAdmin[PhoneNumber]):
         return link if assistant.enabled else format_html("{} {}", link, badge("Switched off", "warn"))
 
     @admin.display(description="last call", ordering="last_call_at")
-    def last_call(self, number: Any) -> Any:
-        return number.last_call_at or "Never"
+    def last_call(self, number: Any) -> SafeString | str:
+        return moment(number.last_call_at) if number.last_call_at else "Never"
 
     @admin.display(description="calls, 24 h", ordering="recent")
     def calls_24h(self, number: Any) -> SafeString | str:
@@ -166,9 +168,9 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
 
     page_template = "admin/tandem/call.html"
     list_display = [
-        "created_at", "did", "caller_text", "ran_on", "status_label", "duration", "ended_reason", "problems_label",
-        "first_sound",
+        "came_in", "did", "caller_text", "ran_on", "status_label", "problems_label", "duration", "first_sound", "ended",
     ]  # fmt: skip
+    list_fullwidth = True
     list_filter = ["status", SinceFilter, ProblemFilter, "stack", "assistant"]
     search_fields = ["id", "call_sid", "did", "caller", "assistant__name"]
     search_help_text = "By number, caller, assistant, call id or call SID."
@@ -190,9 +192,13 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
         # The list of versions links to the calls of one; as a filter of its own it would list every version.
         return lookup == "version__id__exact" or super().lookup_allowed(lookup, value, request)
 
+    @admin.display(description="came in", ordering="created_at")
+    def came_in(self, call: Call) -> SafeString | str:
+        return moment(call.created_at)
+
     @admin.display(description="caller", ordering="caller")
     def caller_text(self, call: Call) -> str:
-        return call.caller or "Withheld"
+        return clipped(call.caller, 24) or "Withheld"
 
     @admin.display(description="assistant", ordering="assistant__name")
     def ran_on(self, call: Call) -> str:
@@ -202,19 +208,24 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
 
     @admin.display(description="status", ordering="status")
     def status_label(self, call: Call) -> SafeString:
-        return badge(call.get_status_display(), STATUS_TONES.get(call.status, "plain"))
+        words = "No assistant" if call.status == Call.Status.REFUSED else call.get_status_display()
+        return badge(words, STATUS_TONES.get(call.status, "plain"), title=call.get_status_display())
 
     @admin.display(description="duration")
-    def duration(self, call: Call) -> str:
-        return duration_text(call.duration_s)
+    def duration(self, call: Call) -> SafeString:
+        return unbroken(duration_text(call.duration_s))
 
     @admin.display(description="problems", ordering="problems_n")
     def problems_label(self, call: Any) -> SafeString | str:
         return badge(call.problems_n, "bad") if call.problems_n else "-"
 
     @admin.display(description="first sound", ordering="first_sound_ms")
-    def first_sound(self, call: Call) -> str:
-        return ms_text(call.first_sound_ms)
+    def first_sound(self, call: Call) -> SafeString:
+        return unbroken(ms_text(call.first_sound_ms))
+
+    @admin.display(description="ended because", ordering="ended_reason")
+    def ended(self, call: Call) -> str:
+        return clipped(call.ended_reason, 60) or "-"
 
     # --- The page
 
@@ -355,13 +366,17 @@ class CallProblemAdmin(PhoneSearchMixin, HistoryAdmin):
     """What went wrong, in any call."""
 
     page_template = "admin/tandem/problem.html"
-    list_display = ["at", "source", "code", "message_text", "benign_label", "call_link"]
+    list_display = ["happened", "source", "code", "message_text", "benign_label", "call_link"]
     list_filter = ["source", "benign", HappenedSinceFilter, "code"]
     search_fields = ["code", "message", "call__id", "call__did", "call__caller"]
     search_help_text = "By code, message, number, caller or call id."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallProblem]:
         return super().get_queryset(request).select_related("call")
+
+    @admin.display(description="when", ordering="at")
+    def happened(self, problem: CallProblem) -> SafeString | str:
+        return moment(problem.at)
 
     @admin.display(description="in words")
     def message_text(self, problem: CallProblem) -> str:

@@ -43,6 +43,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     recent = Call.objects.filter(created_at__gte=since)
     steps = _steps()
     return context | {
+        "title": "Overview",
         "tiles": _tiles(since),
         "slowest": recent.filter(first_sound_ms__isnull=False)
         .select_related("assistant")
@@ -57,12 +58,12 @@ def _tiles(since: Any) -> list[Tile]:
     wrong = CallProblem.objects.filter(call=OuterRef("pk"), benign=False)
     found = (
         Call.objects.filter(created_at__gte=since)
-        .annotate(wrong=Exists(wrong))
+        .annotate(has_problem=Exists(wrong))
         .aggregate(
             total=Count("pk"),
             answered=Count("pk", filter=Q(started_at__isnull=False)),
             live=Count("pk", filter=Q(status__in=[Call.Status.RINGING, Call.Status.IN_PROGRESS])),
-            wrong=Count("pk", filter=Q(wrong=True)),
+            wrong=Count("pk", filter=Q(has_problem=True)),
             slowest=Max("first_sound_ms"),
         )
     )
@@ -73,7 +74,7 @@ def _tiles(since: Any) -> list[Tile]:
         Tile(share, "answered by an assistant", f"{calls}?since=day"),
         Tile(f"{found['live']:,}", "in progress now", f"{calls}?status__exact=in-progress"),
         Tile(f"{found['wrong']:,}", "with problems", f"{calls}?since=day&problems=yes"),
-        Tile(ms_text(found["slowest"]), "slowest first sound", f"{calls}?since=day&o=-9"),
+        Tile(ms_text(found["slowest"]), "slowest first sound", f"{calls}?since=day&o=-8"),
     ]
 
 

@@ -1,5 +1,6 @@
 """What becomes of a conversation outside of it: rows, by way of the outbox, and tool calls for the workers."""
 
+import atexit
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -30,6 +31,8 @@ def process_outbox() -> Outbox:
     """This process's outbox, running."""
     outbox = Outbox(settings.SPOOL_DIR, publish)
     outbox.start()
+    # The thread is a daemon: without this, words put in the last moment would die with the process.
+    atexit.register(outbox.close)
     return outbox
 
 

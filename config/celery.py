@@ -11,7 +11,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 app = Celery("tandem")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Periodic tasks; an app adds its own by app.conf.beat_schedule.update({...}) here.
-app.conf.beat_schedule = {}
+app.conf.beat_schedule = {
+    "tool-calls-expire": {"task": "tools.tasks.tool_calls_expire", "schedule": 120.0},
+}
 # Threads other than the main one would publish to amqp://localhost.
 app.set_default()
 app.autodiscover_tasks()

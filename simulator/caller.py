@@ -98,7 +98,7 @@ class Caller:
             return None
         frame = self._clip[self._spoken : self._spoken + _FRAME]
         self._spoken += _FRAME
-        if not self.speaking:
+        if self._spoken >= len(self._clip):
             self._fall_silent(now_ms)
         return frame.ljust(_FRAME, SILENCE)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -37,7 +37,7 @@ class Plan:
 
 
 class Dialogue:
-    """The rules of one story, and how often each was used: the least used of several matching ones is taken."""
+    """The rules of one story: the first that matches is used, and those with equal conditions by turns."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._rules = scenario.assistant
@@ -67,7 +67,9 @@ class Dialogue:
             if rule is not None:
                 return self._apply([(rule, None)], offered=offered, may_call=may_call)
         answers = [(self._rule_for(stimulus), stimulus) for stimulus in told]
-        known: list[tuple[Rule, Stimulus | None]] = [(rule, stimulus) for rule, stimulus in answers if rule is not None]
+        known: list[tuple[Rule, Stimulus | None]] = [
+            (rule, stimulus) for rule, stimulus in answers if rule is not None
+        ]
         if known:
             return self._apply(known, offered=offered, may_call=may_call)
         if not told:
@@ -93,11 +95,12 @@ class Dialogue:
                     )
                 )
 
-    def _find(self, matches: Any) -> Rule | None:
-        found = [index for index, rule in enumerate(self._rules) if matches(rule)]
-        if not found:
+    def _find(self, matches: Callable[[Rule], bool]) -> Rule | None:
+        first = next((rule for rule in self._rules if matches(rule)), None)
+        if first is None:
             return None
-        best = min(found, key=lambda index: self._used[index])
+        alike = [index for index, rule in enumerate(self._rules) if _conditions(rule) == _conditions(first)]
+        best = min(alike, key=lambda index: self._used[index])
         self._used[best] += 1
         return self._rules[best]
 
@@ -127,6 +130,10 @@ def _choose(request: Request, offered: Collection[str]) -> str | None:
     if request.invented:
         return request.name[0]
     return next((name for name in request.name if name in offered), None)
+
+
+def _conditions(rule: Rule) -> tuple[str | None, ...]:
+    return rule.caller, rule.tool, rule.output, rule.text, rule.instructions
 
 
 def _contains(words: str, wanted: str | None) -> bool:

@@ -192,7 +192,8 @@ class MediaStream:
                 return await self._finish(connection, reader)
             await reader  # the pump ends only when the connection has
         finally:
-            for task in (reader, pump, stopper):
+            stopper.cancel()
+            for task in (reader, pump):
                 task.cancel()
             self._take_sound(self._clock.now_ms())
         return self._verdict(connection)

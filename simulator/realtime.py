@@ -16,7 +16,8 @@ from simulator.dialogue import Dialogue
 from simulator.phone import Phone
 from simulator.report import CallLog, CallReport
 from simulator.scenario import Faults, Scenario, load
-from simulator.session import Binding, Close, Session, Trouble
+from simulator.session import Binding, Close, Session
+from simulator.trouble import Trouble
 
 
 class Realtime:
@@ -60,18 +61,17 @@ class Realtime:
         await receive()  # websocket.connect
         phone = self._waiting[-1] if self._waiting else self._lost[-1] if self._lost else None
         binding = self._binding(phone)
-        trouble = binding.trouble
-        if trouble.faults.refuse_status is not None and trouble.refused < trouble.faults.refuse_times:
-            trouble.refused += 1
+        status = binding.trouble.refusal()
+        if status is not None:
             self.refused += 1
-            binding.log.event("realtime connection refused", status=trouble.faults.refuse_status)
-            await _refuse(send, trouble.faults.refuse_status)
+            binding.log.event("realtime connection refused", status=status)
+            await _refuse(send, status)
             return
         if phone is not None:
             self.forget(phone)
         subprotocol = "realtime" if "realtime" in scope.get("subprotocols", ()) else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        fatal = _fatal(scope, trouble.faults)
+        fatal = _fatal(scope, binding.trouble.faults)
         if fatal is not None:
             await self._turn_away(send, binding, *fatal)
             return

@@ -74,7 +74,7 @@ async def run(session: "Session", response: Response) -> None:
     details: JSON | None = None
     try:
         await pause(session, response, session.model.think_ms)
-        failing = session.take_failure()
+        failing = session.binding.trouble.failure(session.settings["model"])
         if failing is not None or status == "failed":
             code = failing or response.plan.reason or "server_error"
             details = {
@@ -315,5 +315,5 @@ def _audio_delta(session: "Session", item: Item, keys: JSON, piece: bytes) -> No
 
 
 def _text_delta(event: str, keys: JSON, delta: str, session: "Session") -> JSON:
-    padding = "x" * _HUGE if session.take_huge() else "k3VqB7tLxw2"[: 3 + len(delta) % 8]
+    padding = "x" * _HUGE if session.binding.trouble.makes_huge() else "k3VqB7tLxw2"[: 3 + len(delta) % 8]
     return {"type": event, **keys, "delta": delta, "obfuscation": padding}

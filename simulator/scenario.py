@@ -162,10 +162,8 @@ def load(name: str) -> Scenario:
 def parse(data: Mapping[str, Any]) -> Scenario:
     """A story from JSON. Raises ScenarioError if it is malformed."""
     told = dict(data)
-    base = told.pop("extends", None)
-    if base is not None:
+    while (base := told.pop("extends", None)) is not None:
         told = {**_read(str(base)), **told}
-        told.pop("extends", None)
     name = str(told.get("name", "unnamed"))
     parts: dict[str, Any] = {**told, "name": name}
     try:
@@ -211,7 +209,9 @@ def _rule(data: Mapping[str, Any]) -> Rule:
 
 
 def _request(data: Mapping[str, Any]) -> Request:
-    name = data.get("name", ())
+    name = data.get("name")
+    if not name:
+        raise ScenarioError("Request needs ['name']")
     return _make(Request, {**data, "name": (name,) if isinstance(name, str) else tuple(name)})
 
 

@@ -64,7 +64,9 @@ class Origins:
         origin = (self.local_of.get("media:" + key) if websocket else None) or self.local_of.get(key)
         if origin is None:
             if not is_loopback(parts.hostname or ""):
-                raise UnreachableError(f"{url} is neither on loopback nor behind a public origin of this call")
+                raise UnreachableError(
+                    f"{url} is neither on loopback nor behind a public origin of this call"
+                )
             return url
         local = urlsplit(origin)
         scheme = (_WEBSOCKET if websocket else _HTTP)[local.scheme]

@@ -1,16 +1,32 @@
 """The Realtime API's rules for client events, checked as strictly as the service does.
 
-A check takes a value and its path and raises RefusedError. Sources: OpenAI's API description and live behaviour
-as recorded in the project's Realtime reference (unknown keys, missing keys and ranges each have their code).
+Sources: OpenAI's API description, its typed client library, and live behaviour as public logs show it.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
-Check = Callable[[Any, str], None]
+from simulator.checks import (
+    Check,
+    RefusedError,
+    anything,
+    array,
+    boolean,
+    by_type,
+    decimal,
+    expect,
+    fields,
+    integer,
+    nullable,
+    one_of,
+    string,
+)
+
+__all__ = ["EVENTS", "RefusedError", "audio_of", "client_event", "reasons", "session_update"]
+
 JSON = dict[str, Any]
 
 VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
@@ -29,185 +45,16 @@ _TOP_LEVEL_FORBIDDEN: Final = ("oneOf", "anyOf", "allOf", "enum", "not")
 _MAX_APPEND_BYTES: Final = 15 * 1024 * 1024
 
 
-class RefusedError(ValueError):
-    """An event that the API answers with `error`."""
-
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.param = param
-
-
-# What values look like
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int():
-            return "an integer"
-        case float():
-            return "a decimal"
-        case str():
-            return "a string"
-        case list():
-            return "an array"
-        case _:
-            return "an object"
-
-
-def _expect(value: Any, kind: type | tuple[type, ...], wanted: str, path: str) -> None:
-    is_bool = isinstance(value, bool) and kind is not bool
-    if is_bool or not isinstance(value, kind):
-        raise RefusedError(
-            "invalid_type",
-            f"Invalid type for '{path}': expected {wanted}, but got {_kind(value)} instead.",
-            path,
-        )
-
-
-def string(*, most: int | None = None, pattern: str | None = None) -> Check:
-    """A string of at most `most` characters that matches the pattern."""
-
-    def check(value: Any, path: str) -> None:
-        _expect(value, str, "a string", path)
-        if most is not None and len(value) > most:
-            message = f"Invalid '{path}': string too long. Expected a string with maximum length {most}."
-            raise RefusedError("string_above_max_length", message, path)
-        if pattern is not None and re.fullmatch(pattern, value) is None:
-            message = f"Invalid '{path}': string does not match pattern. Expected a string that matches '{pattern}'."
-            raise RefusedError("invalid_value", message, path)
-
-    return check
-
-
-def one_of(*allowed: str) -> Check:
-    """One of these strings."""
-
-    def check(value: Any, path: str) -> None:
-        _expect(value, str, "a string", path)
-        if value not in allowed:
-            supported = ", ".join(f"'{entry}'" for entry in allowed)
-            raise RefusedError(
-                "invalid_value", f"Invalid value: '{value}'. Supported values are: {supported}.", path
-            )
-
-    return check
-
-
-def integer(least: int, most: int) -> Check:
-    """An integer of that range."""
-
-    def check(value: Any, path: str) -> None:
-        _expect(value, int, "an integer", path)
-        _in_range(value, least, most, path, "integer")
-
-    return check
-
-
-def decimal(least: float, most: float) -> Check:
-    """A number of that range."""
-
-    def check(value: Any, path: str) -> None:
-        _expect(value, (int, float), "a decimal", path)
-        _in_range(value, least, most, path, "decimal")
-
-    return check
-
-
-def _in_range(value: float, least: float, most: float, path: str, kind: str) -> None:
-    if value < least:
-        message = (
-            f"Invalid '{path}': {kind} below minimum value. Expected a value >= {least}, but got {value}."
-        )
-        raise RefusedError(f"{kind}_below_min_value", message, path)
-    if value > most:
-        message = (
-            f"Invalid '{path}': {kind} above maximum value. Expected a value <= {most}, but got {value}."
-        )
-        raise RefusedError(f"{kind}_above_max_value", message, path)
-
-
-def boolean(value: Any, path: str) -> None:
-    """True or false."""
-    _expect(value, bool, "a boolean", path)
-
-
-def anything(value: Any, path: str) -> None:
-    """Whatever it is."""
-
-
-def nullable(inner: Check) -> Check:
-    """Null, or what `inner` accepts."""
-    return lambda value, path: None if value is None else inner(value, path)
-
-
-def array(inner: Check, *, least: int = 0, most: int | None = None) -> Check:
-    """A list of what `inner` accepts."""
-
-    def check(value: Any, path: str) -> None:
-        _expect(value, list, "an array", path)
-        if len(value) < least:
-            raise RefusedError(
-                "array_below_min_length", f"Invalid '{path}': expected at least {least} entries.", path
-            )
-        if most is not None and len(value) > most:
-            message = f"Invalid '{path}': array too long. Expected an array with maximum length {most}."
-            raise RefusedError("array_above_max_length", message, path)
-        for index, entry in enumerate(value):
-            inner(entry, f"{path}[{index}]")
-
-    return check
-
-
-def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
-    """An object with these keys and no others; what is missing is complained of first."""
-
-    def check(value: Any, path: str) -> None:
-        _expect(value, dict, "an object", path)
-        prefix = f"{path}." if path else ""
-        for name in required:
-            if name not in value:
-                missing = f"{prefix}{name}"
-                raise RefusedError(
-                    "missing_required_parameter", f"Missing required parameter: '{missing}'.", missing
-                )
-        for name in value:
-            if name not in known:
-                raise RefusedError("unknown_parameter", f"Unknown parameter: '{prefix}{name}'.", f"{prefix}{name}")
-        for name, entry in value.items():
-            known[name](entry, f"{prefix}{name}")
-
-    return check
-
-
-def by_type(variants: Mapping[str, Check]) -> Check:
-    """An object whose `type` decides which check applies."""
-
-    def check(value: Any, path: str) -> None:
-        _expect(value, dict, "an object", path)
-        prefix = f"{path}." if path else ""
-        if "type" not in value:
-            raise RefusedError(
-                "missing_required_parameter", f"Missing required parameter: '{prefix}type'.", f"{prefix}type"
-            )
-        one_of(*variants)(value["type"], f"{prefix}type")
-        variants[value["type"]](value, path)
-
-    return check
-
-
 # Tools
 
 
 def _tool_schema(value: Any, path: str, name: str) -> None:
     def refuse(why: str) -> RefusedError:
-        return RefusedError("invalid_function_parameters", f"Invalid schema for function '{name}': {why}", path)
+        return RefusedError(
+            "invalid_function_parameters", f"Invalid schema for function '{name}': {why}", path
+        )
 
-    _expect(value, dict, "an object", path)
+    expect(value, dict, "an object", path)
     if value.get("type") != "object" or any(word in value for word in _TOP_LEVEL_FORBIDDEN):
         raise refuse(
             "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level."
@@ -269,7 +116,9 @@ def tools(value: Any, path: str) -> None:
         if tool["type"] != "function":
             continue
         if tool["name"] in seen:
-            raise RefusedError("invalid_value", f"Duplicate tool name: '{tool['name']}'.", f"{path}[{index}].name")
+            raise RefusedError(
+                "invalid_value", f"Duplicate tool name: '{tool['name']}'.", f"{path}[{index}].name"
+            )
         seen.add(tool["name"])
         if "parameters" in tool:
             _tool_schema(tool["parameters"], f"{path}[{index}].parameters", tool["name"])
@@ -335,7 +184,7 @@ def _tracing(value: Any, path: str) -> None:
 
 
 def _no_brackets(value: Any, path: str) -> None:
-    _expect(value, str, "a string", path)
+    expect(value, str, "a string", path)
     if re.search(r"[<>\r\n]", value):
         raise RefusedError(
             "invalid_value", f"Invalid '{path}': keywords may not hold '<', '>' or line breaks.", path
@@ -487,7 +336,7 @@ def _message(value: Any, path: str) -> None:
     variants = _CONTENT[value["role"]]
     for index, part in enumerate(value["content"]):
         where = f"{path}.content[{index}]"
-        _expect(part, dict, "an object", where)
+        expect(part, dict, "an object", where)
         if "type" not in part:
             raise RefusedError(
                 "missing_required_parameter", f"Missing required parameter: '{where}.type'.", f"{where}.type"
@@ -520,7 +369,7 @@ _ITEM: Final = by_type(
 
 
 def _metadata(value: Any, path: str) -> None:
-    _expect(value, dict, "an object", path)
+    expect(value, dict, "an object", path)
     if len(value) > 16:
         raise RefusedError("object_above_max_properties", f"Invalid '{path}': at most 16 pairs.", path)
     for key, entry in value.items():
@@ -557,7 +406,7 @@ _RESPONSE: Final = fields(
 
 
 def _base64(value: Any, path: str) -> None:
-    _expect(value, str, "a string", path)
+    expect(value, str, "a string", path)
     if len(value) > _MAX_APPEND_BYTES // 3 * 4 + 4:
         raise RefusedError("string_above_max_length", f"Invalid '{path}': more than 15 MiB of audio.", path)
     try:

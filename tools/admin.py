@@ -22,8 +22,10 @@ from tools.adminkit import (
     badge,
     clipped,
     json_pretty,
+    moment,
     ms_text,
     object_link,
+    unbroken,
 )
 from tools.forms import ToolForm
 from tools.models import Tool, ToolCall
@@ -69,7 +71,7 @@ class ToolAdmin(SecretAdmin):
     """Tools. A change reaches callers when an assistant that offers the tool is published again."""
 
     form = ToolForm
-    list_display = ["name", "kind_label", "used_by", "calls_24h", "went_wrong_24h", "updated_at"]
+    list_display = ["name", "kind_label", "used_by", "calls_24h", "went_wrong_24h", "changed"]
     list_filter = ["kind", InUseFilter]
     search_fields = ["name", "description", "server_url", "assistants__name"]
     # Bulk deletion would stop at the first tool in use without saying which.
@@ -107,6 +109,10 @@ class ToolAdmin(SecretAdmin):
     @admin.display(description="kind", ordering="kind")
     def kind_label(self, tool: Tool) -> str:
         return tool.get_kind_display()
+
+    @admin.display(description="changed", ordering="updated_at")
+    def changed(self, tool: Tool) -> SafeString | str:
+        return moment(tool.updated_at)
 
     @admin.display(description="used by")
     def used_by(self, tool: Any) -> str:
@@ -168,7 +174,7 @@ class ToolCallAdmin(HistoryAdmin):
     """The ledger of tool calls."""
 
     page_template = "admin/tandem/tool_call.html"
-    list_display = ["requested_at", "name", "status_label", "took", "http_status", "error_text", "call_link"]
+    list_display = ["requested", "name", "status_label", "took", "http", "error_text", "call_link"]
     list_filter = ["status", ToolNameFilter, RequestedSinceFilter, "orphaned"]
     search_fields = ["name", "item_id", "call_id", "error"]
     search_help_text = "By tool, error, or the id of a call or tool call."
@@ -182,13 +188,21 @@ class ToolCallAdmin(HistoryAdmin):
             .defer("tool__server_secret", "tool__parameters")
         )
 
+    @admin.display(description="requested", ordering="requested_at")
+    def requested(self, tool_call: ToolCall) -> SafeString | str:
+        return moment(tool_call.requested_at)
+
     @admin.display(description="status", ordering="status")
     def status_label(self, tool_call: ToolCall) -> SafeString:
         return status_badge(tool_call)
 
     @admin.display(description="took")
-    def took(self, tool_call: ToolCall) -> str:
-        return ms_text(tool_call.duration_ms)
+    def took(self, tool_call: ToolCall) -> SafeString:
+        return unbroken(ms_text(tool_call.duration_ms))
+
+    @admin.display(description="HTTP", ordering="http_status")
+    def http(self, tool_call: ToolCall) -> int | str:
+        return tool_call.http_status or "-"
 
     @admin.display(description="error")
     def error_text(self, tool_call: ToolCall) -> str:
@@ -196,7 +210,7 @@ class ToolCallAdmin(HistoryAdmin):
 
     @admin.display(description="call")
     def call_link(self, tool_call: ToolCall) -> SafeString:
-        return object_link("calls_call", tool_call.call_id, "Open the call")
+        return object_link("calls_call", tool_call.call_id, unbroken("Open the call"))
 
     def page_title(self, obj: ToolCall) -> str:
         return obj.name

@@ -1,7 +1,7 @@
 """What every admin page of ours shares: read-only history pages, and pieces of HTML that never fail on odd data."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.contrib import admin, messages
@@ -32,9 +32,10 @@ __all__ = [
     "clipped",
     "duration_text",
     "json_pretty",
+    "moment",
     "ms_text",
     "object_link",
-    "preformatted",
+    "unbroken",
 ]
 
 Tone = Literal["good", "warn", "bad", "info", "plain"]
@@ -54,15 +55,26 @@ def object_link(url_name: str, pk: object, text: object) -> SafeString:
     return format_html('<a class="t-link" href="{}">{}</a>', url, text)
 
 
+def moment(at: datetime | None) -> SafeString | str:
+    """A moment in one short line, the year only where it is not this one; whole in its tooltip."""
+    if at is None:
+        return "-"
+    local = timezone.localtime(at)
+    day = f"{local:%d %b}" if local.year == timezone.localdate().year else f"{local:%d %b %Y}"
+    return format_html(
+        '<span class="t-nowrap" title="{}">{}, {}</span>', local.isoformat(), day, f"{local:%H:%M:%S}"
+    )
+
+
+def unbroken(text: object) -> SafeString:
+    """The text, never broken over two lines."""
+    return format_html('<span class="t-nowrap">{}</span>', text)
+
+
 def clipped(text: str, length: int = 80) -> str:
     """The text in one line, at most ``length`` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
-
-
-def preformatted(text: str) -> SafeString:
-    """The text as it was written, line for line."""
-    return format_html('<pre class="t-pre" tabindex="0">{}</pre>', text)
 
 
 def json_pretty(value: object) -> str:
@@ -108,8 +120,9 @@ class SecretAdmin(ModelAdmin[Any]):
     """An admin of a model with a ``server_secret``, shown through a ``forms.SecretForm``: written, never read."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        queryset: QuerySet[Any] = super().get_queryset(request)
-        return queryset.defer("server_secret").annotate(secret_stored=~Q(server_secret=""))
+        queryset: QuerySet[Any] = super().get_queryset(request).defer("server_secret")
+        stored: QuerySet[Any] = queryset.annotate(secret_stored=~Q(server_secret=""))
+        return stored
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -182,7 +195,8 @@ class HistoryAdmin(ModelAdmin[Any]):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": obj,
+            # Not "original": the header would show str() of it, which for a call is its bare id.
+            "row": obj,
             "title": self.page_title(obj),
             **self.page_context(request, obj),
             **(extra_context or {}),

@@ -256,7 +256,8 @@ class _Exchange:
 
     def _post(self) -> HttpAnswer:
         allow_loopback = bool(settings.DEBUG or getattr(settings, "WEBHOOK_ALLOW_LOOPBACK", False))
-        timeouts = (min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
+        # A read waits longer than the whole may take, so that it is always the deadline that ends it.
+        timeouts = (CONNECT_TIMEOUT_S, self._timeout_s + CONNECT_TIMEOUT_S)
         config = Config(
             ip_filter_enable=True,
             ip_filter_allow_loopback_ips=allow_loopback,
@@ -344,7 +345,7 @@ def _unsent_reason(exc: Exception) -> tuple[str, str]:
             return "expired", "it was taken up too late"
         case InvalidIPAddress():
             return "forbidden_address", "its address is private, and webhooks may not go there"
-        case requests.ConnectTimeout():
+        case requests.Timeout():  # of the connection or of the TLS handshake
             return "connect_timeout", f"no connection was made within {CONNECT_TIMEOUT_S:g} seconds"
         case _:
             pass

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminTextareaWidget,
@@ -92,6 +93,18 @@ class JsonEditorField(forms.JSONField):
         except ValueError as exc:
             why = f"Not usable: {exc}."
         raise ValidationError(self.error_messages["not_json"], code="not_json", params={"why": why})
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return super().bound_data(data, initial)
+        except RecursionError:
+            return InvalidJSONInput(data)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return super().has_changed(initial, data)
+        except RecursionError:
+            return True
 
     def prepare_value(self, value: Any) -> Any:
         prepared = super().prepare_value(value)

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Coalesce
 
 from tools import outcomes
 from tools.answers import answer_read
@@ -148,10 +149,20 @@ def tool_call_done(*, refusal: ToolRefusal, at: datetime, output: str) -> None:
         requested_at=refusal.requested_at or at,
         tool_id=refusal.tool_id,
     )
-    ending = {"status": Status.ANSWERED, "outcome": text_clean(output), "told_at": at}
-    ToolCall.objects.get_or_create(
-        call_id=refusal.call_id, item_id=refusal.tool_call_id, defaults={**details, **ending}
+    row, created = ToolCall.objects.get_or_create(
+        call_id=refusal.call_id,
+        item_id=refusal.tool_call_id,
+        defaults={**details, "status": Status.ANSWERED, "outcome": text_clean(output), "told_at": at},
     )
+    if not created:
+        # Only a row that tool_call_told has written lacks its name.
+        ToolCall.objects.filter(pk=row.pk, name="").update(
+            **details,
+            status=Status.ANSWERED,
+            error="",
+            outcome=_outcome_unless_told(text_clean(output)),
+            told_at=Coalesce("told_at", Value(at)),
+        )
 
 
 def tool_calls_expire(*, now: datetime) -> int:

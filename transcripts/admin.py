@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from tools.adminkit import HistoryAdmin, SinceFilter, badge, clipped, ms_text, object_link
+from tools.adminkit import HistoryAdmin, SinceFilter, badge, clipped, moment, ms_text, object_link
 from transcripts.models import Transcript, Utterance
 
 
@@ -93,7 +93,7 @@ class TranscriptAdmin(HistoryAdmin):
     """What was said."""
 
     page_template = "admin/tandem/transcript.html"
-    list_display = ["started_at", "first_words", "utterances_n", "state", "call_link"]
+    list_display = ["started", "first_words", "utterances_n", "state", "call_link"]
     list_filter = [StartedSinceFilter, OpenFilter]
     search_fields = ["utterances__text", "call_id"]
     search_help_text = "By words that were said, or the id of a call."
@@ -111,6 +111,10 @@ class TranscriptAdmin(HistoryAdmin):
                 output_field=IntegerField(),
             ),
         )
+
+    @admin.display(description="began", ordering="started_at")
+    def started(self, transcript: Transcript) -> SafeString | str:
+        return moment(transcript.started_at)
 
     @admin.display(description="the caller's first words")
     def first_words(self, transcript: Any) -> str:

@@ -168,6 +168,7 @@ Event = (
     | Ignored
 )
 
+
 def _audio_delta(data: dict[str, Any]) -> Event:
     audio = _text(data["delta"])
     if len(audio) % 4:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from calls.bridge import realtime
-from calls.bridge.limits import ANSWER_WITHIN_S, RESPONSE_WITHIN_S, RETRIES, RETRY_AFTER_S
+from calls.bridge.limits import ACTIVE_RESPONSE, ANSWER_WITHIN_S, RESPONSE_WITHIN_S, RETRIES, RETRY_AFTER_S
 from calls.bridge.line import Line, Timer
 
 # The server says that a response runs, and not which.
@@ -42,13 +42,14 @@ class Responses:
         self.running = ""
         self.ask: Ask | None = None  # what the running response was asked for, if it was us
         self.requested: Ask | None = None
-        self.wanted: Ask | None = None
+        self._wanted: list[Ask] = []
         self._request_id = ""
+        self._asked: dict[str, Ask] = {}
         self._turn_ended = False  # since our last request
         self._echoes_metadata = False
         self._dropped: set[str] = set()
         self._sounded: set[str] = set()
-        self._last_sound = 0.0
+        self._last_sign = 0.0
         self._failures = 0
 
     @property
@@ -58,13 +59,34 @@ class Responses:
 
     def send(self, ask: Ask, now: float) -> None:
         """Ask for a response."""
-        self.wanted = None
         self.requested = ask
         self._request_id = self._line.event_id()
+        self._asked[self._request_id] = ask
         self._turn_ended = False
         self._line.disarm(Timer.NUDGE, Timer.ANSWER)
         self._line.arm(Timer.REQUESTED, now + RESPONSE_WITHIN_S)
         self._line.to_realtime(realtime.response_create(self._request_id, ask.purpose, **ask.overrides))
+
+    def want(self, ask: Ask) -> None:
+        """Ask for this as soon as one may. What the model may say freely is asked for once: it sees all there is."""
+        if not any(one == ask or (not one.overrides and not ask.overrides) for one in self._wanted):
+            self._wanted.append(ask)
+
+    def wanting(self) -> bool:
+        """Whether something is owed."""
+        return bool(self._wanted)
+
+    def send_wanted(self, now: float) -> None:
+        """Ask for what has been owed for longest."""
+        self.send(self._wanted.pop(0), now)
+
+    def forget(self, purpose: Purpose) -> None:
+        """Owe nothing of this kind any more."""
+        self._wanted = [ask for ask in self._wanted if ask.purpose is not purpose]
+
+    def supersede(self) -> None:
+        """The caller has had their say and is answered: what was to be said before it is owed no more."""
+        self._wanted.clear()
 
     def turn_ended(self) -> None:
         """Voice detection may ask for a response from here on."""
@@ -73,29 +95,30 @@ class Responses:
     # What the server says -------------------------------------------------------------------------------------
 
     def created(self, event: realtime.ResponseCreated, now: float) -> bool:
-        """A response runs; whether it is the one we asked for."""
-        ours = self._is_ours(event)
-        self.running = event.response_id
-        self.ask = self.requested if ours else None
-        if ours:
-            self.withdraw_request()
-        self._line.disarm(Timer.NUDGE, Timer.RUNNING)
-        if not self._line.armed(Timer.ANSWER):
-            self._line.arm(Timer.ANSWER, now + ANSWER_WITHIN_S)
-        return ours
-
-    def _is_ours(self, event: realtime.ResponseCreated) -> bool:
+        """A response runs; whether it is one that we asked for."""
         self._echoes_metadata |= bool(event.asked_by)
-        if self.requested is None:
-            return False
-        if event.asked_by or self._echoes_metadata:
-            return event.asked_by == self._request_id
+        asked_by = event.asked_by or self._guess()
+        replaces = self.running not in ("", event.response_id)
+        self.running = event.response_id
+        self.ask = self._asked.get(asked_by)
+        if self.ask is not None:
+            if asked_by == self._request_id:
+                self.withdraw_request()
+            # It may come so late that it was to be asked for again.
+            self._wanted = [ask for ask in self._wanted if ask != self.ask]
+        self._line.disarm(Timer.NUDGE, Timer.RUNNING)
+        if replaces or not self._line.armed(Timer.ANSWER):
+            self._line.arm(Timer.ANSWER, now + ANSWER_WITHIN_S)
+        return self.ask is not None
+
+    def _guess(self) -> str:
         # A server that does not echo metadata leaves one guess: no turn of the caller ended, so it must be ours.
-        return not self._turn_ended
+        blind = self.requested is not None and not self._echoes_metadata and not self._turn_ended
+        return self._request_id if blind else ""
 
     def refused(self, event: realtime.Error) -> Ask | None:
         """Our request, if it is this that the server refused."""
-        anonymous = not event.event_id and event.code == "conversation_already_has_active_response"
+        anonymous = not event.event_id and event.code == ACTIVE_RESPONSE
         if self.requested is None or not (anonymous or event.event_id == self._request_id):
             return None
         return self.withdraw_request()
@@ -125,21 +148,27 @@ class Responses:
 
     def sounds(self, response_id: str, now: float) -> bool:
         """Note that audio of a response is passed on; whether it is the first."""
-        self._last_sound = now
+        self._last_sign = now
         if response_id in self._sounded:
             return False
         self._sounded.add(response_id)
-        self._line.disarm(Timer.ANSWER, Timer.QUIET)
-        self._line.arm(Timer.RUNNING, now + ANSWER_WITHIN_S)
+        self.show_life(now)
         return True
+
+    def show_life(self, now: float) -> None:
+        """The model has begun to answer: the wait for that is over, and it must go on."""
+        self._last_sign = now
+        self._line.disarm(Timer.ANSWER, Timer.QUIET)
+        if self.running:
+            self._line.arm(Timer.RUNNING, now + ANSWER_WITHIN_S)
 
     def has_sounded(self, response_id: str) -> bool:
         """Whether audio of a response was passed on."""
         return response_id in self._sounded
 
-    def still_sounding(self, now: float) -> bool:
-        """Whether audio came of late; then the watch goes on."""
-        due = self._last_sound + ANSWER_WITHIN_S
+    def still_alive(self, now: float) -> bool:
+        """Whether something came of late; then the watch goes on."""
+        due = self._last_sign + ANSWER_WITHIN_S
         if due <= now:
             return False
         self._line.arm(Timer.RUNNING, due)
@@ -149,10 +178,10 @@ class Responses:
         """Whether nothing of a response may be heard any more."""
         return response_id in self._dropped
 
-    def drop(self) -> None:
-        """Let nothing more of the running response be heard."""
-        if self.running and self.running != UNKNOWN:
-            self._dropped.add(self.running)
+    def drop(self, response_id: str) -> None:
+        """Let nothing more of a response be heard."""
+        if response_id and response_id != UNKNOWN:
+            self._dropped.add(response_id)
 
     def cancel(self) -> None:
         """Have the server stop the running response."""
@@ -170,7 +199,7 @@ class Responses:
         self._failures += 1
         if self._failures > RETRIES:
             return False
-        self.wanted = ask
+        self.want(ask)
         self._line.disarm(Timer.ANSWER)
         self._line.arm(Timer.RETRY, now + RETRY_AFTER_S[self._failures - 1])
         return True

@@ -38,18 +38,19 @@ class Utterances:
             utterance = self._newest[item_id] = self._newest[instead_of]
             utterance.item_id = item_id
             self._transcribing.discard(instead_of)
-        utterance_or_none = self.caller(item_id)
-        if utterance_or_none is not None and not utterance_or_none.text_final:
+        known = self.caller(item_id)
+        if known is not None and not known.text_final:
             self._transcribing.add(item_id)
 
     def caller_text(self, item_id: str, text: str, *, transcribed: bool, now: float) -> None:
         """The caller's words, or that they could not be written down."""
         self._transcribing.discard(item_id)
         utterance = self.caller(item_id) or self._add(item_id, Speaker.CALLER, self._line.elapsed_ms(now))
-        utterance.text = text.strip()
-        utterance.text_final = True
-        utterance.transcribed = transcribed
-        self._write_if_known(utterance, now)
+        if not utterance.text_final or text.strip():
+            utterance.text = text.strip()
+            utterance.text_final = True
+            utterance.transcribed = transcribed
+            self._write_if_known(utterance, now)
 
     def caller(self, item_id: str) -> Utterance | None:
         """The caller's utterance of this id."""
@@ -121,9 +122,9 @@ class Utterances:
         if utterance.written or not utterance.text_final:
             return
         heard = self._playback.heard_bytes(utterance.item_id, now=now)
-        if utterance.speaker is Speaker.ASSISTANT and not utterance.interrupted:
-            if not utterance.audio_final or heard < utterance.received_bytes:
-                return
+        more_to_hear = not utterance.audio_final or heard < utterance.received_bytes
+        if utterance.speaker is Speaker.ASSISTANT and more_to_hear and not utterance.interrupted:
+            return
         utterance.written = True
         self._open.remove(utterance)
         if not utterance.empty:

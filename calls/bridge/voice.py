@@ -16,9 +16,13 @@ class Voice:
         self._line = line
         self._playback = playback
         self._utterances = utterances
+        self.barge_ins = 0
+        self.first_sound_ms: int | None = None
 
     def say(self, utterance: Utterance, delta: realtime.AudioDelta, now: float) -> None:
         """Pass audio on."""
+        if self.first_sound_ms is None:
+            self.first_sound_ms = self._line.elapsed_ms(now)
         self._playback.add(utterance.item_id, delta.n_bytes, now=now)
         for payload in pieces(delta.audio, LONGEST_PAYLOAD):
             self._line.to_twilio(twilio.media(self._line.stream_sid, payload))
@@ -29,7 +33,7 @@ class Voice:
         name = self._playback.mark_due(flush=flush)
         if name is not None:
             self._line.to_twilio(twilio.mark(self._line.stream_sid, name))
-            self._line.arm(Timer.PLAYBACK, self._playback.gives_up_at())
+            self.heard(now)
 
     def heard(self, now: float) -> bool:
         """Whether everything was heard; if not, the last moment for it is watched."""
@@ -50,6 +54,7 @@ class Voice:
         """
         if not self._playback.holds_audio(now):
             return False
+        self.barge_ins += 1
         items = self._playback.interrupt(now=now)
         self._line.to_twilio(twilio.clear(self._line.stream_sid))
         self._line.disarm(Timer.PLAYBACK, Timer.GOODBYE)

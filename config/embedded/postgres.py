@@ -191,14 +191,33 @@ def _settings(place: Place, *, disposable: bool) -> list[str]:
 
 
 def _clear_lock_files(place: Place) -> None:
-    """Remove lock files whose pid now belongs to a stranger; PostgreSQL would take the stranger for itself."""
-    for path in (_data(place) / "postmaster.pid", place.sockets / f".s.PGSQL.{PORT}.lock"):
+    """Remove lock files that no server of ours holds. PostgreSQL itself goes only by whether the pid is in use.
+
+    That takes a stranger for the server, and a dead server that nobody has waited for too. Call it when the server
+    does not run.
+    """
+    for started in _OURS:
+        started.poll()
+    files = (_data(place) / "postmaster.pid", place.sockets / f".s.PGSQL.{PORT}.lock")
+    if not any(path.exists() for path in files):
+        return
+    deadline = time.monotonic() + ORPHANS_TIMEOUT_S
+    while _orphans(place) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for path in files:
+        path.unlink(missing_ok=True)
+
+
+def _orphans(place: Place) -> bool:
+    """Whether children of a killed server still work in its data folder. Known on Linux only."""
+    data = str(_data(place))
+    for link in Path("/proc").glob("[0-9]*/cwd"):
         try:
-            pid = abs(int(path.read_text(encoding="utf-8").split()[0]))
-        except (OSError, ValueError, IndexError):
+            if str(link.readlink()) == data:
+                return True
+        except OSError:  # it ended, or is not ours to look at
             continue
-        if identify(pid) and str(_data(place)) not in command_of(pid):
-            path.unlink(missing_ok=True)
+    return False
 
 
 def _create_database(place: Place) -> None:

@@ -156,6 +156,7 @@ def _write_configuration(place: Place, address: Address, *, disposable: bool) ->
 
 def _start(place: Place, address: Address, *, disposable: bool) -> None:
     _write_configuration(place, address, disposable=disposable)
+    (place.data / "valkey" / "valkey.pid").unlink(missing_ok=True)  # whatever it says, it is out of date
     log_path = place.var / "log" / "valkey.log"
     with open_log(log_path) as log:
         begin = log.tell()

@@ -47,6 +47,8 @@ VAPI_API_URL = env_str("VAPI_API_URL", "https://api.vapi.ai")
 SIMULATOR_URL = env_str("SIMULATOR_URL")
 FIELD_ENCRYPTION_KEYS = [key.strip() for key in env_secret("FIELD_ENCRYPTION_KEY").split(",") if key.strip()]
 OTEL_EXPORTER_OTLP_ENDPOINT = env_str("OTEL_EXPORTER_OTLP_ENDPOINT")
+# Tool webhooks may not reach private addresses; this opens 127.0.0.1 alone, for a simulator on the same machine.
+WEBHOOK_ALLOW_LOOPBACK = env_bool("WEBHOOK_ALLOW_LOOPBACK", DEBUG)
 
 # --- Stores --------------------------------------------------------------------------------------------------
 
@@ -60,7 +62,8 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
         "CONFIG": {
-            "hosts": [REDIS_URL],
+            # The client's own limit of 5 s is as long as the layer's blocking read: an idle call would lose its channel.
+            "hosts": [{"address": REDIS_URL, "socket_timeout": None}],
             "prefix": f"{REDIS_KEY_PREFIX}:asgi",
             "capacity": 1000,  # beyond it messages are dropped with no error to the sender; the default is 100
             "expiry": 120,  # seconds; longer than any tool may take to answer

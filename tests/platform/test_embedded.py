@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,7 +53,7 @@ def start(var: Path) -> Services:
 
 def query(url: str, statement: str) -> Any:
     with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement)  # type: ignore[arg-type] # literals of this file
+        cursor = connection.execute(statement)
         return cursor.fetchone() if cursor.description else None
 
 
@@ -148,14 +149,14 @@ def test_servers_of_a_killed_user_are_taken_over(var: Path) -> None:
 
 
 def test_killed_servers_are_noticed_and_started_again(var: Path) -> None:
-    services_before = start(var)
-    query(services_before.database_url, "CREATE TABLE kept (n int)")
+    lasting = ensure(var)
+    query(lasting.database_url, "CREATE TABLE kept (n int)")
     for pid in pids(var):
         kill_and_wait(pid)
     assert missing(var) == ["PostgreSQL", "Valkey"]
     leave(var)
 
-    again = start(var)
+    again = ensure(var)
 
     assert missing(var) == []
     assert query(again.database_url, "SELECT count(*) FROM kept") == (0,)
@@ -184,8 +185,6 @@ def test_an_interrupted_first_run_is_repaired(var: Path) -> None:
 
 
 def test_a_port_taken_in_the_meantime_is_given_up(var: Path) -> None:
-    import socket
-
     port = int(start(var).redis_url.rpartition(":")[2].partition("/")[0])
     leave(var)
 
@@ -228,7 +227,7 @@ def test_a_path_too_long_for_a_socket_is_shortened(tmp_path: Path) -> None:
 def test_without_the_wheels_the_message_names_the_variables(
     var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "find_spec", lambda name: None)
+    monkeypatch.setattr(place, "find_spec", lambda _: None)
 
     with pytest.raises(EmbeddedError, match=r"export DATABASE_URL=(?s:.*)export REDIS_URL="):
         start(var)
@@ -251,9 +250,11 @@ def test_a_folder_in_the_way_that_is_not_ours_is_refused(tmp_path: Path) -> None
 def test_a_forked_child_does_not_stop_what_its_parent_uses(var: Path) -> None:
     start(var)
     before = pids(var)
-    services._uses[var].pid += 1  # as it looks from a forked child
+    use = services._uses[var]
+    use.pid += 1  # as it looks from a forked child
 
     leave(var)
 
     assert pids(var) == before
+    os.close(use.handle)
     start(var)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -160,6 +161,17 @@ def test_an_error_status_is_a_failure(body: object, http_status: int, says: str)
     assert result.status == "failed"
     assert result.error == f"The server answered with HTTP status {http_status}."
     assert says in json.loads(result.output_text)["message"]
+
+
+def test_the_captured_answer_is_read_for_each_of_its_calls() -> None:
+    body = (Path(__file__).parent / "fixtures" / "tool-calls-response.json").read_bytes()
+
+    booked = answer_read(body=body, content_type=JSON, http_status=200, tool_call_id="call_bK2zT7")
+    complained = answer_read(body=body, content_type=JSON, http_status=200, tool_call_id="call_lC3pX4")
+
+    assert booked.output_text == "Booked. Confirmation RB-4471, Thursday June 11 at 9:30."
+    assert booked.message is not None
+    assert complained.error == "The server reported an error: Complaint store is read only."
 
 
 def test_ids_that_are_numbers_match_as_text() -> None:

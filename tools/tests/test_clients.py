@@ -141,6 +141,15 @@ def test_a_silent_connection_was_certainly_not_sent_to() -> None:
     assert (error.code, error.sent) == ("connect_timeout", False)
 
 
+def test_a_silent_connection_is_given_up_long_before_a_long_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "CONNECT_TIMEOUT_S", 0.2)
+    with deaf() as url:
+        error = failing(url, timeout_s=10)
+
+    assert (error.code, error.sent) == ("connect_timeout", False)
+    assert error.why == "no connection was made within 0.2 seconds"
+
+
 def test_a_connection_that_is_lost_after_sending_leaves_the_outcome_open() -> None:
     with serve(closing) as server:
         error = failing(server.url)

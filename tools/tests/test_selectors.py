@@ -27,7 +27,7 @@ def test_the_calls_of_a_call_come_in_the_order_of_asking() -> None:
     assert list(tool_calls_of(call_id=call_id)) == [first, second]
 
 
-@pytest.mark.parametrize("text", ["", "no-id", str(uuid.uuid4())])
+@pytest.mark.parametrize("text", ["", "no-id", "11111111-aaaa-4aaa-8aaa-00000000dead"])
 def test_an_unknown_tool_has_no_id(text: str) -> None:
     assert tool_id_known(tool_id=text) is None
 

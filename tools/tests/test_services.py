@@ -373,6 +373,21 @@ def test_a_refused_call_says_why() -> None:
     )
 
 
+@pytest.mark.parametrize("told_first", ["no", "told", "orphaned"])
+def test_what_needed_no_server_is_answered_at_once_whatever_comes_first(told_first: str) -> None:
+    order = make_order(requested_at=MOMENT)
+    refusal = ToolRefusal.from_json(order.to_json())
+    if told_first != "no":
+        tell(order, output="Goodbye.", orphaned=told_first == "orphaned")
+
+    for _ in range(2):
+        services.tool_call_done(refusal=refusal, at=order.expires_at, output="Goodbye.")
+
+    row = row_of(order)
+    assert (row.status, row.outcome, row.error) == (Status.ANSWERED, "Goodbye.", "")
+    assert (row.name, row.told_at, row.sent_at) == ("book_appointment", order.expires_at, None)
+
+
 def test_the_least_refusal_makes_a_row() -> None:
     call_id = uuid.uuid4()
     refusal = ToolRefusal.from_json({"call_id": str(call_id), "tool_call_id": "call_1"})

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from celery.exceptions import OperationalError as BrokerError
 from celery.exceptions import Retry
 from channels.layers import get_channel_layer
 from django.db import OperationalError, connection
@@ -188,6 +189,39 @@ def test_an_outcome_that_cannot_be_written_is_told_first_and_written_later(
     assert row_of(order).outcome == "Booked n-0611-0930."
 
 
+@pytest.mark.django_db(transaction=True)
+def test_with_database_and_broker_away_the_model_is_told_and_the_loss_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_broker(*_: object) -> None:
+        raise BrokerError
+
+    def no_database(**_: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(tasks, "SETTLE_PATIENCE", timedelta(0))
+    monkeypatch.setattr(tasks.tool_call_settle, "delay", no_broker)
+    monkeypatch.setattr(services, "tool_call_settle", no_database)
+    with serve(booking) as server:
+        order = make_order(url=server.url)
+        forward(order)
+
+    assert reply()["status"] == "answered"
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        "outcome of a tool call lost: database and broker are away"
+    ]
+
+
+def test_an_outcome_that_came_too_late_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(services, "tool_call_settle", lambda **_: False)
+    with serve(booking) as server:
+        forward(make_order(url=server.url))
+
+    assert "tool call had its outcome already" in [record.message for record in caplog.records]
+
+
 def test_a_reply_that_cannot_be_delivered_leaves_the_row_standing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +284,16 @@ def test_a_refusal_is_noted() -> None:
         "no_such_tool",
         "There is no such tool.",
     )
+
+
+def test_what_needed_no_server_is_noted() -> None:
+    call_id = uuid.uuid4()
+
+    tasks.tool_call_done(
+        {"call_id": str(call_id), "tool_call_id": "call_1"}, timezone.now().isoformat(), "Goodbye."
+    )
+
+    assert ToolCall.objects.get(call_id=call_id).outcome == "Goodbye."
 
 
 @pytest.mark.django_db(transaction=True)

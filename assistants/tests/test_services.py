@@ -1,0 +1,146 @@
+"""Publishing."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import connections
+
+from assistants.models import Assistant, AssistantTool
+from assistants.services import assistant_publish
+from assistants.snapshots import draft_differs, snapshot_read, snapshot_take
+from assistants.tests.factories import make_assistant, make_odd_version, make_version
+from tools.models import Tool
+from tools.tests.factories import make_tool
+
+pytestmark = pytest.mark.django_db
+
+
+def test_publishing_makes_the_first_version_live() -> None:
+    author = User.objects.create(username="olga")
+    assistant = make_assistant(tools=[make_tool(name="lookup")])
+
+    version = assistant_publish(assistant=assistant, author=author, note="First")
+
+    assert (version.number, version.author, version.note) == (1, author, "First")
+    assert Assistant.objects.get(pk=assistant.pk).live_version == version
+    assert [tool["name"] for tool in version.snapshot["tools"]] == ["lookup"]
+
+
+def test_a_later_edit_changes_no_published_version() -> None:
+    tool = make_tool(description="old")
+    assistant = make_assistant(instructions="old", tools=[tool])
+    first = make_version(assistant=assistant)
+
+    Assistant.objects.filter(pk=assistant.pk).update(instructions="new")
+    Tool.objects.filter(pk=tool.pk).update(description="new")
+    second = make_version(assistant=Assistant.objects.get(pk=assistant.pk))
+
+    first.refresh_from_db()
+    assert (first.snapshot["instructions"], first.snapshot["tools"][0]["description"]) == ("old", "old")
+    assert (second.number, second.snapshot["instructions"]) == (2, "new")
+
+
+def test_a_snapshot_survives_the_database() -> None:
+    assistant = make_assistant(speed="1.25", vad_threshold="0.65", tools=[make_tool()])
+    version = make_version(assistant=assistant)
+
+    version.refresh_from_db()
+
+    assert snapshot_read(version.snapshot) == snapshot_take(Assistant.objects.get(pk=assistant.pk))
+
+
+def test_a_snapshot_holds_no_secret_and_opens_none(settings: Any) -> None:
+    tool = make_tool(server_secret="tool-secret")
+    assistant = make_assistant(server_secret="assistant-secret", tools=[tool])
+    # Nothing can decrypt what is stored now, as after a key was lost.
+    settings.FIELD_ENCRYPTION_KEYS = ["Zq3Wbk7TAVb2gVn1cSdd0RXkm8OcN1WD9OGjSDuKbJg="]
+
+    version = assistant_publish(assistant=assistant)
+
+    assert "secret" not in str(version.snapshot)
+
+
+def test_tools_keep_the_order_of_their_positions() -> None:
+    assistant = make_assistant(tools=[make_tool(name="b"), make_tool(name="a"), make_tool(name="c")])
+    AssistantTool.objects.filter(tool__name="c").update(position=0)
+    AssistantTool.objects.filter(tool__name="b").update(position=2)
+
+    assert [tool.name for tool in snapshot_take(assistant).tools] == ["c", "a", "b"]
+
+
+def test_every_problem_is_told_at_once_and_nothing_is_published() -> None:
+    assistant = make_assistant(
+        instructions="  ",
+        tools=[
+            make_tool(name="lookup", server_url=""),
+            make_tool(name="lookup"),
+            make_tool(name="odd", parameters={"type": "array"}),
+        ],
+    )
+
+    with pytest.raises(ValidationError) as caught:
+        assistant_publish(assistant=assistant)
+
+    assert caught.value.messages == [
+        "The prompt is empty. Write who the assistant is and what it should do.",
+        "Two tools are called lookup. Rename one of them.",
+        "The tool lookup has no server URL, and neither has the assistant.",
+        'The tool odd: its parameters must have "type": "object" at the top.',
+    ]
+    assert not assistant.versions.exists()
+
+
+def test_a_tool_without_a_url_uses_the_assistants() -> None:
+    assistant = make_assistant(server_url="https://hooks.example/all", tools=[make_tool(server_url="")])
+
+    assert make_version(assistant=assistant).snapshot["tools"][0]["server_url"] == "https://hooks.example/all"
+
+
+def test_a_draft_that_changed_since_it_was_looked_at_is_not_published() -> None:
+    assistant = make_assistant()
+    reviewed = snapshot_take(assistant).fingerprint()
+    Assistant.objects.filter(pk=assistant.pk).update(instructions="Somebody else's words.")
+
+    with pytest.raises(ValidationError, match="changed while you looked"):
+        assistant_publish(assistant=assistant, reviewed=reviewed)
+
+
+def test_a_draft_differs_from_live_after_an_edit_of_it_or_of_its_tools() -> None:
+    tool = make_tool()
+    assistant = make_assistant(tools=[tool], published=True)
+    assert not draft_differs(Assistant.objects.get(pk=assistant.pk))
+
+    Tool.objects.filter(pk=tool.pk).update(description="Something else.")
+
+    assert draft_differs(Assistant.objects.get(pk=assistant.pk))
+
+
+@pytest.mark.parametrize("stored", [{}, [], "text", {"tools": 1}, {"tools": [{"name": "x"}]}])
+def test_a_snapshot_of_unknown_shape_differs_and_raises_type_error(stored: Any) -> None:
+    assistant = make_assistant()
+    make_odd_version(assistant=assistant, snapshot=stored or {})
+
+    with pytest.raises(TypeError):
+        snapshot_read(stored)
+    assert draft_differs(assistant)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_publishing_at_once_get_two_numbers() -> None:
+    assistant = make_assistant()
+    numbers: list[int] = []
+
+    def publish() -> None:
+        numbers.append(assistant_publish(assistant=Assistant.objects.get(pk=assistant.pk)).number)
+        connections.close_all()
+
+    threads = [threading.Thread(target=publish) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(numbers) == [1, 2, 3, 4]

@@ -1,0 +1,14 @@
+"""Puts the media process under load, and says what that cost and whether every frame arrived. Example in --help."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.needs import ensure_needs
+
+if __name__ == "__main__":
+    ensure_needs()
+    from benchmarks.under_load import main
+
+    sys.exit(main(sys.argv[1:]))

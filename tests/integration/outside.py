@@ -1,0 +1,168 @@
+"""Everybody outside (Twilio, the Realtime API, tool servers), played by the simulator in a thread of its own."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from simulator import scenario as scenarios
+from simulator.harness import CallReport, Order, Scenario, Simulator
+from simulator.twilio_http import Origins
+
+T = TypeVar("T")
+
+ACCOUNT_SID = "AC" + "1" * 32
+AUTH_TOKEN = "integration-auth-token"
+# What Twilio would call; the simulator knows which servers on this machine stand behind them.
+PUBLIC_ORIGIN = "https://voice.example.com"
+MEDIA_ORIGIN = "wss://media.example.com"
+CALLER = "+12025550147"
+LONGEST_CALL_S = 90.0
+ALL_CALLS_S = 400.0
+LINES = 10  # calls at a time; more would keep two cores busy and so disturb what they measure
+
+
+class LiveCall:
+    """A call that was placed: what the simulator tells of it, and at its end the report."""
+
+    def __init__(self) -> None:
+        self.call_sid = ""
+        self.placed: Future[CallReport] | None = None
+        self.events: list[dict[str, Any]] = []
+        self._news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Take one of the simulator's events."""
+        self.events.append(event)
+        self._news.put(event)
+
+    def wait_for(self, event: str, *, within_s: float = 30.0, **details: Any) -> dict[str, Any]:
+        """The next event of that name and with these details. Fails when the call ends without it."""
+        while True:
+            try:
+                news = self._news.get(timeout=within_s)
+            except queue.Empty:
+                raise AssertionError(f"no {event!r} within {within_s:.0f} s; so far: {self.events}") from None
+            if news["event"] == event and all(news.get(key) == value for key, value in details.items()):
+                return news
+
+    def report(self) -> CallReport:
+        """How the call went, when it is over."""
+        assert self.placed is not None
+        return self.placed.result(ALL_CALLS_S)
+
+
+class Outside:
+    """The simulator, listening; calls are placed from any thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="simulator")
+        self._ready = threading.Event()
+        self._leaving = asyncio.Event()
+        self._starting = asyncio.Lock()
+        self._lines = asyncio.Semaphore(LINES)
+        self._calls: list[LiveCall] = []
+        self._failure: BaseException | None = None
+        self.simulator = Simulator(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN)
+
+    def __enter__(self) -> "Outside":
+        self._thread.start()
+        self._ready.wait(30)
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._leaving.set)
+        self._thread.join(30)
+
+    @property
+    def http_url(self) -> str:
+        """Twilio's REST."""
+        return self.simulator.http_url
+
+    @property
+    def realtime_url(self) -> str:
+        """The Realtime API."""
+        return self.simulator.realtime_url
+
+    def tool_url(self, name: str, *, behaviour: str = "") -> str:
+        """The customer's server for a tool, which may misbehave in one of the simulator's ways."""
+        return "/".join(part for part in (self.simulator.tools_url, behaviour, name) if part)
+
+    def run(self, work: Coroutine[Any, Any, T], *, within_s: float = LONGEST_CALL_S) -> T:
+        """The result of a coroutine in the simulator's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
+
+    def dial(self, story: str | Scenario, *, to: str, web_port: int, media_port: int) -> LiveCall:
+        """Place a call; returns at once."""
+        voice_url = f"http://127.0.0.1:{web_port}/twilio/voice"
+        order = Order(
+            scenario=scenarios.load(story) if isinstance(story, str) else story,
+            to=to,
+            caller=CALLER,
+            voice_url=voice_url,
+            origins=Origins.of(
+                voice_url,
+                public_origin=PUBLIC_ORIGIN,
+                media_origin=f"http://127.0.0.1:{media_port}",
+                media_origin_public=MEDIA_ORIGIN,
+            ),
+            status_callback=f"{PUBLIC_ORIGIN}/twilio/status",
+        )
+        live = LiveCall()
+        live.placed = asyncio.run_coroutine_threadsafe(self._on_a_line(order, live), self._loop)
+        self._calls.append(live)
+        return live
+
+    def wait_until_quiet(self) -> None:
+        """Wait for the end of all calls."""
+        for live in self._calls:
+            assert live.placed is not None
+            live.placed.exception(ALL_CALLS_S)
+        self._calls.clear()
+
+    async def _on_a_line(self, order: Order, live: LiveCall) -> CallReport:
+        async with self._lines:
+            return await asyncio.wait_for(self._place(order, live), LONGEST_CALL_S)
+
+    async def _place(self, order: Order, live: LiveCall) -> CallReport:
+        # The simulator gives a Realtime connection to the call whose stream opened last, so calls that begin
+        # together must take turns until theirs is open.
+        begun = asyncio.Event()
+
+        def tell(event: dict[str, Any]) -> None:
+            live.tell(event)
+            if event["event"] == "realtime session begins":
+                begun.set()
+
+        async with self._starting:
+            call = asyncio.ensure_future(self.simulator.switchboard.place(order, tell=tell))
+            call.add_done_callback(lambda _: begun.set())
+            await begun.wait()
+        try:
+            report = await call
+        finally:
+            live.tell({"event": "over", "ms": 0})
+        return report
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits for us
+            self._failure = failure
+        finally:
+            self._ready.set()
+            with suppress(RuntimeError):
+                self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        async with self.simulator:
+            self._ready.set()
+            await self._leaving.wait()

@@ -1,0 +1,121 @@
+"""Stories for tests: a scenario of the simulator, changed or not, met by an assistant of its own.
+
+A call takes as long as it takes, so all the stories that the selected tests ask for are told side by side.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from simulator.harness import CallReport
+from tests.integration.outside import LiveCall
+from tests.integration.rows import Desk, Written
+
+ASKS = "Hi, is my bike ready? The ticket is four eight one."
+ASKS_PRICE = "How much will it cost?"
+ASKS_HOURS = "When do you open?"
+STILL_THERE = "Hello? Are you there?"
+THANKS = "Great, thank you, goodbye."
+OKAY = "Okay, thank you, goodbye."
+CHECKING = "Let me check that ticket."
+READY_ON = "Ticket 481 is waiting for parts and should be ready on Tuesday, November twenty-fourth."
+PRICE = "It will cost eighty-six dollars and fifty cents."
+HOURS = "We are open from nine to six, Monday to Saturday."
+WAITING = "I am still waiting for the workshop's answer."
+UNREACHED = "I could not reach the workshop just now. Please try again later."
+GOODBYE = "Thank you for calling, goodbye."
+
+MODEL_FAILED = "call.in-progress.error-providerfault-openai-llm-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happens: a scenario of the simulator with some parts told anew, and the assistant's own settings."""
+
+    scenario: str
+    parts: dict[str, Any] = field(default_factory=dict)
+    desk: dict[str, Any] = field(default_factory=dict)
+
+    def id(self) -> str:
+        """A name that is the same in every process."""
+        words = [self.scenario, *(f"{name}={value}" for name, value in {**self.parts, **self.desk}.items())]
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A story that is being told."""
+
+    desk: Desk
+    live: LiveCall
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A story that has ended: the simulator's account of it, and ours."""
+
+    desk: Desk
+    report: CallReport
+    rows: Written
+
+    def heard(self) -> list[str]:
+        """What the caller heard of the assistant, line by line."""
+        return [line.text for line in self.report.heard]
+
+
+def story(scenario: str, *, desk: dict[str, Any] | None = None, **parts: Any) -> pytest.MarkDecorator:
+    """The test is about this story, and gets it as `told`."""
+    return stories(**{scenario: Story(scenario, parts, desk or {})})
+
+
+def stories(**named: Story) -> pytest.MarkDecorator:
+    """The test is repeated for each of these stories."""
+    return pytest.mark.parametrize("told", list(named.values()), ids=list(named), indirect=True)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, without what is written differently when it is only a part."""
+    return text.casefold().replace(",", "").replace(".", "").split()
+
+
+def assert_written_as_heard(told: Told) -> None:
+    """The transcript holds each line the caller heard, as far as it was heard, in that order."""
+    lines = [line for line in told.report.heard if line.text]
+    stored = [one for one in told.rows.utterances if one.speaker == "assistant" and one.heard_ms > 100]
+    assert [one.text for one in stored] == [
+        line.line if line.complete else one.text for line, one in zip(lines, stored, strict=True)
+    ]
+    for line, one in zip(lines, stored, strict=True):
+        really, noted = words(line.text), words(one.heard_text)
+        assert abs(one.heard_ms - line.heard_ms) <= 150, (line, one.heard_ms)
+        # The API gives no times for words, so the cut may be a word or two off.
+        shorter = min(len(really), len(noted))
+        assert really[:shorter] == noted[:shorter]
+        assert abs(len(really) - len(noted)) <= 2
+
+
+def assert_written_as_said(told: Told) -> None:
+    """The transcript holds each of the caller's turns, in their order."""
+    assert told.rows.said("caller") == [turn.said for turn in told.report.turns]
+
+
+def assert_nobody_complained(told: Told) -> None:
+    """Neither Twilio nor OpenAI had anything against what we sent, and we noticed nothing wrong."""
+    report, rows = told.report, told.rows
+    assert not report.violations, report.events
+    assert report.realtime_errors == []
+    assert report.realtime_warnings == []
+    assert report.unknown_audio_ms < 60
+    assert rows.codes() == []
+    assert rows.transcript is not None
+    assert rows.transcript.closed_at is not None
+    assert rows.call.version == told.desk.assistant.live_version
+    assert rows.call.frames_dropped == 0
+
+
+def assert_told_well(told: Told) -> None:
+    """All that holds for every call that goes as it should."""
+    assert_nobody_complained(told)
+    assert_written_as_heard(told)
+    assert_written_as_said(told)

@@ -1,0 +1,327 @@
+"""Whole calls: what the caller heard, what stands in the database, and that nobody outside had anything to complain of."""
+
+from calls.models import Call
+from tests.integration.rows import GREETING, SECRET
+from tests.integration.stack import Stack
+from tests.integration.stories import (
+    ASKS,
+    CHECKING,
+    GOODBYE,
+    HOURS,
+    MODEL_FAILED,
+    PRICE,
+    READY_ON,
+    THANKS,
+    UNREACHED,
+    WAITING,
+    Told,
+    assert_nobody_complained,
+    assert_told_well,
+    assert_written_as_heard,
+    assert_written_as_said,
+    story,
+    words,
+)
+from tools.models import ToolCall
+
+NEVER_MIND = {"when": {"at_ms": 1000}, "say": "Hello?"}
+LEAVES = {"when": {"quiet_ms": 800}, "hang_up": True}
+
+
+# The beginning
+
+
+@story("greeting")
+def test_a_caller_who_only_listens_hears_the_greeting_and_is_written_down(told: Told) -> None:
+    assert told.heard() == [GREETING]
+    assert told.report.heard[0].complete
+    assert_told_well(told)
+    assert told.rows.call.ended_reason == "customer-ended-call"
+    assert told.rows.call.first_sound_ms is not None
+    assert told.rows.call.stream_sid == told.report.stream_sids[0]
+
+
+@story("greeting", caller=[{"when": {"utterance": 1, "into_ms": 500}, "say": "Hello?"}, LEAVES])
+def test_a_hello_does_not_cut_the_protected_greeting_and_wants_no_answer(told: Told) -> None:
+    assert told.heard() == [GREETING]
+    assert told.report.heard[0].complete
+    assert told.report.clears == 0
+    assert told.rows.call.barge_ins == 0
+    assert [one.text for one in told.rows.utterances] == [GREETING, "Hello?"]
+    assert_told_well(told)
+
+
+@story(
+    "greeting",
+    caller=[
+        {"when": {"utterance": 1, "into_ms": 200}, "say": "When do you open?"},
+        {"when": {"quiet_ms": 800, "heard": "Saturday"}, "hang_up": True},
+    ],
+)
+def test_a_question_under_the_protected_greeting_is_answered_after_it(told: Told) -> None:
+    assert told.heard() == [GREETING, HOURS]
+    assert told.report.heard[0].complete
+    assert told.report.clears == 0
+    assert_told_well(told)
+
+
+@story(
+    "greeting",
+    desk={"first_message_interruptible": True},
+    caller=[
+        {"when": {"utterance": 1, "into_ms": 700}, "say": "When do you open?"},
+        {"when": {"quiet_ms": 800, "heard": "Saturday"}, "hang_up": True},
+    ],
+)
+def test_an_interruptible_greeting_gives_way(told: Told) -> None:
+    assert told.report.heard[0].line == GREETING
+    assert not told.report.heard[0].complete
+    assert told.heard()[1:] == [HOURS]
+    assert told.rows.call.barge_ins == 1
+    assert_told_well(told)
+
+
+@story(
+    "greeting",
+    desk={"first_message_mode": "assistant-waits-for-user"},
+    caller=[
+        {"when": {"at_ms": 1500}, "say": "When do you open?"},
+        {"when": {"quiet_ms": 800, "heard": "Saturday"}, "hang_up": True},
+    ],
+)
+def test_an_assistant_that_waits_says_nothing_before_the_caller_has_spoken(told: Told) -> None:
+    assert told.heard() == [HOURS]
+    assert told.report.turns[0].answer_ms is not None
+    assert_told_well(told)
+    assert [one.speaker for one in told.rows.utterances] == ["caller", "assistant"]
+
+
+@story(
+    "greeting",
+    desk={"first_message_mode": "assistant-speaks-first-with-model-generated-message"},
+    model={"greeting": "Good morning, this is the bike shop."},
+)
+def test_an_assistant_may_greet_in_its_own_words(told: Told) -> None:
+    assert told.heard() == ["Good morning, this is the bike shop."]
+    assert_told_well(told)
+
+
+# Tools
+
+
+@story("one_tool")
+def test_a_tool_is_asked_and_its_answer_spoken_and_the_goodbye_heard_whole(told: Told) -> None:
+    report, rows = told.report, told.rows
+
+    assert told.heard() == [GREETING, CHECKING, READY_ON, PRICE, GOODBYE]
+    assert all(line.complete for line in report.heard)
+    assert report.reason == "completed by REST"
+    assert_told_well(told)
+    assert rows.call.ended_reason == "assistant-ended-call"
+    spoken_in_order = [GREETING, ASKS, CHECKING, READY_ON, "How much will it cost?", PRICE, THANKS, GOODBYE]
+    assert [one.text for one in rows.utterances] == spoken_in_order
+    assert all(one.latency_ms for one in rows.utterances if one.text in (CHECKING, PRICE))
+    lookup, end_call = rows.tool_calls
+    assert (lookup.name, lookup.status, lookup.http_status) == ("get_repair_status", "answered", 200)
+    assert (end_call.name, end_call.status) == ("end_call", "answered")
+    assert lookup.outcome == report.tool_calls[0].outputs[0]
+    assert lookup.told_at is not None
+    assert not lookup.orphaned
+    assert lookup.tool == told.desk.tool
+
+
+@story("one_tool")
+def test_the_tool_server_is_asked_in_vapis_words(told: Told) -> None:
+    (request,) = told.report.tool_requests
+    message = request["body"]["message"]
+
+    assert request["problems"] == []
+    assert request["headers"]["x-vapi-secret"] == SECRET
+    assert request["headers"]["idempotency-key"] == told.rows.tool_calls[0].item_id
+    assert message["type"] == "tool-calls"
+    assert message["call"]["id"] == str(told.rows.call.id)
+    assert message["call"]["phoneCallProviderId"] == told.report.call_sid
+    assert message["toolCallList"][0]["function"]["arguments"] == {"ticket": "481", "include_price": True}
+    assert message["phoneNumber"]["number"] == told.desk.did
+    assert [one["message"] for one in message["artifact"]["messages"] if one["role"] in ("bot", "user")][
+        :2
+    ] == [GREETING, ASKS]
+
+
+@story("slow_tool")
+def test_a_caller_who_waits_for_a_slow_tool_is_served_meanwhile(told: Told) -> None:
+    assert told.heard() == [GREETING, CHECKING, WAITING, READY_ON, GOODBYE]
+    assert_told_well(told)
+    lookup = told.rows.tool_calls[0]
+    assert lookup.status == ToolCall.Status.ANSWERED
+    assert (lookup.duration_ms or 0) >= 6000
+    assert [len(call.outputs) for call in told.report.tool_calls] == [1, 1]
+    assert len(told.report.tool_requests) == 1
+
+
+@story("unknown_tool")
+def test_an_invented_tool_is_refused_and_the_call_goes_on(told: Told) -> None:
+    assert told.heard() == [GREETING, CHECKING, UNREACHED, GOODBYE]
+    assert_written_as_heard(told)
+    assert_written_as_said(told)
+    assert not told.report.violations
+    assert told.report.realtime_errors == []
+    assert told.report.tool_requests == []
+    refused, end_call = told.rows.tool_calls
+    assert (refused.name, refused.status) == ("look_into_crystal_ball", "refused")
+    assert refused.sent_at is None
+    assert "look_into_crystal_ball" in refused.outcome
+    assert told.report.tool_calls[0].outputs == [refused.outcome]
+    assert end_call.status == "answered"
+    assert told.rows.codes() == ["unknown_tool"]
+
+
+# Interruptions
+
+
+@story("barge_in")
+def test_a_caller_who_interrupts_stops_the_answer_where_it_was_heard(told: Told) -> None:
+    report, rows = told.report, told.rows
+
+    cut = report.heard[2]
+    assert cut.line == READY_ON
+    assert 1000 < cut.heard_ms < cut.line_ms
+    assert told.heard()[3:] == [PRICE, GOODBYE]
+    assert report.clears == 1
+    assert report.turns[1].stopped_after_ms is not None
+    assert report.turns[1].stopped_after_ms < 1500
+    assert_told_well(told)
+    (truncation,) = report.truncations
+    assert truncation.line == READY_ON
+    assert truncation.heard_ms is not None
+    assert abs(truncation.audio_end_ms - truncation.heard_ms) <= 150
+    interrupted = [one for one in rows.utterances if one.interrupted]
+    assert [one.text[:10] for one in interrupted] == [READY_ON[:10]]
+    assert 0 < len(words(interrupted[0].heard_text)) < len(words(READY_ON))
+    assert rows.call.barge_ins == 1
+
+
+@story("double_barge_in")
+def test_two_interruptions_within_300_ms_leave_one_conversation(told: Told) -> None:
+    report, rows = told.report, told.rows
+
+    assert report.heard[0].line == GREETING
+    assert not report.heard[1].complete
+    assert report.heard[1].line == HOURS
+    assert told.heard()[-2:] == [PRICE, GOODBYE]
+    assert report.clears >= 2
+    assert rows.call.barge_ins == report.clears
+    assert_nobody_complained(told)
+    assert_written_as_heard(told)
+    # The first 160 ms of "Wait, stop." are no word; what came after is there.
+    assert rows.said("caller")[-2:] == ["How much will it cost?", "Okay, thank you, goodbye."]
+    for truncation in report.truncations:
+        assert abs(truncation.audio_end_ms - (truncation.heard_ms or 0)) <= 150
+
+
+# Hanging up
+
+
+@story("hang_up_mid_word")
+def test_the_last_words_of_a_caller_who_hangs_up_are_written_down(told: Told) -> None:
+    (turn,) = told.report.turns
+    assert turn.until_ms is not None
+    (said,) = told.rows.said("caller")
+
+    assert said
+    assert words(turn.said)[: len(words(said))] == words(said)
+    assert abs((turn.until_ms - turn.from_ms) / 3036 * len(words(turn.said)) - len(words(said))) <= 2.5
+    assert_nobody_complained(told)
+    assert told.rows.call.ended_reason == "customer-ended-call"
+
+
+@story("hang_up_in_tool")
+def test_a_tool_call_whose_caller_hung_up_is_orphaned_and_says_what_became_of_it(told: Told) -> None:
+    lookup = told.rows.tool_calls[0]
+
+    assert told.heard() == [GREETING, CHECKING]
+    assert lookup.orphaned
+    assert lookup.told_at is None
+    assert (lookup.status, lookup.http_status) == ("answered", 200)
+    assert "waiting_for_parts" in lookup.answer
+    assert len(told.report.tool_requests) == 1
+    assert told.report.tool_calls[0].outputs == []
+    assert_told_well(told)
+
+
+@story("hang_up_in_greeting")
+def test_a_greeting_that_was_hung_up_on_is_written_as_far_as_it_was_heard(told: Told) -> None:
+    (line,) = told.report.heard
+    (greeting,) = told.rows.utterances
+
+    assert not line.complete
+    assert greeting.text == GREETING
+    assert greeting.interrupted
+    assert 0 < len(greeting.heard_text) < len(GREETING)
+    assert_told_well(told)
+
+
+@story("hang_up_in_answer")
+def test_an_answer_that_was_hung_up_on_is_written_as_far_as_it_was_heard(told: Told) -> None:
+    assert not told.report.heard[-1].complete
+    assert told.rows.utterances[-1].interrupted
+    assert_told_well(told)
+
+
+@story("keypad")
+def test_keys_that_the_caller_presses_change_nothing(told: Told) -> None:
+    assert told.heard() == [GREETING]
+    assert_told_well(told)
+
+
+@story("silent_caller", desk={"silence_timeout_s": 10}, caller=[{"when": {"at_ms": 40_000}, "hang_up": True}])
+def test_a_caller_who_never_speaks_is_said_goodbye_to(told: Told) -> None:
+    assert told.heard() == [GREETING, GOODBYE]
+    assert told.report.heard[-1].complete
+    assert told.report.reason == "completed by REST"
+    assert told.rows.call.ended_reason == "silence-timed-out"
+    assert_told_well(told)
+
+
+@story("silent_caller", desk={"max_duration_s": 10}, caller=[{"when": {"at_ms": 40_000}, "hang_up": True}])
+def test_a_call_that_lasts_too_long_ends_with_a_goodbye(told: Told) -> None:
+    assert told.heard() == [GREETING, GOODBYE]
+    assert told.report.heard[-1].complete
+    assert told.rows.call.ended_reason == "exceeded-max-duration"
+    assert_told_well(told)
+
+
+# Failing and trying again
+
+
+@story("failed_response")
+def test_a_failed_response_is_tried_again(told: Told) -> None:
+    assert told.heard() == [GREETING]
+    assert told.rows.codes() == ["server_error"]
+    assert not told.report.violations
+    assert told.report.spoken_by_twilio == []
+    assert_written_as_heard(told)
+
+
+@story("failed_response", faults={"fail_responses": 99, "fail_code": "server_error"})
+def test_responses_that_keep_failing_end_in_an_apology(told: Told) -> None:
+    assert told.heard() == []
+    assert told.report.spoken_by_twilio == [told.desk.assistant.apology]
+    assert told.report.reason in ("hung up by TwiML", "the document ended")
+    assert not told.report.violations
+    assert told.rows.call.ended_reason == MODEL_FAILED
+    assert told.rows.call.status == Call.Status.ENDED
+    assert set(told.rows.codes()) == {"server_error"}
+
+
+# Several calls
+
+
+@story("one_tool")
+def test_a_call_has_one_row_under_its_own_id(told: Told, stack: Stack) -> None:
+    assert Call.objects.filter(call_sid=told.report.call_sid).count() == 1
+    assert told.rows.transcript is not None
+    assert told.rows.transcript.call_id == told.rows.call.id
+    assert told.rows.call.phone_number == told.desk.number
+    assert told.rows.call.account_sid
+    assert told.rows.call.caller
