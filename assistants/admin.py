@@ -337,7 +337,7 @@ class AssistantVersionAdmin(HistoryAdmin):
         facts = [
             ("Assistant", object_link("assistants_assistant", obj.assistant_id, obj.assistant.name)),
             ("Live", self.live_label(obj) if self.live_label(obj) != "-" else "No, a newer version is"),
-            ("Published", obj.published_at),
+            ("Published", moment(obj.published_at)),
             ("By", obj.author or "Nobody: by a command or an import"),
             ("Note", obj.note or "-"),
             ("Calls that ran on it", self.calls_n(obj)),

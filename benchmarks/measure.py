@@ -3,10 +3,12 @@
 import contextlib
 import http.client
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -181,8 +183,14 @@ def measure(bridge: Bridge, window: Window, say: Callable[[str], None]) -> Run:
         load=load,
         gap_p99_ms=stalls.get("p99_ms"),
         gap_max_ms=stalls.get("max_ms"),
-        warnings=tuple(warnings[:5]),
+        warnings=_counted(warnings),
     )
+
+
+def _counted(warnings: list[str]) -> tuple[str, ...]:
+    """The first line of each kind of warning, and how often it came; ids are what differs."""
+    kinds = Counter(re.sub(r"[0-9a-f-]{36}", "…", text.partition("\n")[0]) for text in warnings)
+    return tuple(f"{text} ({count} times)" for text, count in kinds.items())
 
 
 def floor(window: Window, say: Callable[[str], None]) -> list[float]:

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         check("Dependencies", _module("deptry", ".")),
         check("Types", _module("mypy", ".")),
         check("Migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
-        check("Tests", _module("pytest", "-n", str(workers()), "-q")),
+        check("Tests", _module("pytest", "-n", str(workers()), "--dist", "loadgroup", "-q")),
         browser(),
     ]
     return summary(results)
@@ -98,7 +98,7 @@ def browser() -> Result:
         outcome = FAILED if _is_ci() else SKIPPED
         return Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")
     os.environ["CHROMIUM"] = chromium
-    command = _module("pytest", "-m", "browser", "-q", "-p", "no:xdist")
+    command = _module("pytest", "-m", "browser", "-q", "-n", "0")
     return check("Browser tests", command, nothing=lambda status: status == NO_TESTS)
 
 

@@ -68,6 +68,12 @@ class PhoneSearchMixin:
         return found
 
 
+def status_badge(call: Call) -> SafeString:
+    """How a call stands, as a coloured label."""
+    words = "No assistant" if call.status == Call.Status.REFUSED else call.get_status_display()
+    return badge(words, STATUS_TONES.get(call.status, "plain"), title=call.get_status_display())
+
+
 class AssignedFilter(admin.SimpleListFilter):
     """Numbers that an assistant answers, and those that nobody does."""
 
@@ -168,7 +174,7 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
 
     page_template = "admin/tandem/call.html"
     list_display = [
-        "came_in", "did", "caller_text", "ran_on", "status_label", "problems_label", "duration", "first_sound", "ended",
+        "came_in", "did", "caller_text", "ran_on", "status_label", "problems_label", "duration", "first_sound",
     ]  # fmt: skip
     list_fullwidth = True
     list_filter = ["status", SinceFilter, ProblemFilter, "stack", "assistant"]
@@ -208,8 +214,8 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
 
     @admin.display(description="status", ordering="status")
     def status_label(self, call: Call) -> SafeString:
-        words = "No assistant" if call.status == Call.Status.REFUSED else call.get_status_display()
-        return badge(words, STATUS_TONES.get(call.status, "plain"), title=call.get_status_display())
+        ended = clipped(call.ended_reason, 60)
+        return format_html('{}<span class="t-under">{}</span>', status_badge(call), ended)
 
     @admin.display(description="duration")
     def duration(self, call: Call) -> SafeString:
@@ -222,10 +228,6 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
     @admin.display(description="first sound", ordering="first_sound_ms")
     def first_sound(self, call: Call) -> SafeString:
         return unbroken(ms_text(call.first_sound_ms))
-
-    @admin.display(description="ended because", ordering="ended_reason")
-    def ended(self, call: Call) -> str:
-        return clipped(call.ended_reason, 60) or "-"
 
     # --- The page
 
@@ -271,11 +273,11 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
 
     def _how(self, call: Call) -> Sequence[tuple[str, object]]:
         return [
-            ("Status", self.status_label(call)),
+            ("Status", status_badge(call)),
             ("Ended because", call.ended_reason or "-"),
-            ("Came in", call.created_at),
-            ("Stream began", call.started_at or "Never"),
-            ("Ended", call.ended_at or "-"),
+            ("Came in", moment(call.created_at)),
+            ("Stream began", moment(call.started_at) if call.started_at else "Never"),
+            ("Ended", moment(call.ended_at)),
             ("Duration", duration_text(call.duration_s)),
             ("First sound", ms_text(call.first_sound_ms)),
             ("Caller interrupted", f"{call.barge_ins} times" if call.barge_ins != 1 else "once"),
@@ -397,7 +399,7 @@ class CallProblemAdmin(PhoneSearchMixin, HistoryAdmin):
     def page_context(self, request: HttpRequest, obj: CallProblem) -> dict[str, Any]:
         facts = [
             ("Call", self.call_link(obj)),
-            ("When", obj.at),
+            ("When", moment(obj.at)),
             ("From", obj.get_source_display()),
             ("Code", obj.code),
             ("In words", obj.message or "-"),

@@ -8,6 +8,7 @@ a task, or goes through the outbox.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import uuid
 from collections import deque
@@ -47,7 +48,10 @@ SERVICE_RESTART = 1012  # what the server closes with when it is shut down
 MOST_FRAMES_WAITING = 100
 LOAD_WITHIN_S = 5.0
 DRAIN_WITHIN_S = 10.0
+JOURNAL_WITHIN_S = 5.0
 LAYER_PAUSE_S = 0.5
+# The servers' words for a socket that is closed: by the other side, or by us.
+SOCKET_GONE = (OSError, RuntimeError)
 
 
 class MediaStreamConsumer(AsyncWebsocketConsumer):
@@ -114,6 +118,8 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
             self._timer.cancel()
         for job in self._jobs:
             job.cancel()
+        # A server that was told to stop ends the process as soon as its last socket is done.
+        await asyncio.to_thread(self.recorder.safe, JOURNAL_WITHIN_S)
         await self._close_realtime()
 
     # Twilio ---------------------------------------------------------------------------------------------------
@@ -158,6 +164,8 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
                 text = self._to_twilio.popleft()
                 if self._twilio_open:
                     await self._twilio_send({"type": "websocket.send", "text": text})
+        except SOCKET_GONE:
+            self._to_twilio.clear()  # the reader learns of it too, and says so to the conversation
         finally:
             self._twilio_busy = False
 
@@ -238,17 +246,17 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
                 self.recorder.note(command)
 
     async def _verify(self, command: do.VerifyStream) -> None:
+        claim = functools.partial(
+            services.stream_claim,
+            call_id=self.call.call_id,
+            call_sid=command.call_sid,
+            account_sid=command.account_sid,
+            stream_sid=command.stream_sid,
+            token=command.token,
+        )
         try:
-            good = await in_database_thread(
-                lambda: services.stream_claim(
-                    call_id=self.call.call_id,
-                    call_sid=command.call_sid,
-                    account_sid=command.account_sid,
-                    stream_sid=command.stream_sid,
-                    token=command.token,
-                )
-            )
-        except DatabaseError:
+            good = await asyncio.wait_for(in_database_thread(claim), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
             logger.exception("a stream could not be verified", extra={"call_id": str(self.call.call_id)})
             good = False
         now = self._loop.time()
@@ -273,7 +281,7 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
     async def _close_twilio(self, code: int) -> None:
         if self._twilio_open:
             self._twilio_open = False
-            with contextlib.suppress(RuntimeError):  # the server's word for a socket that is closed already
+            with contextlib.suppress(*SOCKET_GONE):
                 await self._twilio_send({"type": "websocket.close", "code": code})
 
     async def _close_realtime(self) -> None:

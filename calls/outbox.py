@@ -57,6 +57,7 @@ class Outbox:
         # The journal and what waits change together, so that emptying it never takes what was not handed over.
         self._changed = threading.Condition()
         self._waiting: deque[Entry | _Marker] = deque()
+        self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
         self._journal: BinaryIO | None = None
         self._journal_used = False
         self._closing = False
@@ -98,7 +99,7 @@ class Outbox:
     def _write_all(self) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._journal = _new_journal(self._folder)
+            self._journal = _new_journal(self._path)
         except OSError:
             # Without a disk the memory has to do; the calls go on.
             logger.exception("the spool folder cannot be written; entries are kept in memory only")
@@ -179,9 +180,9 @@ class Outbox:
                     break
                 first = self._waiting[0]
             if isinstance(first, Entry) and not self._hand_over(first):
-                if self._closing:
-                    break
-                time.sleep(pause_s)
+                with self._changed:
+                    if self._changed.wait_for(lambda: self._closing, pause_s):
+                        break
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 continue
             pause_s = FIRST_PAUSE_S
@@ -223,16 +224,16 @@ class Outbox:
                 return
             with contextlib.suppress(OSError):
                 if not self._waiting:
-                    Path(self._journal.name).unlink(missing_ok=True)
+                    self._path.unlink(missing_ok=True)
                 self._journal.close()
 
 
-def _new_journal(folder: Path) -> BinaryIO:
-    """A journal of our own. It gets its name only when it is locked, or somebody might adopt it before."""
-    path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+def _new_journal(path: Path) -> BinaryIO:
+    """An empty journal, locked. It gets its name only then, or somebody might adopt it before."""
     draft = path.with_suffix(".new")
-    _open_locked(draft, name=path).close()
-    raise NotImplementedError
+    journal = _open_locked(draft)
+    draft.rename(path)
+    return journal
 
 
 def _open_locked(path: Path) -> BinaryIO:
@@ -243,7 +244,7 @@ def _open_locked(path: Path) -> BinaryIO:
     except OSError:
         os.close(handle)
         raise
-    return open(path, "r+b", opener=lambda *_: handle)  # noqa: PTH123, SIM115 - the descriptor that holds the lock
+    return open(path, "r+b", opener=lambda *_: handle)  # the descriptor that holds the lock
 
 
 def _read(journal: BinaryIO) -> list[Entry]:

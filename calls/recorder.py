@@ -31,7 +31,7 @@ def process_outbox() -> Outbox:
     """This process's outbox, running."""
     outbox = Outbox(settings.SPOOL_DIR, publish)
     outbox.start()
-    # The thread is a daemon: without this, words put in the last moment would die with the process.
+    # Its threads are daemons: without this, words put in the last moment would die with the process.
     atexit.register(outbox.close)
     return outbox
 
@@ -55,6 +55,10 @@ class Recorder:
     def interrupted_by_shutdown(self) -> None:
         """Our own server closed the stream; nobody hung up."""
         self._shut_down = True
+
+    def safe(self, timeout_s: float) -> bool:
+        """Wait until all that was written down so far would outlive this process; whether it would. Blocks."""
+        return self._outbox.written(timeout_s)
 
     def note(self, command: do.Command) -> None:
         """Write down whatever the conversation says has happened."""

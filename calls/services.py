@@ -49,7 +49,7 @@ def call_start(*, call_sid: str, account_sid: str, did: str, caller: str) -> Ans
     reason, ended_reason = _why_not(number)
     assistant = number.assistant if number else None
     with transaction.atomic():
-        call, created = Call.objects.select_for_update(of=("self",)).get_or_create(
+        call, _ = Call.objects.select_for_update(of=("self",)).get_or_create(
             call_sid=call_sid,
             defaults={
                 "account_sid": account_sid,

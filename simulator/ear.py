@@ -7,7 +7,8 @@ from simulator import ulaw
 
 _SOUND: Final = 150.0  # mean amplitude over a frame; an idle line has less than 16
 _SAMPLE: Final = 300.0  # amplitude of the first sample that counts as the beginning
-_BREATH_MS: Final = 350.0  # a shorter pause is inside an utterance: recorded lines pause 140 ms at most
+_PAUSE_MS: Final = 220.0
+_BREATH_MS: Final = 350.0  # a shorter pause is inside an utterance: recorded lines pause 200 ms at most
 
 
 @dataclass(slots=True)
@@ -52,6 +53,6 @@ class Ear:
         return now_ms - self.utterances[-1].end_ms if self.utterances else None
 
     def speaking(self, now_ms: float) -> bool:
-        """Whether the assistant was audible within the last two frames."""
+        """Whether the assistant is in the middle of speaking: audible, or pausing between two words."""
         quiet = self.quiet_for_ms(now_ms)
-        return quiet is not None and quiet < 45
+        return quiet is not None and quiet < _PAUSE_MS and not self._cut

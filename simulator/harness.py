@@ -167,6 +167,28 @@ class Simulator:
             )
         )
 
+    def answer_outbound(
+        self,
+        scenario: str | Scenario,
+        *,
+        voice_url: str,
+        public_origin: str | None = None,
+        media_origin: str | None = None,
+        media_origin_public: str | None = None,
+    ) -> None:
+        """From now on people who are called by REST act out this story; the origins are as for `place_call`."""
+        self.switchboard.outbound_scenario = scenario
+        self.switchboard.outbound_origins = Origins.of(
+            voice_url,
+            public_origin=public_origin,
+            media_origin=media_origin,
+            media_origin_public=media_origin_public,
+        )
+
+    async def outbound_report(self) -> CallReport:
+        """The report of the next outbound call that ends, or has ended."""
+        return await self.switchboard.outbound_reports.get()
+
 
 class _Server(uvicorn.Server):
     """A server that leaves the process's signals to whoever runs the loop."""

@@ -115,6 +115,7 @@ class MediaStream:
         self._caller = caller
         self._on_started = on_started
         self._stopping = asyncio.Event()
+        self._abandoned: ClientConnection | None = None
         self._sending = asyncio.Lock()  # keeps sequence numbers in the order of the wire
         self._sequence = 0
         self._chunk = 0
@@ -137,9 +138,28 @@ class MediaStream:
             self._log.violation("31920", f"upgrade refused: {error}")
             return End.REFUSED
         try:
-            return await self._talk(connection)
-        finally:
+            end = await self._talk(connection)
+        except BaseException:
             await connection.close()
+            raise
+        if end is End.STOPPED and self._line.no_close:
+            self._abandoned = connection
+        else:
+            await connection.close()
+        return end
+
+    async def linger(self, *, at_most_ms: float = 60_000) -> None:
+        """Where neither `stop` nor close was sent: wait for the server to notice by itself."""
+        if self._abandoned is None:
+            return
+        began_ms = self._clock.now_ms()
+        try:
+            await asyncio.wait_for(self._abandoned.wait_closed(), self._clock.wall_s(at_most_ms))
+            self._log.event("server closed the silent socket", after_ms=self._clock.now_ms() - began_ms)
+        except TimeoutError:
+            self._log.event("server kept the silent socket", after_ms=at_most_ms)
+        finally:
+            await self._abandoned.close()
 
     async def open_second(self, *, for_ms: float = 2000) -> bool:
         """Open the same URL once more with the same parameters. Return whether the server put up with it."""
@@ -199,15 +219,7 @@ class MediaStream:
         return self._verdict(connection)
 
     async def _finish(self, connection: ClientConnection, reader: asyncio.Task[None]) -> End:
-        if self._line.no_close:
-            began_ms = self._clock.now_ms()
-            await asyncio.wait({reader}, timeout=self._clock.wall_s(60_000))
-            if reader.done():
-                self._log.event("server closed the silent socket", after_ms=self._clock.now_ms() - began_ms)
-            else:
-                self._log.event("server kept the silent socket", after_ms=60_000)
-            return End.STOPPED
-        if not self._line.no_stop:
+        if not (self._line.no_stop or self._line.no_close):
             body = {"accountSid": self.start.account_sid, "callSid": self.start.call_sid}
             await self._send(connection, "stop", {"stop": body})
         reader.cancel()  # what the server still sends is of no consequence; marks are not echoed any more

@@ -125,7 +125,10 @@ class Phone:
         self.caller.leave(self.clock.now_ms())
         report.duration_ms = self.clock.now_ms()
         report.heard, report.unknown_audio_ms = self._heard()
+        report.audio = list(self._passages())
         await self._progress("completed")
+        for stream in self.streams:
+            await stream.linger()
         for url, form in self._late:
             await self._callback(url, form)
         return report
@@ -176,7 +179,8 @@ class Phone:
             if self._interruption is not None:
                 interruption, self._interruption = self._interruption, None
                 self._interrupted.clear()
-                self.log.event("call interrupted", reason=interruption.reason)
+                what = "hang-up" if interruption.verbs is None else "redirected"
+                self.log.event(what, reason=interruption.reason)
                 return interruption.reason if interruption.verbs is None else interruption.verbs
             if outcome is not None:
                 return outcome
@@ -289,7 +293,7 @@ class Phone:
             task.add_done_callback(_TASKS.discard)
 
     async def _stream_ended(self, verb: twiml.Connect, sid: str, end: End) -> None:
-        if verb.stream.status_callback is None:
+        if verb.stream.status_callback is None or self.order.scenario.line.no_close:
             return
         error = _ERROR_OF_END.get(end)
         form = self._stream_form(sid, "stream-error" if error else "stream-stopped")

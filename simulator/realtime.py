@@ -6,7 +6,8 @@ none, to the call whose session was lost last while its stream is still open; el
 
 import asyncio
 import contextlib
-from typing import Any
+from collections import deque
+from typing import Any, Final
 
 import orjson
 
@@ -19,6 +20,8 @@ from simulator.scenario import Faults, Scenario, load
 from simulator.session import Binding, Close, Session
 from simulator.trouble import Trouble
 
+_REMEMBERED: Final = 200
+
 
 class Realtime:
     """All Realtime sessions of one simulator. `faults`, when set, takes the place of every story's own."""
@@ -26,8 +29,8 @@ class Realtime:
     def __init__(self) -> None:
         self.faults: Faults | None = None
         self.default_scenario: Scenario | None = None  # for connections that belong to no call
-        self.sessions: list[Session] = []
-        self.unbound: list[CallReport] = []
+        self.sessions: deque[Session] = deque(maxlen=_REMEMBERED)
+        self.unbound: deque[CallReport] = deque(maxlen=_REMEMBERED)
         self.refused = 0
         self._bindings: dict[str, Binding] = {}
         self._waiting: list[Phone] = []  # upgrades begun, the latest last, without a session

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from simulator.clock import Clock
+from simulator.playout import Passage
+from simulator.ulaw import BYTES_PER_MS, SILENCE
 
 JSON = dict[str, Any]
 
@@ -91,11 +93,23 @@ class CallReport:
     marks_echoed: int = 0
     clears: int = 0
     events: list[JSON] = field(default_factory=list)
+    audio: list[Passage] = field(default_factory=list)  # exactly what was heard, and when
 
     def to_dict(self) -> JSON:
-        """The report as JSON, with times rounded to milliseconds."""
-        rounded: JSON = _rounded(asdict(self))
+        """The report as JSON without its audio, with times rounded to milliseconds."""
+        rounded: JSON = _rounded(asdict(replace(self, audio=[])))
+        del rounded["audio"]
         return rounded
+
+    def audio_between(self, from_ms: float, until_ms: float) -> bytes:
+        """What was heard in that time, in mu-law; silence where nothing was played."""
+        start, end = int(from_ms * BYTES_PER_MS), int(until_ms * BYTES_PER_MS)
+        heard = bytearray(SILENCE * max(0, end - start))
+        for passage in self.audio:
+            at = int(passage.start_ms * BYTES_PER_MS) - start
+            piece = passage.audio[max(0, -at) : max(0, end - start - at)]
+            heard[max(0, at) : max(0, at) + len(piece)] = piece
+        return bytes(heard)
 
     def heard_text(self) -> str:
         """All that the caller heard of the assistant, as one text."""

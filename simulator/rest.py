@@ -53,7 +53,7 @@ class Rest:
         create: Callable[[list[tuple[str, str]]], Phone],
     ) -> None:
         self.failures: deque[Failure] = deque()
-        self.requests: list[JSON] = []
+        self.requests: deque[JSON] = deque(maxlen=1000)
         self._account = account
         self._calls = calls
         self._create = create

@@ -13,7 +13,7 @@ from simulator.scenario import Scenario, load
 from simulator.twilio_http import Origins
 from simulator.webhook import Tools
 
-_REMEMBERED: Final = 1000  # ended calls that REST still knows
+_REMEMBERED: Final = 200  # ended calls that REST still knows
 
 
 class Switchboard:
@@ -27,7 +27,8 @@ class Switchboard:
         self.rest = Rest(account, self.calls, create=self._create)
         self.outbound_scenario: str | Scenario = "one_tool"  # what someone who is called does
         self.outbound_origins = Origins()
-        self._tasks: set[asyncio.Task[CallReport]] = set()
+        self.outbound_reports: asyncio.Queue[CallReport] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def place(
         self, order: Order, *, tell: Callable[[dict[str, Any]], None] | None = None
@@ -84,10 +85,13 @@ class Switchboard:
             direction="outbound-api",
         )
         phone = self._prepare(order, None)
-        task = asyncio.create_task(self._play(phone))
+        task = asyncio.create_task(self._play_outbound(phone))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return phone
+
+    async def _play_outbound(self, phone: Phone) -> None:
+        self.outbound_reports.put_nowait(await self._play(phone))
 
     def _find_call(self, call_sid: str | None, tool: str) -> Phone | None:
         """The call a tool request belongs to: by Twilio's id if the envelope has it, else a live one."""

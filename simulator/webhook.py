@@ -9,6 +9,7 @@ answers 307; `wrong-id`, `string-error`, `object`, `bare-result`, `multiline` be
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ JSON = dict[str, Any]
 DEMO: Final[dict[str, Any]] = {
     "get_repair_status": {"status": "waiting_for_parts", "ready_on": "2026-11-24", "price_usd": 86.5},
 }
+_REMEMBERED: Final = 1000
 _LATE_MS: Final = 25_000
 _HUGE: Final = 5_000_000
 
@@ -31,7 +33,7 @@ class Tools:
     """The tool server. `requests` holds every request in order, `answers` overrides stories and demo data."""
 
     def __init__(self, find_call: Callable[[str | None, str], Phone | None]) -> None:
-        self.requests: list[JSON] = []
+        self.requests: deque[JSON] = deque(maxlen=_REMEMBERED)
         self.answers: dict[str, ToolAnswer] = {}
         self._find_call = find_call
 
@@ -44,7 +46,7 @@ class Tools:
         """Answer one request below /tools/."""
         path = [part for part in scope["path"].split("/") if part][1:]
         if scope["method"] == "GET" and path == ["requests"]:
-            await respond_json(send, self.requests)
+            await respond_json(send, list(self.requests))
             return
         if scope["method"] == "DELETE" and path == ["requests"]:
             self.requests.clear()

@@ -151,6 +151,10 @@ def _why_kept(tool: Any) -> list[str]:
     return reasons
 
 
+def _never_told(tool_call: ToolCall) -> str:
+    return "Never: the call had ended" if tool_call.orphaned else "Not yet"
+
+
 class ToolNameFilter(admin.SimpleListFilter):
     """Tool calls by name. The names come from the tools: reading them off the ledger would read all of it."""
 
@@ -222,12 +226,12 @@ class ToolCallAdmin(HistoryAdmin):
             ("Tool", tool),
             ("Status", status_badge(obj)),
             ("Why", obj.error or "-"),
-            ("Requested", obj.requested_at),
-            ("Sent", obj.sent_at or "Never"),
-            ("Answered", obj.answered_at or "Never"),
+            ("Requested", moment(obj.requested_at)),
+            ("Sent", moment(obj.sent_at) if obj.sent_at else "Never"),
+            ("Answered", moment(obj.answered_at) if obj.answered_at else "Never"),
             ("Took", ms_text(obj.duration_ms)),
             ("HTTP status", obj.http_status or "-"),
-            ("Model told", obj.told_at or ("Never: the call had ended" if obj.orphaned else "Not yet")),
+            ("Model told", moment(obj.told_at) if obj.told_at else _never_told(obj)),
             ("OpenAI's id", obj.item_id),
         ]
         return {"facts": facts, "arguments": json_pretty(obj.arguments)}

@@ -140,8 +140,8 @@ class TranscriptAdmin(HistoryAdmin):
         facts = [
             ("Call", self.call_link(obj)),
             ("Call id", obj.call_id),
-            ("Began", obj.started_at),
-            ("Complete since", obj.closed_at or "Still being written"),
+            ("Began", moment(obj.started_at)),
+            ("Complete since", moment(obj.closed_at) if obj.closed_at else "Still being written"),
         ]
         lines = [
             (clock_text(line.at_ms), line.template, line) for line in map(spoken_line, obj.utterances.all())

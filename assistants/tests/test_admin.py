@@ -14,7 +14,7 @@ from assistants.models import Assistant, AssistantVersion, RealtimeModel
 from assistants.snapshots import snapshot_take
 from assistants.tests.factories import make_assistant, make_odd_version, make_version
 from tools.models import Tool
-from tools.tests.factories import make_tool
+from tools.tests.factories import make_tool, make_tool_call
 
 pytestmark = pytest.mark.django_db
 
@@ -270,7 +270,7 @@ def test_a_secret_is_kept_replaced_and_forgotten_but_never_shown(admin_client: C
     url = change_url(assistant)
 
     def stored() -> str:
-        return Assistant.objects.get(pk=assistant.pk).server_secret
+        return str(Assistant.objects.get(pk=assistant.pk).server_secret)
 
     admin_client.post(url, form_data(admin_client, url))
     assert stored() == "old-secret"
@@ -454,3 +454,53 @@ def test_a_models_name_is_given_once(admin_client: Client) -> None:
 
     assert RealtimeModel.objects.get(name="gpt-x").retires_on == date(2027, 1, 1)
     assert not RealtimeModel.objects.filter(name="gpt-y").exists()
+
+
+# --- Tools, as far as assistants offer them
+
+
+@pytest.mark.parametrize("query", ["kind__exact=function", "in_use=yes", "in_use=no"])
+def test_tools_can_be_filtered(admin_client: Client, query: str) -> None:
+    make_assistant(tools=[make_tool(name="used")])
+    make_tool(name="unused")
+
+    response = admin_client.get(f"{reverse('admin:tools_tool_changelist')}?{query}")
+
+    names = {tool.name for tool in response.context["cl"].result_list}
+    assert names == {"in_use=yes": {"used"}, "in_use=no": {"unused"}}.get(query, {"used", "unused"})
+
+
+def test_the_list_counts_calls_failures_and_users_with_one_query_for_all(
+    admin_client: Client, django_assert_num_queries: Any
+) -> None:
+    tool = make_tool(name="lookup")
+    make_assistant(name="Front desk", tools=[tool])
+    make_assistant(name="Workshop", tools=[tool])
+    for status in ("answered", "failed", "timed_out"):
+        make_tool_call(tool=tool, status=status)
+    url = reverse("admin:tools_tool_changelist")
+    # Session, user, count twice, rows.
+    with django_assert_num_queries(5):
+        response = admin_client.get(url)
+    row = response.context["cl"].result_list[0]
+    assert (row.recent, row.wrong, row.used_by_names) == (3, 2, ["Front desk", "Workshop"])
+    for _ in range(5):
+        make_tool_call(tool=make_tool())
+
+    with django_assert_num_queries(5):
+        admin_client.get(url)
+
+
+def test_a_tool_in_use_is_not_deleted_and_the_reason_is_told(admin_client: Client) -> None:
+    tool = make_tool(name="lookup")
+    make_assistant(name="Front desk", tools=[tool])
+    make_tool_call(tool=tool)
+
+    response = admin_client.post(
+        reverse("admin:tools_tool_delete", args=[tool.pk]), {"post": "yes"}, follow=True
+    )
+
+    html = response.content.decode()
+    assert "lookup cannot be deleted: it is offered by Front desk." in html
+    assert "Recorded tool calls point to it" in html
+    assert Tool.objects.filter(pk=tool.pk).exists()

@@ -480,10 +480,10 @@ class Conversation:
         self._ending.give_up(now)
 
     def _too_quiet(self, now: float) -> None:
-        if self._tools.waiting:
-            self._line.arm(Timer.QUIET, now + self.plan.silence_timeout_s)
-        else:
+        if self._may_leave():
             self._end_politely(SILENCE, now)
+        else:
+            self._line.arm(Timer.QUIET, now + self.plan.silence_timeout_s)
 
     def _line_checked(self, now: float) -> None:
         due = self._caller.last_frame_at + LINE_DEAD_AFTER_S
@@ -560,7 +560,8 @@ class Conversation:
         if event.code == ACTIVE_RESPONSE:
             # Voice detection was quicker. Its response ends in response.done, and then ours is looked at again.
             self._responses.blocked(now)
-            self._want_again(ask)
+            if not (_is(ask, Purpose.GREETING) and self._floor.open and self._responses.runs_known):
+                self._want_again(ask)
         elif ask is not None:
             self._response_failed(event.code, ask, now)
 

@@ -8,7 +8,7 @@ from calls.bridge.limits import HANG_UP_WITHIN_S, LAST_WORDS_WITHIN_S, MODEL_FAI
 from calls.bridge.line import Line, Phase, Timer
 from calls.bridge.plan import Plan
 from calls.bridge.playback import Playback
-from calls.bridge.responses import UNKNOWN, Ask, Purpose, Responses
+from calls.bridge.responses import Ask, Purpose, Responses
 from calls.bridge.toolcalls import ToolCalls
 from calls.bridge.utterances import Utterances
 from calls.bridge.voice import Voice
@@ -140,8 +140,7 @@ class Ending:
         if self._playback.holds_audio(now):
             self._playback.interrupt(now=now)
         self._tools.orphan_all()
-        if self._responses.running not in ("", UNKNOWN):
-            self._responses.cancel()
+        self._responses.cancel()
         if line.realtime_open and speaking and self._caller.enough_to_commit:
             self._utterances.caller_committed(speaking)
             line.to_realtime(realtime.commit(line.event_id()))

@@ -44,8 +44,9 @@ class Responses:
         self.requested: Ask | None = None
         self._wanted: list[Ask] = []
         self._request_id = ""
+        self._running_for = ""  # the request that the running response answers
         self._asked: dict[str, Ask] = {}
-        self._turn_ended = False  # since our last request
+        self._turn_ended = False  # so that the next response may be voice detection's
         self._echoes_metadata = False
         self._dropped: set[str] = set()
         self._sounded: set[str] = set()
@@ -57,12 +58,18 @@ class Responses:
         """Whether a response may be asked for."""
         return not self.running and self.requested is None
 
+    @property
+    def runs_known(self) -> bool:
+        """Whether a response runs that we have been told of."""
+        return self.running not in ("", UNKNOWN)
+
     def send(self, ask: Ask, now: float) -> None:
         """Ask for a response."""
         self.requested = ask
         self._request_id = self._line.event_id()
         self._asked[self._request_id] = ask
-        self._turn_ended = False
+        # Voice detection may be about to answer a turn that has just ended.
+        self._turn_ended = self._line.armed(Timer.NUDGE)
         self._line.disarm(Timer.NUDGE, Timer.ANSWER)
         self._line.arm(Timer.REQUESTED, now + RESPONSE_WITHIN_S)
         self._line.to_realtime(realtime.response_create(self._request_id, ask.purpose, **ask.overrides))
@@ -100,6 +107,7 @@ class Responses:
         asked_by = event.asked_by or self._guess()
         replaces = self.running not in ("", event.response_id)
         self.running = event.response_id
+        self._running_for = asked_by
         self.ask = self._asked.get(asked_by)
         if self.ask is not None:
             if asked_by == self._request_id:
@@ -118,6 +126,10 @@ class Responses:
 
     def refused(self, event: realtime.Error) -> Ask | None:
         """Our request, if it is this that the server refused."""
+        if event.event_id and event.event_id == self._running_for:
+            # Then the response that runs is not the one we guessed.
+            ask, self.ask, self._running_for = self.ask, None, ""
+            return ask
         anonymous = not event.event_id and event.code == ACTIVE_RESPONSE
         if self.requested is None or not (anonymous or event.event_id == self._request_id):
             return None
@@ -185,7 +197,7 @@ class Responses:
 
     def cancel(self) -> None:
         """Have the server stop the running response."""
-        if self.running and self.running != UNKNOWN:
+        if self.runs_known:
             self._line.to_realtime(realtime.response_cancel(self._line.event_id(), self.running))
 
     # Failures -------------------------------------------------------------------------------------------------

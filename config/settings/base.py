@@ -48,7 +48,7 @@ SIMULATOR_URL = env_str("SIMULATOR_URL")
 FIELD_ENCRYPTION_KEYS = [key.strip() for key in env_secret("FIELD_ENCRYPTION_KEY").split(",") if key.strip()]
 OTEL_EXPORTER_OTLP_ENDPOINT = env_str("OTEL_EXPORTER_OTLP_ENDPOINT")
 # Tool webhooks may not reach private addresses; this opens 127.0.0.1 alone, for a simulator on the same machine.
-WEBHOOK_ALLOW_LOOPBACK = env_bool("WEBHOOK_ALLOW_LOOPBACK", DEBUG)
+WEBHOOK_ALLOW_LOOPBACK = env_bool("WEBHOOK_ALLOW_LOOPBACK", default=DEBUG)
 
 # --- Stores --------------------------------------------------------------------------------------------------
 

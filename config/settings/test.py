@@ -9,7 +9,7 @@ DEBUG = False
 LOG_PII = False
 PUBLIC_ORIGIN = "https://tandem.test"
 MEDIA_ORIGIN = "wss://tandem.test"
-ALLOWED_HOSTS = ["*"]
+ALLOWED_HOSTS = ["tandem.test", "testserver", "127.0.0.1", "localhost"]
 FIELD_ENCRYPTION_KEYS = ["kq3Wbk7TAVb2gVn1cSdd0RXkm8OcN1WD9OGjSDuKbJg="]
 OPENAI_API_KEY = "sk-test"
 OPENAI_REALTIME_URL = "wss://api.openai.com/v1/realtime"

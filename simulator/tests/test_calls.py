@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import requests
 
+from simulator import clips
 from simulator import scenario as scenarios
 from simulator.harness import CallReport, Line, Simulator
 from simulator.rest import Failure
 from simulator.scenario import Faults, Model
 from simulator.tests.bridge import Bridge
 
-SPEED = 3.0
+SPEED = 3.0  # of the call's clock; wall-clock delays count thrice in its milliseconds
 
 
 async def call(bridge: Bridge, name: str, *, speed: float = SPEED, **changes: Any) -> CallReport:
@@ -35,7 +36,7 @@ def assert_clean(report: CallReport, bridge: Bridge) -> None:
 
 
 async def test_one_tool(bridge: Bridge) -> None:
-    report = await call(bridge, "one_tool", speed=1.0)
+    report = await call(bridge, "one_tool", speed=2.0)
 
     assert_clean(report, bridge)
     assert report.answered
@@ -66,7 +67,7 @@ async def test_one_tool(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("name", ["barge_in", "barge_in_while_generating"])
 async def test_barge_in(bridge: Bridge, name: str) -> None:
-    report = await call(bridge, name, speed=1.0)
+    report = await call(bridge, name)
 
     assert_clean(report, bridge)
     interrupted = report.heard[2]
@@ -86,14 +87,14 @@ async def test_barge_in(bridge: Bridge, name: str) -> None:
 
 async def test_a_bridge_that_does_not_clear_is_found_out(sim: Simulator) -> None:
     async with Bridge(sim, clears=False) as bridge:
-        report = await call(bridge, "barge_in", speed=1.0)
+        report = await call(bridge, "barge_in", patience_ms=4000)
 
     assert report.heard[2].complete
     assert report.turns[1].stopped_after_ms is None or report.turns[1].stopped_after_ms > 2000
 
 
 async def test_double_barge_in(bridge: Bridge) -> None:
-    report = await call(bridge, "double_barge_in", speed=1.0)
+    report = await call(bridge, "double_barge_in")
 
     assert_clean(report, bridge)
     assert report.reason == "completed by REST"
@@ -128,7 +129,7 @@ async def test_an_unknown_tool_and_a_slow_one(bridge: Bridge) -> None:
     ],
 )
 async def test_hanging_up(bridge: Bridge, name: str, heard: str | None) -> None:
-    report = await call(bridge, name, speed=1.0)
+    report = await call(bridge, name)
 
     assert_clean(report, bridge)
     assert report.reason == "the caller hung up"
@@ -253,6 +254,32 @@ async def rest(
     return await asyncio.to_thread(ask)
 
 
+async def test_an_outbound_call(bridge: Bridge) -> None:
+    bridge.sim.answer_outbound("greeting", voice_url=bridge.voice_url, public_origin=bridge.public_origin)
+    account = bridge.sim.switchboard.account
+    form = [
+        ("To", "+12025550163"),
+        ("From", "+12025550100"),
+        ("Url", f"{bridge.public_origin}/twilio/voice"),
+        ("StatusCallback", f"{bridge.public_origin}/twilio/status"),
+        *[("StatusCallbackEvent", event) for event in ("initiated", "ringing", "answered", "completed")],
+    ]
+    url = f"{bridge.sim.http_url}/2010-04-01/Accounts/{account.sid}/Calls.json"
+
+    answer = await asyncio.to_thread(
+        requests.post, url, data=form, auth=(account.sid, account.auth_token), timeout=5
+    )
+    report = await bridge.sim.outbound_report()
+
+    assert (answer.status_code, answer.json()["sid"]) == (201, report.call_sid)
+    assert report.heard[0].complete
+    progress = [form for form in bridge.webhooks if form.get("CallbackSource")]
+    assert [form["CallStatus"] for form in progress] == ["initiated", "ringing", "in-progress", "completed"]
+    assert [form["SequenceNumber"] for form in progress] == ["0", "1", "2", "3"]
+    assert {form["Direction"] for form in bridge.webhooks} == {"outbound-api"}
+    assert bridge.bad_signatures == []
+
+
 async def test_rest_errors(bridge: Bridge) -> None:
     bridge.sim.rest.failures.append(Failure(429, 20429))
 
@@ -268,8 +295,8 @@ async def test_rest_errors(bridge: Bridge) -> None:
 
 
 async def test_line_switches(bridge: Bridge) -> None:
-    odd = await call(bridge, "one_tool", line=Line(frame_bytes=(1, 999, 160)), speed=1.5)
-    burst = await call(bridge, "hang_up_in_answer", line=Line(burst_ms=233, no_stop=True), speed=1.5)
+    odd = await call(bridge, "one_tool", line=Line(frame_bytes=(1, 999, 160)))
+    burst = await call(bridge, "hang_up_in_answer", line=Line(burst_ms=233, no_stop=True))
     twice = await call(bridge, "greeting", line=Line(duplicate_webhook=True, reorder_callbacks=True))
     second = await call(bridge, "greeting", line=Line(second_socket=True))
 
@@ -283,12 +310,30 @@ async def test_line_switches(bridge: Bridge) -> None:
     assert any(event["event"] == "second socket accepted" for event in second.events)
 
 
+async def test_a_caller_who_vanishes_leaves_an_open_socket(bridge: Bridge) -> None:
+    report = await call(bridge, "hang_up_in_greeting", line=Line(no_close=True), speed=20.0)
+
+    assert report.events[-1]["event"] == "server kept the silent socket"  # this bridge has no watchdog
+    assert bridge.webhooks[-1]["CallStatus"] == "completed"
+    assert "stream-stopped" not in bridge.stream_events
+
+
+async def test_what_was_heard_can_be_asked_for_by_time(bridge: Bridge) -> None:
+    report = await call(bridge, "greeting")
+
+    (line,) = report.heard
+    audio = report.audio_between(line.from_ms - 100, line.from_ms + line.heard_ms + 100)
+
+    assert clips.library("assistant").words(audio) == line.line
+    assert len(audio) == pytest.approx((line.heard_ms + 200) * 8, abs=16)
+
+
 async def test_calls_side_by_side_keep_apart(bridge: Bridge) -> None:
     names = ["one_tool", "greeting", "hang_up_in_answer", "one_tool"]
 
     async def later(name: str, number: int) -> CallReport:
         await asyncio.sleep(number * 0.1)
-        return await call(bridge, name, speed=1.5)
+        return await call(bridge, name)
 
     reports = await asyncio.gather(*(later(name, number) for number, name in enumerate(names)))
 

@@ -3,12 +3,17 @@
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import orjson
+
 from simulator import scenario as scenarios
+from simulator.asgi import Receive, Scope, Send
 from simulator.harness import CallReport, Order, Scenario, Simulator
 from simulator.twilio_http import Origins
 
@@ -23,6 +28,15 @@ CALLER = "+12025550147"
 LONGEST_CALL_S = 90.0
 ALL_CALLS_S = 400.0
 LINES = 10  # calls at a time; more would keep two cores busy and so disturb what they measure
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection to the Realtime API, as it came over the wire."""
+
+    open: bool = True
+    said: list[str] = field(default_factory=list)  # types of our events, without the audio
+    frames_at: list[float] = field(default_factory=list)  # when each piece of the caller's audio came
 
 
 class LiveCall:
@@ -68,6 +82,9 @@ class Outside:
         self._calls: list[LiveCall] = []
         self._failure: BaseException | None = None
         self.simulator = Simulator(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN)
+        self.connections: list[Connection] = []  # to the Realtime API
+        self._serve_realtime = self.simulator.realtime.serve
+        self.simulator.realtime.serve = self._overhear  # type: ignore[method-assign]  # it is only listened to
 
     def __enter__(self) -> "Outside":
         self._thread.start()
@@ -149,6 +166,27 @@ class Outside:
         finally:
             live.tell({"event": "over", "ms": 0})
         return report
+
+    async def _overhear(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection()
+        self.connections.append(connection)
+
+        async def listen() -> dict[str, Any]:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                event = orjson.loads(message.get("text") or message["bytes"])["type"]
+                if event == "input_audio_buffer.append":
+                    connection.frames_at.append(time.monotonic())
+                else:
+                    connection.said.append(event)
+            elif message["type"] == "websocket.disconnect":
+                connection.open = False
+            return message
+
+        try:
+            await self._serve_realtime(scope, listen, send)
+        finally:
+            connection.open = False
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

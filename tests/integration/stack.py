@@ -26,7 +26,7 @@ from config.embedded.postgres import postgres_ensure, postgres_stop
 from config.embedded.valkey import valkey_ensure, valkey_stop
 from config.run import children, ready, roles
 from config.run.children import Child
-from config.run.ports import HOST, next_free
+from config.run.ports import next_free
 from config.run.roles import Ports, Role
 from simulator.harness import Scenario
 from tests.integration.outside import ACCOUNT_SID, AUTH_TOKEN, MEDIA_ORIGIN, PUBLIC_ORIGIN, LiveCall, Outside

@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from assistants.tests.factories import make_assistant
 from tools.models import Tool, ToolCall, empty_parameters
 from tools.parameters import parameters_problems
 from tools.tests.factories import make_tool, make_tool_call
@@ -43,38 +42,6 @@ def test_every_list_opens(admin_client: Client, model: str, filled: bool) -> Non
     response = admin_client.get(reverse(f"admin:tools_{model}_changelist"), {"q": "o"})
 
     assert response.status_code == 200
-
-
-@pytest.mark.parametrize("query", ["kind__exact=function", "in_use=yes", "in_use=no"])
-def test_tools_can_be_filtered(admin_client: Client, query: str) -> None:
-    make_assistant(tools=[make_tool(name="used")])
-    make_tool(name="unused")
-
-    response = admin_client.get(f"{reverse('admin:tools_tool_changelist')}?{query}")
-
-    names = {tool.name for tool in response.context["cl"].result_list}
-    assert names == {"in_use=yes": {"used"}, "in_use=no": {"unused"}}.get(query, {"used", "unused"})
-
-
-def test_the_list_counts_calls_failures_and_users_with_one_query_for_all(
-    admin_client: Client, django_assert_num_queries: Any
-) -> None:
-    tool = make_tool(name="lookup")
-    make_assistant(name="Front desk", tools=[tool])
-    make_assistant(name="Workshop", tools=[tool])
-    for status in ("answered", "failed", "timed_out"):
-        make_tool_call(tool=tool, status=status)
-    url = reverse("admin:tools_tool_changelist")
-    # Session, user, count twice, rows.
-    with django_assert_num_queries(5):
-        response = admin_client.get(url)
-    row = response.context["cl"].result_list[0]
-    assert (row.recent, row.wrong, row.used_by_names) == (3, 2, ["Front desk", "Workshop"])
-    for _ in range(5):
-        make_tool_call(tool=make_tool())
-
-    with django_assert_num_queries(5):
-        admin_client.get(url)
 
 
 def test_a_tool_is_added(admin_client: Client) -> None:
@@ -134,21 +101,6 @@ def test_a_stored_secret_is_on_no_page(admin_client: Client) -> None:
         html = admin_client.get(url).content.decode()
         assert "hidden-secret" not in html
         assert "gAAAAA" not in html
-
-
-def test_a_tool_in_use_is_not_deleted_and_the_reason_is_told(admin_client: Client) -> None:
-    tool = make_tool(name="lookup")
-    make_assistant(name="Front desk", tools=[tool])
-    make_tool_call(tool=tool)
-
-    response = admin_client.post(
-        reverse("admin:tools_tool_delete", args=[tool.pk]), {"post": "yes"}, follow=True
-    )
-
-    html = response.content.decode()
-    assert "lookup cannot be deleted: it is offered by Front desk." in html
-    assert "Recorded tool calls point to it" in html
-    assert Tool.objects.filter(pk=tool.pk).exists()
 
 
 def test_a_tool_that_nothing_points_to_is_deleted(admin_client: Client) -> None:

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections import defaultdict
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
@@ -79,8 +80,8 @@ class Command(BaseCommand):
         for event in self._stream(order):
             if event["event"] == "ended":
                 ended = event
-            elif not quiet:
-                self.stdout.write(f"  {event['ms'] / 1000:6.1f} s  {_in_words(event)}")
+            elif not quiet and (line := _in_words(event)):
+                self.stdout.write(f"  {event['ms'] / 1000:6.1f} s  {line}")
         if not ended:
             raise CommandError("The simulator ended the call without a word on how it went. See its log.")
         return ended
@@ -176,10 +177,29 @@ def _turn_in_words(turn: dict[str, Any]) -> str:
     return f"{who} {turn['text']}{took}"
 
 
+# The simulator's events that tell the story; the others are for its own tests.
+_STORY = {
+    "webhook answered": "voice webhook answered in {in_ms} ms",
+    "stream started": "media stream open",
+    "realtime session begins": "model connected: {model}",
+    "server clears": "barge-in: {dropped_ms} ms of unheard speech dropped",
+    "realtime error": "OpenAI complains: {code} {message}",
+    "caller says": "caller: {text}",
+    "response over": "assistant ({status}): {said}",
+    "model calls tool": "the model calls {name}({arguments})",
+    "tool server asked": "the tool server was asked for {tool}",
+    "tool output": "the model was told: {output}",
+    "violation": "Twilio complains: {code} {why}",
+    "spoken by Twilio": "Twilio itself says: {text}",
+    "stream ended": "media stream ended",
+}
+
+
 def _in_words(event: dict[str, Any]) -> str:
-    """One of the simulator's events as a line of text."""
-    details = [f"{key} {value}" for key, value in event.items() if key not in ("event", "ms")]
-    return f"{event['event']}  {', '.join(details)}"[:160]
+    """One of the simulator's events as a line of text; empty for those that do not matter here."""
+    pattern = _STORY.get(event["event"], "")
+    fields: defaultdict[str, Any] = defaultdict(str, event)
+    return pattern.format_map(fields)[:160]
 
 
 def _report(call: Call) -> dict[str, Any]:
