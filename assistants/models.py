@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from tools.encryption import EncryptedTextField
 from tools.models import Tool
+from tools.ordered_json import OrderedJSONField
 
 
 class RealtimeModel(models.Model):
@@ -243,7 +244,7 @@ class AssistantVersion(models.Model):
 
     assistant = models.ForeignKey(Assistant, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
-    snapshot = models.JSONField()
+    snapshot = OrderedJSONField()
     note = models.CharField(
         max_length=200, blank=True, help_text="What changed, for whoever reads this later."
     )

@@ -365,7 +365,7 @@ async def _load(call_id: uuid.UUID) -> StreamCall | int:
         call = await asyncio.wait_for(
             in_database_thread(lambda: selectors.call_for_stream(call_id)), LOAD_WITHIN_S
         )
-    except (DatabaseError, TimeoutError):
+    except (DatabaseError, TimeoutError, TypeError):
         logger.exception("a media stream could not be looked up", extra={"call_id": str(call_id)})
         return INTERNAL_ERROR
     if call is None:

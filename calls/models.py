@@ -127,7 +127,7 @@ class Call(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Call {self.id}"
+        return f"Call from {self.caller or 'unknown'} to {self.did or 'unknown'}"
 
     @property
     def duration_s(self) -> int | None:

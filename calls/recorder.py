@@ -155,8 +155,7 @@ class Recorder:
                     "arguments": dict(command.arguments),
                     "requested_at": now.isoformat(),
                     "expires_at": (now + timedelta(seconds=command.waits_s + GRACE_S)).isoformat(),
-                    "secret_from": self._secret(tool.id)[0],
-                    "server_secret_token": self._secret(tool.id)[1],
+                    **self._secret(tool.id),
                     "context": tool_context(
                         self._call, public_origin=settings.PUBLIC_ORIGIN, messages=list(self._messages)
                     ),
@@ -165,13 +164,11 @@ class Recorder:
             },
         )
 
-    def _secret(self, tool_id: str) -> tuple[str, str]:
-        """Whose secret goes with this tool's requests, and the secret as a token; two empty texts for none."""
-        if tool_id in self._call.tools_with_url:
-            token = self._call.secrets.get(tool_id, "")
-            return ("tool", token) if token else ("", "")
-        token = self._call.secrets.get("", "")
-        return ("assistant", token) if token else ("", "")
+    def _secret(self, tool_id: str) -> dict[str, str]:
+        """Whose secret goes with this tool's requests, and the secret as a token."""
+        own = self._call.tool_secrets.get(tool_id)
+        whose, token = ("assistant", self._call.assistant_secret) if own is None else ("tool", own)
+        return {"secret_from": whose if token else "", "server_secret_token": token}
 
     def _tool_refused(self, command: do.ToolRefused) -> None:
         self._outbox.put(

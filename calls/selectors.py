@@ -6,8 +6,8 @@ from datetime import datetime
 
 from assistants.snapshots import Snapshot, snapshot_read
 from calls.models import Call, PhoneNumber
-from tools.encryption import encrypt
-from tools.models import Tool
+from tools.encryption import stored_token
+from tools.selectors import tool_secret_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +23,36 @@ class StreamCall:
     phone_number_id: str
     version_number: int
     snapshot: Snapshot
-    # Fernet tokens, never plain: by tool id, and the assistant's under "".
-    secrets: dict[str, str]
-    # Ids of the tools that have a server URL of their own, whose secret therefore is their own or none.
-    tools_with_url: frozenset[str]
+    # Fernet tokens, never plain. A tool with a server URL of its own is in the first, with its secret or "".
+    tool_secrets: dict[str, str]
+    assistant_secret: str
 
 
 def phone_number_for_did(did: str) -> PhoneNumber | None:
-    """The number that a caller dialled, with its assistant and the version that answers; None for a foreign one."""
+    """The number that a caller dialled, with the assistant that answers it; None for a foreign one."""
     return (
-        PhoneNumber.objects.select_related("assistant__live_version", "assistant__model")
+        PhoneNumber.objects.select_related("assistant")
+        .defer("assistant__instructions", "assistant__server_secret")
         .filter(did=did)
         .first()
     )
 
 
 def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
-    """The call that this stream may open, or None: unknown, over, without a version, or opened before."""
+    """The call that this stream may open, or None: unknown, over, without a version, or opened before.
+
+    Raises TypeError for a version that no release ever wrote.
+    """
     call = (
-        Call.objects.select_related("version", "assistant")
+        Call.objects.select_related("version")
+        .annotate(assistant_secret=stored_token("assistant__server_secret"))
         .filter(pk=call_id, status=Call.Status.RINGING, token_used_at__isnull=True, version__isnull=False)
         .first()
     )
-    if call is None or call.version is None or call.assistant is None:
+    if call is None or call.version is None:
         return None
     snapshot = snapshot_read(call.version.snapshot)
-    tools = list(Tool.objects.filter(pk__in=[tool.id for tool in snapshot.tools]))
+    # Secrets are not in the snapshot: a rotated one must be in force at once, for old versions too.
     return StreamCall(
         call_id=call.id,
         call_sid=call.call_sid,
@@ -59,14 +63,6 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
         phone_number_id=str(call.phone_number_id or ""),
         version_number=call.version.number,
         snapshot=snapshot,
-        secrets=_secrets(tools, call.assistant.server_secret),
-        tools_with_url=frozenset(str(tool.id) for tool in tools if tool.server_url),
+        tool_secrets=tool_secret_tokens(tool_ids=[tool.id for tool in snapshot.tools]),
+        assistant_secret=call.assistant_secret or "",
     )
-
-
-def _secrets(tools: list[Tool], assistant_secret: str) -> dict[str, str]:
-    # Secrets are not in the snapshot: a rotated one must be in force at once, for old versions too.
-    tokens = {str(tool.id): encrypt(tool.server_secret) for tool in tools if tool.server_secret}
-    if assistant_secret:
-        tokens[""] = encrypt(assistant_secret)
-    return tokens

@@ -169,7 +169,12 @@ def call_after_stream(*, call_sid: str) -> Refused | None:
 
     A call that nobody has declared over is one whose bridge died in the middle of it.
     """
-    call = Call.objects.select_related("assistant").filter(call_sid=call_sid).first()
+    call = (
+        Call.objects.select_related("assistant")
+        .only("ended_reason", "assistant__apology", "assistant__language")
+        .filter(call_sid=call_sid)
+        .first()
+    )
     if call is None:
         return None
     live = Call.objects.filter(pk=call.pk, status__in=[Call.Status.RINGING, Call.Status.IN_PROGRESS])

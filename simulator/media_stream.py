@@ -72,7 +72,7 @@ def read_message(message: str | bytes, *, stream_sid: str) -> tuple[str, str]:
     except orjson.JSONDecodeError as error:
         raise ViolationError("31951", "not JSON") from error
     event = data.get("event") if isinstance(data, dict) else None
-    if event not in {"media", "mark", "clear"}:
+    if not isinstance(event, str) or event not in {"media", "mark", "clear"}:
         raise ViolationError("31951", f"unknown event {event!r}")
     expected = {"event", "streamSid"} | ({event} if event in _KEYS else set())
     if set(data) != expected:

@@ -1,7 +1,8 @@
 """The Realtime API's WebSocket: `/v1/realtime?model=...`.
 
 A connection is bound to the call whose media-socket upgrade began last and that has no session yet; if there is
-none, to the call whose session was lost last while its stream is still open; else to no call at all.
+none, to the call whose session was lost last while its stream is open; else to the live call whose upgrade began
+last, beside its other session; else to no call at all.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ class Realtime:
         self._bindings: dict[str, Binding] = {}
         self._waiting: list[Phone] = []  # upgrades begun, the latest last, without a session
         self._lost: list[Phone] = []
+        self._live: list[Phone] = []  # every call with an upgrade begun, the latest last
 
     def reset(self) -> None:
         """Forget faults and records; running sessions go on."""
@@ -47,9 +49,16 @@ class Realtime:
         """A call's media-socket upgrade begins now."""
         self.forget(phone)
         self._waiting.append(phone)
+        self._live.append(phone)
 
     def forget(self, phone: Phone) -> None:
         """The call's stream is over, or never came to be."""
+        self._settle(phone)
+        if phone in self._live:
+            self._live.remove(phone)
+
+    def _settle(self, phone: Phone) -> None:
+        """The call wants no session now."""
         for phones in (self._waiting, self._lost):
             if phone in phones:
                 phones.remove(phone)
@@ -62,7 +71,7 @@ class Realtime:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         await receive()  # websocket.connect
-        phone = self._waiting[-1] if self._waiting else self._lost[-1] if self._lost else None
+        phone = next((phones[-1] for phones in (self._waiting, self._lost, self._live) if phones), None)
         binding = self._binding(phone)
         status = binding.trouble.refusal()
         if status is not None:
@@ -71,7 +80,7 @@ class Realtime:
             await _refuse(send, status)
             return
         if phone is not None:
-            self.forget(phone)
+            self._settle(phone)
         subprotocol = "realtime" if "realtime" in scope.get("subprotocols", ()) else None
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         fatal = _fatal(scope, binding.trouble.faults)

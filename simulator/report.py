@@ -97,8 +97,9 @@ class CallReport:
 
     def to_dict(self) -> JSON:
         """The report as JSON without its audio, with times rounded to milliseconds."""
-        rounded: JSON = _rounded(asdict(replace(self, audio=[])))
+        rounded: JSON = _rounded(asdict(replace(self, audio=[], violations=Counter())))
         del rounded["audio"]
+        rounded["violations"] = dict(self.violations)  # asdict counts a Counter's pairs before Python 3.12
         return rounded
 
     def audio_between(self, from_ms: float, until_ms: float) -> bytes:

@@ -189,7 +189,7 @@ def _verb(element: ET.Element, base_url: str | None) -> Verb:
         case "Play":
             return Play(url=text or None, digits=element.get("digits"))
         case "Pause":
-            return Pause(float(element.get("length", "1")))
+            return Pause(_seconds(element.get("length", "1")))
         case "Redirect":
             return Redirect(_absolute(text, base_url), _method(element))
         case "Dial":
@@ -218,16 +218,7 @@ def _stream(element: ET.Element) -> Stream:
     _check(element)
     if element.get("track", "inbound_track") != "inbound_track":
         raise TwimlError("31941", "only inbound_track is allowed under <Connect>")
-    url = element.get("url", "")
-    parts = urlsplit(url)
-    if url != url.strip() or parts.scheme not in {"wss", "ws"}:
-        raise TwimlError("31922", f"stream URL {url!r} is not wss")
-    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
-        raise TwimlError("31922", f"{url!r}: ws is allowed on loopback only")
-    if not parts.hostname:
-        raise TwimlError("31923", f"stream URL {url!r} has no host")
-    if "?" in url or "#" in url:
-        raise TwimlError("31923", "Twilio strips the query from a stream URL; use <Parameter>")
+    url = _stream_url(element.get("url", ""))
     callback = element.get("statusCallback")
     if callback is not None and urlsplit(callback).scheme not in {"http", "https"}:
         raise TwimlError("12200", "statusCallback must be absolute")
@@ -251,6 +242,22 @@ def _stream(element: ET.Element) -> Stream:
     )
 
 
+def _stream_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise TwimlError("31923", f"stream URL {url!r}: {error}") from error
+    if url != url.strip() or parts.scheme not in {"wss", "ws"}:
+        raise TwimlError("31922", f"stream URL {url!r} is not wss")
+    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
+        raise TwimlError("31922", f"{url!r}: ws is allowed on loopback only")
+    if not parts.hostname:
+        raise TwimlError("31923", f"stream URL {url!r} has no host")
+    if "?" in url or "#" in url:
+        raise TwimlError("31923", "Twilio strips the query from a stream URL; use <Parameter>")
+    return url
+
+
 def _dial(element: ET.Element, text: str, base_url: str | None) -> Dial:
     numbers = [text] if text else []
     for child in element:
@@ -262,6 +269,12 @@ def _dial(element: ET.Element, text: str, base_url: str | None) -> Dial:
         raise TwimlError("13223", "nobody to dial")
     action = element.get("action")
     return Dial(tuple(numbers), _absolute(action, base_url) if action else None, _method(element))
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal():
+        raise TwimlError("12200", f"{text!r} is no number of seconds")
+    return float(text)
 
 
 def _method(element: ET.Element) -> str:

@@ -283,7 +283,7 @@ def session_update(update: JSON, session: JSON, *, voice_locked: bool) -> None:
             raise RefusedError("invalid_value", message, f"session.{name}")
     audio = update.get("audio", {})
     voice = audio.get("output", {}).get("voice")
-    if voice_locked and voice not in {None, session["audio"]["output"]["voice"]}:
+    if voice_locked and voice not in (None, session["audio"]["output"]["voice"]):
         raise RefusedError(
             "cannot_update_voice",
             "Cannot update a conversation's voice if assistant audio is present.",
@@ -341,6 +341,7 @@ def _message(value: Any, path: str) -> None:
             raise RefusedError(
                 "missing_required_parameter", f"Missing required parameter: '{where}.type'.", f"{where}.type"
             )
+        expect(part["type"], str, "a string", f"{where}.type")
         if part["type"] not in variants:
             message = f"Content type '{part['type']}' is not supported for role '{value['role']}'."
             raise RefusedError("unsupported_content_type", message, f"{where}.type")

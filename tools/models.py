@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from tools.encryption import EncryptedTextField
+from tools.ordered_json import OrderedJSONField
 
 # OpenAI's rule for function names, which is Vapi's too.
 TOOL_NAME_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
@@ -41,7 +42,7 @@ class Tool(models.Model):
         blank=True,
         help_text="Tells the model when to use the tool. One or two plain sentences work best; over 1,000 characters it fires wrongly.",
     )
-    parameters = models.JSONField(
+    parameters = OrderedJSONField(
         default=empty_parameters,
         blank=True,
         help_text="JSON Schema of the arguments. Its top level must be an object.",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
-from tools.encryption import encrypt
+from tools.encryption import stored_token
 from tools.models import Tool, ToolCall
 
 
@@ -33,5 +33,5 @@ def tool_secret_tokens(*, tool_ids: Iterable[str]) -> dict[str, str]:
 
     A tool that is missing here uses its assistant's URL, and so its assistant's secret.
     """
-    tools = Tool.objects.filter(pk__in=list(tool_ids)).exclude(server_url="").only("id", "server_secret")
-    return {str(tool.pk): encrypt(tool.server_secret) if tool.server_secret else "" for tool in tools}
+    tools = Tool.objects.filter(pk__in=list(tool_ids)).exclude(server_url="")
+    return {str(pk): token for pk, token in tools.values_list("pk", stored_token("server_secret"))}

@@ -3,6 +3,7 @@
 import django.core.validators
 import django.db.models.deletion
 import tools.encryption
+import tools.ordered_json
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -326,7 +327,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("number", models.PositiveIntegerField()),
-                ("snapshot", models.JSONField()),
+                ("snapshot", tools.ordered_json.OrderedJSONField()),
                 (
                     "note",
                     models.CharField(

@@ -1,28 +1,23 @@
-"""One call between Twilio and the Realtime API: turns, barge-in, tool calls, deadlines.
+"""One call between Twilio and the Realtime API: what arrives is handed to the part that it concerns.
 
-Everything that moves the conversation on is decided in this module; the parts keep the books and act.
 ``now`` is a monotonic clock in seconds.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from calls.bridge import realtime, twilio
 from calls.bridge.caller import CallerAudio
 from calls.bridge.commands import Command, Source, Started, VerifyStream
-from calls.bridge.ending import ASSISTANT_ENDED, SILENCE, TOO_LONG, Ending
+from calls.bridge.dialogue import Dialogue
+from calls.bridge.ending import Ending
 from calls.bridge.floor import Floor
 from calls.bridge.limits import (
-    ACTIVE_RESPONSE,
-    ANSWER_WITHIN_S,
     BENIGN,
     FATAL,
     LINE_DEAD,
     LINE_DEAD_AFTER_S,
     NOT_STARTED,
-    NUDGE_AFTER_S,
-    RESPONSE_WITHIN_S,
     SESSION_WITHIN_S,
     STALLED_AFTER_S,
     START_WITHIN_S,
@@ -31,9 +26,9 @@ from calls.bridge.limits import (
 from calls.bridge.line import Line, Phase, Timer
 from calls.bridge.plan import Plan, session_faults, session_payload
 from calls.bridge.playback import Playback
-from calls.bridge.responses import Ask, Purpose, Responses
+from calls.bridge.responses import Responses
 from calls.bridge.speech import Utterance
-from calls.bridge.toolcalls import ToolCalls, failure
+from calls.bridge.toolcalls import ToolCalls
 from calls.bridge.utterances import Utterances
 from calls.bridge.voice import Voice
 
@@ -43,28 +38,18 @@ class Conversation:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.playback = Playback()
-        self._line = Line()
-        self._caller = CallerAudio(self._line)
-        self._utterances = Utterances(self._line, self.playback)
-        self._voice = Voice(self._line, self.playback, self._utterances)
-        self._responses = Responses(self._line)
-        self._tools = ToolCalls(self._line, plan.tools)
-        self._floor = Floor(self._line, plan, self._utterances)
-        self._ending = Ending(
-            self._line,
-            plan,
-            self._caller,
-            self.playback,
-            self._utterances,
-            self._voice,
-            self._responses,
-            self._tools,
-        )
+        self.playback = playback = Playback()
+        self._line = line = Line()
+        self._caller = caller = CallerAudio(line)
+        self._utterances = utterances = Utterances(line, playback)
+        self._voice = voice = Voice(line, playback, utterances)
+        self._responses = responses = Responses(line)
+        self._tools = tools = ToolCalls(line, plan.tools)
+        self._floor = floor = Floor(line, plan, utterances)
+        self._ending = ending = Ending(line, plan, caller, playback, utterances, voice, responses, tools)
+        self._dialogue = Dialogue(line, plan, floor, utterances, voice, responses, tools, ending)
         self._session_event = ""
         self._session_ready = False
-        self._speaking = ""  # item id of the caller's running speech
-        self._speech_ended_at: float | None = None
         self._on_twilio = self._twilio_handlers()
         self._on_realtime = self._realtime_handlers()
         self._on_timer = self._timer_handlers()
@@ -122,7 +107,7 @@ class Conversation:
     def receive_tool_result(self, call_id: str, output: str, *, now: float) -> list[Command]:
         """The outcome of a tool call, in the words for the model. A late or doubled one changes nothing."""
         if self._tools.settle(call_id, output):
-            self._after_tools(now)
+            self._dialogue.tool_answered(now)
         return self._line.take()
 
     def twilio_gone(self, *, now: float) -> list[Command]:
@@ -137,7 +122,7 @@ class Conversation:
         if line.phase is Phase.ENDED or not line.realtime_open:
             return []
         line.realtime_open = False
-        self._speaking = ""
+        self._dialogue.speaking = ""
         if line.phase is Phase.DRAINING:
             self._ending.end(now)
         elif line.phase is not Phase.LEAVING:
@@ -210,12 +195,9 @@ class Conversation:
         line = self._line
         line.phase = Phase.TALKING
         line.disarm(Timer.SESSION)
-        line.arm(Timer.DURATION, now + self.plan.max_duration_s)
         line.arm(Timer.LINE, now + LINE_DEAD_AFTER_S)
-        line.arm(Timer.QUIET, now + self.plan.silence_timeout_s)
         line.put(Started())
-        if self.plan.greets:
-            self._responses.send(self._floor.greeting(), now)
+        self._dialogue.begin(now)
         self._caller.release()
 
     def _not_started(self, why: str, now: float, *, close_code: int) -> None:
@@ -233,46 +215,22 @@ class Conversation:
             caller.hold(frame)
 
     def _speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
-        if not self._line.talking:
-            return
-        self._speaking = event.item_id
-        self._speech_ended_at = None
-        self._line.arm(Timer.STALLED, now + STALLED_AFTER_S)
-        self._line.disarm(Timer.QUIET, Timer.NUDGE)
-        self._utterances.caller_began(event.item_id, self._caller.call_ms(event.audio_start_ms, now))
-        if self._floor.open:
-            self._barge_in(now)
-
-    def _barge_in(self, now: float) -> None:
-        """Stop what the caller talks over."""
-        self._line.disarm(Timer.ANSWER)
-        self._responses.drop(self._responses.running)
-        if not self._floor.confirmed:
-            self._responses.cancel()
-        self._ending.revoke()
-        if self._voice.cut(now) and self._ending.failing:
-            self._ending.leave(now)
+        if self._line.talking:
+            self._line.arm(Timer.STALLED, now + STALLED_AFTER_S)
+            self._utterances.caller_began(event.item_id, self._caller.call_ms(event.audio_start_ms, now))
+            self._voice.turn_ended_at = None
+            self._dialogue.caller_began(event.item_id, now)
 
     def _speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
-        if not self._line.talking:
-            return
-        self._speaking = ""
-        self._speech_ended_at = now
-        self._responses.turn_ended()
-        self._line.disarm(Timer.STALLED)
-        ended_ms = self._caller.call_ms(event.audio_end_ms, now) - self.plan.vad_silence_ms
-        self._utterances.caller_stopped(event.item_id, ended_ms)
-        if not self._floor.open:
-            self._floor.missed(event.item_id)
-            return
-        self._line.arm(Timer.ANSWER, now + ANSWER_WITHIN_S)
-        self._line.arm(Timer.NUDGE, now + NUDGE_AFTER_S)
-        if not self._floor.confirmed:
-            # The turn may have ended before the server opened the floor; then nobody will answer it but us.
-            self._responses.want(Ask(Purpose.ANSWER))
+        if self._line.talking:
+            self._line.disarm(Timer.STALLED)
+            ended_ms = self._caller.call_ms(event.audio_end_ms, now) - self.plan.vad_silence_ms
+            self._utterances.caller_stopped(event.item_id, ended_ms)
+            self._voice.turn_ended_at = now
+            self._dialogue.caller_stopped(event.item_id, now)
 
     def _committed(self, event: realtime.Committed, now: float) -> None:
-        instead_of = self._speaking if self._line.phase is Phase.DRAINING else ""
+        instead_of = self._dialogue.speaking if self._line.phase is Phase.DRAINING else ""
         self._utterances.caller_committed(event.item_id, instead_of=instead_of)
 
     def _caller_text(self, event: realtime.CallerText, now: float) -> None:
@@ -288,24 +246,7 @@ class Conversation:
         if self._line.phase is Phase.DRAINING and not self._utterances.transcribing:
             self._ending.end(now)
 
-    # Responses ------------------------------------------------------------------------------------------------
-
-    def _response_created(self, event: realtime.ResponseCreated, now: float) -> None:
-        if not self._line.talking:
-            return
-        responses = self._responses
-        ours = responses.created(event, now)
-        if not ours:
-            if self._floor.open:
-                responses.supersede()
-        elif self._holds_the_floor():
-            # It was asked for before the caller began; nobody stops it but us.
-            responses.drop(event.response_id)
-            responses.cancel()
-            if not _is(responses.ask, Purpose.FAREWELL):  # which the ending asks for again, if it stands
-                self._want_again(responses.ask)
-        elif _is(responses.ask, Purpose.GREETING):
-            self._floor.greeting_id = event.response_id
+    # The assistant ------------------------------------------------------------------------------------------
 
     def _audio(self, delta: realtime.AudioDelta, now: float) -> None:
         responses = self._responses
@@ -321,10 +262,8 @@ class Conversation:
             utterance.interrupted = True
             self._voice.truncate(utterance, now)
             return
-        if responses.sounds(response_id, now) and self._speech_ended_at is not None:
-            waited_ms = round((now - self._speech_ended_at) * 1000)
-            utterance.latency_ms = waited_ms + self.plan.vad_silence_ms
-            self._speech_ended_at = None
+        if responses.sounds(response_id, now):
+            self._voice.answers(utterance, now, vad_silence_ms=self.plan.vad_silence_ms)
         self._voice.say(utterance, delta, now)
 
     def _audio_done(self, event: realtime.AudioDone, now: float) -> None:
@@ -344,133 +283,8 @@ class Conversation:
         response_id = event.response_id or self._responses.running
         return self._utterances.assistant(event.item_id, response_id, now)
 
-    def _response_done(self, event: realtime.ResponseDone, now: float) -> None:
-        for call in event.calls:
-            self._function_call(call, now)
-        ask, current = self._responses.ask, self._responses.done(event.response_id)
-        self._utterances.response_over(event.response_id, now)
-        if not self._line.talking:
-            return
-        self._voice.mark(now, flush=True)
-        if event.status == "failed":
-            self._line.problem(Source.OPENAI, event.code or "response_failed", event.message)
-        if current:
-            self._outcome(event, ask, now)
-        self._after_response(now)
-
-    def _outcome(self, event: realtime.ResponseDone, ask: Ask | None, now: float) -> None:
-        responses = self._responses
-        sounded = responses.has_sounded(event.response_id)
-        dropped = responses.is_dropped(event.response_id)
-        if event.status == "completed":
-            responses.succeeded()
-            if event.silent:
-                # The model chose to say nothing; it is not to be pressed.
-                self._line.disarm(Timer.ANSWER)
-        if event.status == "incomplete":
-            code = f"response_incomplete_{event.reason}"
-            self._line.problem(Source.OPENAI, code, "An answer was cut short.")
-            if event.reason == "content_filter" and not sounded:
-                responses.want(Ask(Purpose.APOLOGY, _CANNOT_SAY))
-        mute_greeting = event.status == "completed" and not sounded and _is(ask, Purpose.GREETING)
-        if (event.status == "failed" or mute_greeting) and not dropped:
-            self._response_failed(event.code, ask, now)
-        elif _is(ask, Purpose.FAREWELL) and (sounded or not dropped):
-            self._ending.farewell_said()
-
-    def _response_failed(self, code: str, ask: Ask | None, now: float) -> None:
-        if _is(ask, Purpose.GREETING):
-            self._floor.greeting_id = ""
-        if code in FATAL or not self._responses.retry(ask or Ask(Purpose.ANSWER), now):
-            self._ending.give_up(now)
-
-    def _want_again(self, ask: Ask | None) -> None:
-        if ask is not None:
-            self._responses.want(ask)
-
-    def _ask(self, ask: Ask, now: float) -> None:
-        """Ask for a response now, or as soon as one may be asked for: only one can run, and nobody talks over the caller."""
-        self._responses.want(ask)
-        self._after_response(now)
-
-    def _after_response(self, now: float) -> None:
-        """No response runs: ask for the next one that is owed, or go on with leaving."""
-        responses = self._responses
-        if not self._may_ask():
-            return
-        if self._tools.due(running=""):
-            responses.want(Ask(Purpose.TOOL_RESULT))
-        if responses.wanting() and not self._holds_the_floor():
-            responses.send_wanted(now)
-        elif self._ending.reason:
-            self._settle_ending(now)
-        else:
-            self._after_playback(now)
-
-    def _holds_the_floor(self) -> bool:
-        """Whether the caller speaks and is not to be talked over."""
-        return bool(self._speaking) and self._floor.open
-
-    def _may_ask(self) -> bool:
-        line = self._line
-        return (
-            line.talking and not self._ending.failing and self._responses.idle and not line.armed(Timer.RETRY)
-        )
-
-    def _after_playback(self, now: float) -> None:
-        """Something was heard: write down what is complete, and do what waited for silence."""
-        self._utterances.write_known(now)
-        if not self._line.talking or not self._voice.heard(now):
-            return
-        if self._ending.failing:
-            self._ending.leave(now)
-        elif self._responses.idle:
-            self._after_silence(now)
-
-    def _after_silence(self, now: float) -> None:
-        """Nothing is being said: let the caller speak, go on with leaving, or wait for them."""
-        if not self._floor.open and self._floor.greeting_id and self._floor.give():
-            self._ask(Ask(Purpose.ANSWER), now)
-        if self._ending.reason:
-            self._settle_ending(now)
-        elif not self._speaking and not self._line.armed(Timer.QUIET):
-            self._line.arm(Timer.QUIET, now + self.plan.silence_timeout_s)
-
-    # Tool calls -----------------------------------------------------------------------------------------------
-
-    def _function_call(self, call: realtime.FunctionCall, now: float) -> None:
-        if not self._line.talking or self._ending.failing or not self._tools.is_new(call):
-            return
-        if not call.response_id:
-            call = replace(call, response_id=self._responses.running)
-        self._responses.show_life(now)
-        if not self._tools.ends_call(call):
-            self._tools.run(call, now)
-        elif self._responses.is_dropped(call.response_id):
-            self._tools.done_here(call, _CALLER_SPOKE)
-        else:
-            self._tools.done_here(call, '{"ok":true}')
-            self._ending.begin(ASSISTANT_ENDED, now, said_in=call.response_id)
-
-    def _after_tools(self, now: float) -> None:
-        if self._line.talking and self._tools.due(running=self._responses.running):
-            self._ask(Ask(Purpose.TOOL_RESULT), now)
-
-    # The end --------------------------------------------------------------------------------------------------
-
-    def _settle_ending(self, now: float) -> None:
-        if self._may_leave():
-            self._ending.settle(now)
-
-    def _may_leave(self) -> bool:
-        return self._may_ask() and not self._speaking and not self._tools.waiting
-
-    def _end_politely(self, reason: str, now: float) -> None:
-        self._ending.begin(reason, now)
-        self._after_response(now)
-
     def _caller_gone(self, reason: str, now: float) -> None:
-        self._ending.caller_gone(reason, now, speaking=self._speaking)
+        self._ending.caller_gone(reason, now, speaking=self._dialogue.speaking)
 
     # Deadlines ------------------------------------------------------------------------------------------------
 
@@ -478,12 +292,6 @@ class Conversation:
         why = f"No session within {SESSION_WITHIN_S:.0f} s."
         self._line.problem(Source.OPENAI, "session_timed_out", why)
         self._ending.give_up(now)
-
-    def _too_quiet(self, now: float) -> None:
-        if self._may_leave():
-            self._end_politely(SILENCE, now)
-        else:
-            self._line.arm(Timer.QUIET, now + self.plan.silence_timeout_s)
 
     def _line_checked(self, now: float) -> None:
         due = self._caller.last_frame_at + LINE_DEAD_AFTER_S
@@ -503,47 +311,6 @@ class Conversation:
         self._caller.append_silence(ms)
         self._line.arm(Timer.STALLED, now + ms / 1000)
 
-    def _request_lost(self, now: float) -> None:
-        why = f"No answer to a request within {RESPONSE_WITHIN_S:.0f} s."
-        self._line.problem(Source.OPENAI, "response_not_created", why)
-        self._response_failed("", self._responses.withdraw_request(), now)
-
-    def _answer_late(self, now: float) -> None:
-        """The caller's turn is over, or a response runs, and nothing was said."""
-        responses = self._responses
-        if responses.running:
-            self._abandon("no_answer", f"No sound within {ANSWER_WITHIN_S:.0f} s.", now)
-        elif self._may_leave():
-            why = f"No response {ANSWER_WITHIN_S:.0f} s after the caller's turn."
-            self._line.problem(Source.OPENAI, "no_answer", why)
-            self._response_failed("", None, now)
-
-    def _response_stalled(self, now: float) -> None:
-        if not self._responses.still_alive(now):
-            why = f"A response stopped for {ANSWER_WITHIN_S:.0f} s without being done."
-            self._abandon("response_stalled", why, now)
-
-    def _abandon(self, code: str, why: str, now: float) -> None:
-        """Go on without the running response: it was said and never declared done, or it will not be said."""
-        responses = self._responses
-        response_id = responses.running
-        said = responses.has_sounded(response_id) and self._utterances.complete(response_id)
-        responses.cancel()
-        if said:
-            self._line.problem(Source.OPENAI, code, why, benign=True)
-        status = "completed" if said else "failed"
-        self._response_done(realtime.ResponseDone(response_id, status, "", code, why, ()), now)
-        responses.drop(response_id)
-
-    def _nudge(self, now: float) -> None:
-        """The caller's turn ended and voice detection asked for nothing: ask for what is owed."""
-        self._after_response(now)
-
-    def _goodbye_over(self, now: float) -> None:
-        """The echo of the last mark did not come: what was to be heard was heard by the clock."""
-        if self._ending.failing or self._may_leave():
-            self._ending.leave(now)
-
     # Errors ---------------------------------------------------------------------------------------------------
 
     def _error(self, event: realtime.Error, now: float) -> None:
@@ -552,18 +319,8 @@ class Conversation:
         refused_session = bool(event.event_id) and event.event_id == self._session_event
         if event.code in FATAL or (refused_session and not self._session_ready):
             self._ending.give_up(now)
-        elif self._line.talking:
-            self._request_error(event, now)
-
-    def _request_error(self, event: realtime.Error, now: float) -> None:
-        ask = self._responses.refused(event)
-        if event.code == ACTIVE_RESPONSE:
-            # Voice detection was quicker. Its response ends in response.done, and then ours is looked at again.
-            self._responses.blocked(now)
-            if not (_is(ask, Purpose.GREETING) and self._floor.open and self._responses.runs_known):
-                self._want_again(ask)
-        elif ask is not None:
-            self._response_failed(event.code, ask, now)
+        else:
+            self._dialogue.request_error(event, now)
 
     # Who handles what -----------------------------------------------------------------------------------------
 
@@ -577,7 +334,7 @@ class Conversation:
 
     def _marked(self, mark: twilio.Mark, now: float) -> None:
         self.playback.echo(mark.name, now=now)
-        self._after_playback(now)
+        self._dialogue.after_playback(now)
 
     def _realtime_handlers(self) -> dict[type, Callable[[Any, float], None]]:
         return {
@@ -585,9 +342,9 @@ class Conversation:
             realtime.AudioDone: self._audio_done,
             realtime.TextDelta: self._text,
             realtime.TextDone: self._text_done,
-            realtime.FunctionCall: self._function_call,
-            realtime.ResponseCreated: self._response_created,
-            realtime.ResponseDone: self._response_done,
+            realtime.FunctionCall: self._dialogue.function_call,
+            realtime.ResponseCreated: self._dialogue.response_created,
+            realtime.ResponseDone: self._dialogue.response_done,
             realtime.SpeechStarted: self._speech_started,
             realtime.SpeechStopped: self._speech_stopped,
             realtime.Committed: self._committed,
@@ -599,38 +356,24 @@ class Conversation:
         }
 
     def _timer_handlers(self) -> dict[Timer, Callable[[float], None]]:
+        dialogue = self._dialogue
         return {
             Timer.START: lambda now: self._not_started("no-stream", now, close_code=1008),
             Timer.VERIFY: lambda now: self._not_started("stream-not-verified", now, close_code=1011),
             Timer.SESSION: self._session_late,
-            Timer.DURATION: lambda now: self._end_politely(TOO_LONG, now),
-            Timer.QUIET: self._too_quiet,
+            Timer.DURATION: dialogue.too_long,
+            Timer.QUIET: dialogue.too_quiet,
             Timer.LINE: self._line_checked,
             Timer.STALLED: self._stalled,
-            Timer.REQUESTED: self._request_lost,
-            Timer.ANSWER: self._answer_late,
-            Timer.RUNNING: self._response_stalled,
-            Timer.NUDGE: self._nudge,
-            Timer.RETRY: self._after_response,
-            Timer.TOOLS: self._tools_overdue,
-            Timer.PLAYBACK: self._after_playback,
-            Timer.GOODBYE: self._goodbye_over,
+            Timer.REQUESTED: dialogue.request_lost,
+            Timer.ANSWER: dialogue.answer_late,
+            Timer.RUNNING: dialogue.response_stalled,
+            Timer.NUDGE: dialogue.go_on,
+            Timer.RETRY: dialogue.go_on,
+            Timer.TOOLS: dialogue.tools_overdue,
+            Timer.PLAYBACK: dialogue.after_playback,
+            Timer.GOODBYE: dialogue.goodbye_over,
             Timer.OVERTIME: self._ending.leave,
             Timer.HUNG_UP: lambda now: self._caller_gone("", now),
             Timer.LAST_WORDS: self._ending.end,
         }
-
-    def _tools_overdue(self, now: float) -> None:
-        self._tools.give_up_overdue(now)
-        self._after_tools(now)
-
-
-_CALLER_SPOKE = failure("not_ended", "The caller began to speak, so the call goes on.")
-_CANNOT_SAY = {
-    "instructions": "Apologise briefly that you cannot answer that, and ask what else you can do.",
-    "tool_choice": "none",
-}
-
-
-def _is(ask: Ask | None, purpose: Purpose) -> bool:
-    return ask is not None and ask.purpose is purpose

@@ -61,13 +61,11 @@ class Playback:
 
     def echo(self, name: str, *, now: float) -> None:
         """Note a returned mark. Unknown ones, and those of a cleared generation, change nothing."""
-        if not any(name == pending for pending, _ in self._pending):
-            return
-        while self._pending:
-            pending, position = self._pending.popleft()
-            if pending == name:
-                self._settle(position, now)
-                return
+        position = next((at for pending, at in self._pending if pending == name), None)
+        if position is not None:
+            while self._pending and self._pending[0][1] <= position:
+                self._pending.popleft()
+            self._settle(position, now)
 
     def _ran_empty(self, now: float) -> bool:
         """Whether Twilio has nothing left to play; an echo under way says when that was, so it is waited for."""

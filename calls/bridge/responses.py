@@ -105,7 +105,7 @@ class Responses:
         """A response runs; whether it is one that we asked for."""
         self._echoes_metadata |= bool(event.asked_by)
         asked_by = event.asked_by or self._guess()
-        replaces = self.running not in ("", event.response_id)
+        replaces = bool(self.running)
         self.running = event.response_id
         self._running_for = asked_by
         self.ask = self._asked.get(asked_by)

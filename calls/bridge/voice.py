@@ -16,8 +16,15 @@ class Voice:
         self._line = line
         self._playback = playback
         self._utterances = utterances
+        self.turn_ended_at: float | None = None  # the caller's last turn, until it is answered
         self.barge_ins = 0
         self.first_sound_ms: int | None = None
+
+    def answers(self, utterance: Utterance, now: float, *, vad_silence_ms: int) -> None:
+        """The first sound of a response: note how long the caller has waited for it since they fell silent."""
+        if self.turn_ended_at is not None:
+            utterance.latency_ms = round((now - self.turn_ended_at) * 1000) + vad_silence_ms
+            self.turn_ended_at = None
 
     def say(self, utterance: Utterance, delta: realtime.AudioDelta, now: float) -> None:
         """Pass audio on."""

@@ -47,6 +47,15 @@ async def test_a_call_is_streamed_as_lines(bridge: Bridge) -> None:
     assert last["heard"][0]["line"] == "Alder Street Bike Repair, how can I help?"
 
 
+async def test_a_call_that_fails_is_told_too(sim: Simulator) -> None:
+    order = {"to": "+1", "from": "+1", "voice_url": "http://127.0.0.1:9/", "scenario": "greeting"}
+
+    answer = await ask("POST", f"{sim.http_url}/simulator/calls", order)
+
+    last = json.loads(answer.text.splitlines()[-1])
+    assert (last["event"], last["answered"], last["violations"]) == ("ended", False, {"11200": 1})
+
+
 async def test_bad_orders_say_what_is_wrong(sim: Simulator) -> None:
     url = f"{sim.http_url}/simulator/calls"
     good = {"to": "+1", "from": "+1", "voice_url": "http://127.0.0.1:9/"}

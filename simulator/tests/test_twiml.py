@@ -66,6 +66,8 @@ REFUSED = {
         connect(inner=f'<Parameter name="token" value="{"x" * 495}"/>'),
         "12200",
     ),
+    "malformed url": (connect('url="wss://[v/m"'), "31923"),
+    "pause without number": ("<Pause length='long'/>", "12200"),
     "nobody to dial": ("<Dial/>", "13223"),
     "method": ("<Redirect method='PUT'>/x</Redirect>", "12200"),
     "broken": ("<Say>", "12100"),

@@ -45,13 +45,14 @@ def make_desk(
 ) -> Desk:
     """A number of its own with a published assistant, whose tool asks the simulated server."""
     serial = next(_numbers)
-    webhook = make_tool(
-        name="get_repair_status",
-        description="Look up a repair by its ticket number.",
-        parameters=PARAMETERS,
-        server_url=stack.outside.tool_url("get_repair_status", behaviour=behaviour),
-        **{"server_secret": SECRET, **(tool or {})},
-    )
+    usual_tool = {
+        "name": "get_repair_status",
+        "description": "Look up a repair by its ticket number.",
+        "parameters": PARAMETERS,
+        "server_url": stack.outside.tool_url("get_repair_status", behaviour=behaviour),
+        "server_secret": SECRET,
+    }
+    webhook = make_tool(**{**usual_tool, **(tool or {})})
     end_call = make_tool(kind=Tool.Kind.END_CALL, name="end_call", server_url="")
     answering = make_assistant(
         tools=[webhook, end_call], **{"name": f"Desk {serial}", "first_message": GREETING, **assistant}

@@ -1,8 +1,12 @@
 """The media socket: who is let in, and that no message of any shape ends a call or the process."""
 
+from contextlib import ExitStack
+from datetime import timedelta
+
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from calls import services
 from calls.models import Call
 from simulator.harness import new_sid
 from tests.integration.line import SILENCE, Line, line, ticket
@@ -132,10 +136,6 @@ def _opened(socket: Line) -> str:
 
 
 def test_a_token_that_is_too_old_opens_nothing(alone: Stack, connections: list[Connection]) -> None:
-    from datetime import timedelta
-
-    from calls import services
-
     good = ticket(alone, make_desk(alone).did)
     call = Call.objects.get(call_sid=good.call_sid)
     assert call.token_minted_at is not None
@@ -163,19 +163,23 @@ MALFORMED_STARTS = {
 }
 
 
-@pytest.mark.parametrize("start", list(MALFORMED_STARTS.values()), ids=list(MALFORMED_STARTS))
 def test_a_malformed_start_is_closed_and_uses_no_token_up(
-    alone: Stack, connections: list[Connection], start: dict[str, object]
+    alone: Stack, connections: list[Connection]
 ) -> None:
-    good = ticket(alone, make_desk(alone).did)
+    desk = make_desk(alone)
+    tickets = [ticket(alone, desk.did) for _ in MALFORMED_STARTS]
 
-    with line(alone, good.url) as socket:
-        socket.send(start)
-        socket.frames(3)
-        assert socket.close_code() == POLICY_VIOLATION
+    with ExitStack() as ending:
+        sockets = [ending.enter_context(line(alone, one.url)) for one in tickets]
+        for socket, start in zip(sockets, MALFORMED_STARTS.values(), strict=True):
+            socket.send(start)
+            socket.frames(3)
+        codes = {name: socket.close_code() for name, socket in zip(MALFORMED_STARTS, sockets, strict=True)}
 
+    assert set(codes.values()) == {POLICY_VIOLATION}, codes
     assert_model_heard_nothing(connections)
-    assert Call.objects.get(call_sid=good.call_sid).token_used_at is None
+    used = Call.objects.filter(call_sid__in=[one.call_sid for one in tickets], token_used_at__isnull=False)
+    assert not used.exists()
 
 
 # What comes over the line

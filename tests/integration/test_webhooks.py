@@ -6,8 +6,9 @@ import pytest
 
 from calls.models import Call
 from simulator.harness import new_sid
+from simulator.signature import sign
 from tests.integration.line import Ticket, line, post, ring, spoken
-from tests.integration.outside import ACCOUNT_SID
+from tests.integration.outside import ACCOUNT_SID, AUTH_TOKEN
 from tests.integration.rows import make_desk
 from tests.integration.stack import Stack
 
@@ -26,9 +27,6 @@ def test_a_webhook_that_twilio_did_not_sign_is_forbidden(stack: Stack, webhook: 
 
 
 def test_a_signature_for_another_address_is_forbidden(stack: Stack) -> None:
-    from simulator.signature import sign
-    from tests.integration.outside import AUTH_TOKEN
-
     form = {"CallSid": new_sid("CA")}
     foreign = sign("https://other.example.com/twilio/voice", list(form.items()), auth_token=AUTH_TOKEN)
 

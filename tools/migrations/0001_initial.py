@@ -4,6 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import tools.encryption
 import tools.models
+import tools.ordered_json
 import uuid
 from django.db import migrations, models
 
@@ -51,7 +52,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "parameters",
-                    models.JSONField(
+                    tools.ordered_json.OrderedJSONField(
                         blank=True,
                         default=tools.models.empty_parameters,
                         help_text="JSON Schema of the arguments. Its top level must be an object.",

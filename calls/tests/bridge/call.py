@@ -20,7 +20,10 @@ WAITING = Plan(
     instructions="Be brief.", tools=(BOOK, LIST, END_CALL), first_message_mode=FirstMessageMode.WAITS
 )
 GREETING_PLAN = replace(
-    WAITING, first_message_mode=FirstMessageMode.SPEAKS_FIRST, first_message=GREETING, first_message_interruptible=True
+    WAITING,
+    first_message_mode=FirstMessageMode.SPEAKS_FIRST,
+    first_message=GREETING,
+    first_message_interruptible=True,
 )
 PROTECTED = replace(GREETING_PLAN, first_message_interruptible=False)
 AnyCommand = TypeVar("AnyCommand", bound=Command)
@@ -103,7 +106,9 @@ class Call(Telephone):
         made: dict[str, Any] = {"reason": "", "code": "", "message": "", "calls": (), **fields}
         self.hear(realtime.ResponseDone(response_id, status, **made))
 
-    def answers(self, response_id: str, text: str = "Of course.", ms: int = 1000, *, ours: bool = False) -> None:
+    def answers(
+        self, response_id: str, text: str = "Of course.", ms: int = 1000, *, ours: bool = False
+    ) -> None:
         """A whole spoken response, generated at once, heard later."""
         item_id = f"{response_id}-i"
         self.created(response_id, ours=ours)

@@ -171,7 +171,9 @@ def test_a_complaint_about_the_cut_changes_nothing() -> None:
 
 def test_the_transcript_has_the_words_that_were_heard() -> None:
     call = answering(4000)
-    call.hear(realtime.TextDelta("r1", "r1-i", "It costs eighty "), realtime.TextDelta("r1", "r1-i", "six dollars."))
+    call.hear(
+        realtime.TextDelta("r1", "r1-i", "It costs eighty "), realtime.TextDelta("r1", "r1-i", "six dollars.")
+    )
     call.wait(2)
     call.caller_speaks("u2")
     call.done("r1", "cancelled")

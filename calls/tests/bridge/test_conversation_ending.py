@@ -405,7 +405,9 @@ def test_nothing_is_said_or_started_once_hanging_up_was_ordered() -> None:
     call.speak(sound(20))
     call.take(call.conversation.realtime_gone(code="1000", now=call.now))
 
-    assert [type(c) for c in call.commands[before:] if type(c) is not UtteranceEnded] == [type(call.commands[-1])]
+    assert [type(c) for c in call.commands[before:] if type(c) is not UtteranceEnded] == [
+        type(call.commands[-1])
+    ]
     assert not call.all(Ended)
 
 

@@ -219,7 +219,9 @@ def test_a_frame_that_cannot_be_read_is_reported_and_nothing_more() -> None:
 
     commands = call.take(call.conversation.malformed(Source.TWILIO, "a frame from Twilio is not JSON"))
 
-    assert commands == [Problem(1, Source.TWILIO, "malformed_message", "a frame from Twilio is not JSON", benign=True)]
+    assert commands == [
+        Problem(1, Source.TWILIO, "malformed_message", "a frame from Twilio is not JSON", benign=True)
+    ]
 
 
 # The first message --------------------------------------------------------------------------------------------------
@@ -255,7 +257,9 @@ def test_an_assistant_that_waits_says_nothing_first() -> None:
     assert call.sent("session.update")[0]["session"]["audio"]["input"]["turn_detection"]["create_response"]
 
 
-@pytest.mark.parametrize(("said", "problems"), [("good morning - how can I help", []), ("Hello!", ["first_message_changed"])])
+@pytest.mark.parametrize(
+    ("said", "problems"), [("good morning - how can I help", []), ("Hello!", ["first_message_changed"])]
+)
 def test_a_first_message_in_other_words_is_reported(said: str, problems: list[str]) -> None:
     call = Call(GREETING_PLAN)
 
@@ -304,7 +308,9 @@ def test_a_request_made_under_the_protected_first_message_is_answered_after_it()
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(0.5, ["greeting"]), (2.0, ["greeting", "answer"])])
-def test_speech_under_it_that_is_not_written_down_yet_is_judged_by_its_length(seconds: float, asked: list[str]) -> None:
+def test_speech_under_it_that_is_not_written_down_yet_is_judged_by_its_length(
+    seconds: float, asked: list[str]
+) -> None:
     call = Call(PROTECTED)
     call.answers("r1", GREETING, ms=3000, ours=True)
     call.caller_speaks("u1")
@@ -417,7 +423,9 @@ def test_a_first_message_that_never_sounds_is_noticed_though_the_caller_speaks()
     assert call.asked == ["greeting", "greeting"]
 
 
-def test_a_caller_who_never_stops_does_not_keep_a_protected_first_message_from_being_asked_for_again() -> None:
+def test_a_caller_who_never_stops_does_not_keep_a_protected_first_message_from_being_asked_for_again() -> (
+    None
+):
     call = Call(PROTECTED)
     call.created("r1", ours=True)
     call.caller_speaks("u1")

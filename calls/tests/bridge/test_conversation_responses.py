@@ -39,7 +39,11 @@ def test_who_loses_the_race_for_a_response_asks_again_when_the_winner_is_done() 
 
 def test_it_asks_again_though_the_error_does_not_say_whose_it_is() -> None:
     call = turn_is_over()
-    with_result(call)
+    call.created("r1")
+    fc = call.calls_tool("r1")
+    call.done("r1", calls=(fc,))
+    call.caller_says("u2", "And Tuesday?")
+    call.result()
     call.created("r2")
 
     call.error(ACTIVE_RESPONSE)

@@ -399,4 +399,3 @@ def test_in_any_order_of_anything_the_promises_hold_and_the_call_ends(plan: Plan
         witness.do_wait(5)
 
     assert witness.conversation.next_deadline() is None
-

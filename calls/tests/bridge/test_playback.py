@@ -162,7 +162,9 @@ class Truth:
     """Twilio and the way to it: audio arrives late, plays without a pause, and its marks come back later still."""
 
     up_s: float
-    queue: deque[tuple[str, int, float]] = field(default_factory=deque)  # name of a mark or "", bytes, arrival
+    queue: deque[tuple[str, int, float]] = field(
+        default_factory=deque
+    )  # name of a mark or "", bytes, arrival
     heard: float = 0.0
     free_at: float = 0.0
 

@@ -41,7 +41,10 @@ def test_audio_is_read_under_both_names(name: str) -> None:
     [
         (event("session.created", session={}), realtime.SessionCreated()),
         (event("session.updated", session={"voice": "marin"}), realtime.SessionUpdated({"voice": "marin"})),
-        (event("response.created", response={"id": "r1", "metadata": None}), realtime.ResponseCreated("r1", "")),
+        (
+            event("response.created", response={"id": "r1", "metadata": None}),
+            realtime.ResponseCreated("r1", ""),
+        ),
         (
             event("response.created", response={"id": "r1", "metadata": {"client_event_id": "evt_1"}}),
             realtime.ResponseCreated("r1", "evt_1"),
@@ -120,12 +123,22 @@ def test_a_response_that_is_done_brings_its_calls() -> None:
     ("response", "code", "reason"),
     [
         ({"status": "cancelled", "status_details": {"reason": "turn_detected"}}, "", "turn_detected"),
-        ({"status": "failed", "status_details": {"error": {"code": "rate_limit_exceeded"}}}, "rate_limit_exceeded", ""),
-        ({"status": "failed", "status_details": {"error": {"type": "server_error", "code": None}}}, "server_error", ""),
+        (
+            {"status": "failed", "status_details": {"error": {"code": "rate_limit_exceeded"}}},
+            "rate_limit_exceeded",
+            "",
+        ),
+        (
+            {"status": "failed", "status_details": {"error": {"type": "server_error", "code": None}}},
+            "server_error",
+            "",
+        ),
         ({"status": "failed", "status_details": None}, "", ""),
     ],
 )
-def test_why_a_response_was_not_completed_is_read(response: dict[str, object], code: str, reason: str) -> None:
+def test_why_a_response_was_not_completed_is_read(
+    response: dict[str, object], code: str, reason: str
+) -> None:
     parsed = realtime.parse(done(**response))
 
     assert isinstance(parsed, realtime.ResponseDone)
@@ -180,11 +193,25 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-FIELDS = ["delta", "item_id", "response_id", "transcript", "item", "response", "session", "error", "audio_start_ms"]
+FIELDS = [
+    "delta",
+    "item_id",
+    "response_id",
+    "transcript",
+    "item",
+    "response",
+    "session",
+    "error",
+    "audio_start_ms",
+]
 
 
-@given(kind=st.sampled_from(sorted(realtime._READERS)), fields=st.dictionaries(st.sampled_from(FIELDS), VALUES))
-def test_no_shape_of_a_known_event_raises_anything_else_there_or_later(kind: str, fields: dict[str, Any]) -> None:
+@given(
+    kind=st.sampled_from(sorted(realtime._READERS)), fields=st.dictionaries(st.sampled_from(FIELDS), VALUES)
+)
+def test_no_shape_of_a_known_event_raises_anything_else_there_or_later(
+    kind: str, fields: dict[str, Any]
+) -> None:
     try:
         parsed = realtime.parse(orjson.dumps({"type": kind, **fields}))
     except RemoteProtocolError:
@@ -205,7 +232,12 @@ def test_every_message_has_its_handler_or_is_ignored_on_purpose() -> None:
 
 # The session --------------------------------------------------------------------------------------------------------
 
-BETA = {"input_audio_format": "g711_ulaw", "output_audio_format": "g711_ulaw", "voice": "marin", "tools": [{}]}
+BETA = {
+    "input_audio_format": "g711_ulaw",
+    "output_audio_format": "g711_ulaw",
+    "voice": "marin",
+    "tools": [{}],
+}
 
 
 def test_the_session_that_was_asked_for_has_no_faults() -> None:
@@ -260,5 +292,7 @@ def test_every_update_repeats_both_formats_and_only_the_first_names_the_voice() 
         ({}, True),
     ],
 )
-def test_whether_the_server_answers_the_caller_stands_in_its_session(effective: dict[str, Any], given_: bool) -> None:  # noqa: FBT001 - a table's column
+def test_whether_the_server_answers_the_caller_stands_in_its_session(
+    effective: dict[str, Any], given_: bool
+) -> None:  # noqa: FBT001 - a table's column
     assert floor_given(effective) is given_

@@ -30,7 +30,9 @@ def test_every_message_of_a_recorded_call_is_read() -> None:
     lines = [orjson.loads(line) for line in FIXTURE.read_bytes().splitlines()]
     messages = [line.get("message", line) for line in lines]
 
-    kinds = {type(twilio.parse(orjson.dumps(m))) for m in messages if "event" in m and m.get("event") != "clear"}
+    kinds = {
+        type(twilio.parse(orjson.dumps(m))) for m in messages if "event" in m and m.get("event") != "clear"
+    }
 
     assert {twilio.Connected, twilio.Start, twilio.Media, twilio.Mark, twilio.Stop} <= kinds
 
@@ -44,7 +46,9 @@ def test_a_start_is_read_with_its_parameters() -> None:
 def test_a_start_without_parameters_or_format_is_read() -> None:
     start = {"accountSid": "AC1", "callSid": "CA1"}
 
-    assert twilio.parse(frame(event="start", streamSid="MZ1", start=start)) == twilio.Start("MZ1", "CA1", "AC1", {})
+    assert twilio.parse(frame(event="start", streamSid="MZ1", start=start)) == twilio.Start(
+        "MZ1", "CA1", "AC1", {}
+    )
 
 
 @pytest.mark.parametrize("payload", ["/w==", "//8=", "////"])
@@ -106,7 +110,17 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-KEYS = ["payload", "timestamp", "name", "digit", "callSid", "accountSid", "streamSid", "customParameters", "mediaFormat"]
+KEYS = [
+    "payload",
+    "timestamp",
+    "name",
+    "digit",
+    "callSid",
+    "accountSid",
+    "streamSid",
+    "customParameters",
+    "mediaFormat",
+]
 
 
 @given(text=st.binary() | st.text())
@@ -136,7 +150,11 @@ def test_what_is_sent_has_exactly_the_keys_that_twilio_takes() -> None:
         "streamSid": "MZ1",
         "media": {"payload": "////"},
     }
-    assert orjson.loads(twilio.mark("MZ1", "m")) == {"event": "mark", "streamSid": "MZ1", "mark": {"name": "m"}}
+    assert orjson.loads(twilio.mark("MZ1", "m")) == {
+        "event": "mark",
+        "streamSid": "MZ1",
+        "mark": {"name": "m"},
+    }
     assert orjson.loads(twilio.clear("MZ1")) == {"event": "clear", "streamSid": "MZ1"}
 
 

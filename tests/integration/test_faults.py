@@ -1,0 +1,217 @@
+"""Calls in which somebody else fails: the caller is served or told so, and the rows say what happened."""
+
+from typing import Any
+
+import pytest
+
+from calls.models import Call
+from tests.integration.rows import GREETING
+from tests.integration.stories import (
+    CHECKING,
+    GOODBYE,
+    HOURS,
+    MODEL_FAILED,
+    READY_ON,
+    UNREACHED,
+    Story,
+    Told,
+    assert_nobody_complained,
+    assert_told_well,
+    assert_written_as_heard,
+    assert_written_as_said,
+    stories,
+    story,
+)
+
+ONE_QUESTION: dict[str, Any] = {
+    "caller": [
+        {"when": {"quiet_ms": 600}, "say": "When do you open?"},
+        {"when": {"quiet_ms": 800, "heard": "Saturday"}, "hang_up": True},
+    ]
+}
+
+
+def fault(*, desk: dict[str, Any] | None = None, patience_ms: float = 15_000, **faults: Any) -> Story:
+    """One question, while the Realtime API misbehaves."""
+    parts = {**ONE_QUESTION, "faults": faults, "patience_ms": patience_ms}
+    return Story("one_tool", parts, desk or {})
+
+
+# The Realtime API cannot be had
+
+
+@stories(
+    **{
+        "401": fault(refuse_status=401),
+        "403": fault(refuse_status=403),
+        "503": fault(refuse_status=503),
+        "closed with 4000": fault(close_4000_code="insufficient_quota"),
+        "no word after session.created": fault(mute="after_created"),
+        "our session is rejected": fault(reject_update=True),
+        "no response is ever made": fault(mute="after_updated", patience_ms=60_000),
+    }
+)
+def test_a_caller_whose_model_cannot_be_had_hears_an_apology(told: Told, request: pytest.FixtureRequest) -> None:
+    report, rows = told.report, told.rows
+
+    assert told.heard() == []
+    assert report.spoken_by_twilio == [told.desk.assistant.apology]
+    assert not report.violations, report.events
+    assert rows.call.status == Call.Status.ENDED
+    assert rows.call.ended_reason == MODEL_FAILED
+    expected = {
+        "401": "http_401",
+        "403": "http_403",
+        "503": "http_503",
+        "closed with 4000": "insufficient_quota",
+        "no word after session.created": "session_timed_out",
+        "our session is rejected": "invalid_value",
+        "no response is ever made": "response_not_created",
+    }[request.node.callspec.id]
+    assert expected in rows.codes()
+
+
+@stories(**{"1006": fault(close_mid_response=1006), "1001": fault(close_mid_response=1001)})
+def test_a_model_that_is_lost_in_the_middle_of_the_greeting_ends_in_an_apology(told: Told) -> None:
+    report, rows = told.report, told.rows
+
+    assert report.heard[0].line == GREETING
+    assert not report.heard[0].complete
+    assert report.spoken_by_twilio == [told.desk.assistant.apology]
+    assert not report.violations, report.events
+    assert rows.call.ended_reason == MODEL_FAILED
+    assert len(rows.codes()) == 1
+    assert rows.codes()[0] in ("connection_closed", "closed_1001")
+    assert rows.transcript is not None
+    assert rows.transcript.closed_at is not None
+
+
+# It is odd, and the call goes on
+
+
+@stories(
+    **{
+        "busy once": fault(refuse_status=503, refuse_times=1),
+        "unknown events": fault(unknown_events=True),
+        "a message of 3 MB": fault(huge_message=True),
+        "broken JSON": fault(invalid_json=True),
+        "a slow session": fault(slow_update_ms=3000),
+    }
+)
+def test_a_model_that_is_only_odd_is_put_up_with(told: Told) -> None:
+    assert told.heard() == [GREETING, HOURS]
+    assert all(line.complete for line in told.report.heard)
+    assert told.report.spoken_by_twilio == []
+    assert_told_well(told)
+
+
+@story("one_tool", model={"transcription_fails": True}, **ONE_QUESTION)
+def test_words_that_could_not_be_transcribed_are_written_down_as_such(told: Told) -> None:
+    assert told.heard() == [GREETING, HOURS]
+    assert_nobody_complained(told)
+    caller = [one for one in told.rows.utterances if one.speaker == "caller"]
+    assert [(one.transcribed, one.text) for one in caller] == [(False, "")]
+    assert caller[0].ended_ms - caller[0].began_ms > 500
+
+
+# The tool server
+
+
+def webhook(behaviour: str = "", *, timeout_s: int = 20, **answer: Any) -> Story:
+    """The caller asks for something that a tool must look up, which goes wrong."""
+    return Story(
+        "tool_server_down",
+        {"tools": {"get_repair_status": answer} if answer else {}},
+        {"behaviour": behaviour, "tool": {"timeout_s": timeout_s}},
+    )
+
+
+@stories(
+    **{
+        "drops the connection": webhook("drop"),
+        "500": webhook("status-500"),
+        "404": webhook("status-404"),
+        "a web page": webhook("html"),
+        "nothing": webhook("empty"),
+        "half a body": webhook("half-body", timeout_s=3),
+        "a redirect": webhook("redirect"),
+        "5 MB": webhook("huge"),
+        "another call's answer": webhook("wrong-id"),
+        "an error": webhook("string-error"),
+        "an answer that comes too late": webhook("slow-6000", timeout_s=2),
+    }
+)
+def test_a_tool_that_fails_is_told_honestly_and_the_call_goes_on(
+    told: Told, request: pytest.FixtureRequest
+) -> None:
+    report, rows = told.report, told.rows
+    lookup = rows.tool_calls[0]
+    print(request.node.callspec.id, lookup.status, lookup.http_status, lookup.error, "|", lookup.outcome[:300])
+
+    assert told.heard() == [GREETING, CHECKING, UNREACHED, GOODBYE]
+    assert not report.violations, report.events
+    assert report.realtime_errors == []
+    assert_written_as_heard(told)
+    assert_written_as_said(told)
+    assert lookup.told_at is not None
+    assert report.tool_calls[0].outputs == [lookup.outcome]
+    assert lookup.outcome
+    assert "waiting_for_parts" not in lookup.outcome
+    assert len(report.tool_requests) == 1  # nothing is asked twice
+    assert len(lookup.outcome) < 21_000
+
+
+@stories(
+    **{
+        "a bare result": webhook("bare-result"),
+        "an object": webhook("object"),
+        "with line breaks": webhook("multiline"),
+        "slow but in time": webhook("slow-1500", timeout_s=10),
+    }
+)
+def test_an_answer_in_an_odd_shape_is_understood(told: Told) -> None:
+    lookup = told.rows.tool_calls[0]
+
+    assert told.heard()[:3] == [GREETING, CHECKING, READY_ON]
+    assert (lookup.status, lookup.http_status) == ("answered", 200)
+
+
+@story("tool_server_down", desk={"tool": {"server_url": "http://127.0.0.1:9/nobody"}})
+def test_a_tool_server_that_is_down_was_certainly_not_asked(told: Told) -> None:
+    lookup = told.rows.tool_calls[0]
+
+    assert told.heard() == [GREETING, CHECKING, UNREACHED, GOODBYE]
+    assert lookup.status == "failed"
+    assert lookup.sent_at is None
+    assert "Nothing was done" in lookup.outcome
+
+
+# The telephone line
+
+
+@stories(
+    **{
+        "the webhook comes twice": Story("one_tool", {**ONE_QUESTION, "line": {"duplicate_webhook": True}}),
+        "a second socket": Story("one_tool", {**ONE_QUESTION, "line": {"second_socket": True}}),
+        "audio in bursts": Story("one_tool", {**ONE_QUESTION, "line": {"burst_ms": 400}}),
+        "no audio in silence": Story("one_tool", {**ONE_QUESTION, "line": {"skip_silence": True}}),
+        "odd frames": Story("one_tool", {**ONE_QUESTION, "line": {"frame_bytes": [1, 159, 160, 161, 999]}}),
+        "marks that never come back": Story("one_tool", {**ONE_QUESTION, "line": {"withhold_marks": True}}),
+        "callbacks out of order": Story("one_tool", {**ONE_QUESTION, "line": {"reorder_callbacks": True}}),
+        "closed without stop": Story("one_tool", {**ONE_QUESTION, "line": {"no_stop": True}}),
+    }
+)
+def test_a_line_with_habits_carries_the_call_all_the_same(told: Told) -> None:
+    print(told.report.events); print(told.report.realtime_events); print(told.rows)
+    assert told.heard() == [GREETING, HOURS]
+    assert all(line.complete for line in told.report.heard)
+    assert_told_well(told)
+    assert Call.objects.filter(call_sid=told.report.call_sid).count() == 1
+    assert "second socket accepted" not in [event["event"] for event in told.report.events]
+
+
+@story("one_tool", **ONE_QUESTION, line={"no_close": True})
+def test_a_socket_that_stays_open_after_the_call_is_ended_by_twilios_callback(told: Told) -> None:
+    assert told.heard() == [GREETING, HOURS]
+    assert told.rows.call.ended_reason == "call.in-progress.twilio-completed-call"
+    assert_told_well(told)
