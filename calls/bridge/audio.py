@@ -9,7 +9,7 @@ SILENCE = 0xFF  # Zero would be full-scale noise.
 
 def payload_bytes(payload: str) -> int:
     """How many mu-law bytes a padded base64 string stands for."""
-    return len(payload) * 3 // 4 - payload.endswith("=") - payload.endswith("==")
+    return len(payload) * 3 // 4 - payload.count("=", -2)
 
 
 def silence(n_bytes: int) -> str:

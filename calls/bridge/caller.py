@@ -30,10 +30,9 @@ class CallerAudio:
 
     def append(self, frame: twilio.Media) -> None:
         """Pass a frame on."""
-        position_ms = self._appended // BYTES_PER_MS
         if self._zero_ms is None:
             self._zero_ms = frame.timestamp_ms
-        gap_ms = frame.timestamp_ms - self._zero_ms - position_ms
+        gap_ms = frame.timestamp_ms - self._zero_ms - self._appended // BYTES_PER_MS
         if gap_ms > GAP_MS:
             filled_ms = min(gap_ms, LONGEST_GAP_MS)
             self.append_silence(filled_ms)

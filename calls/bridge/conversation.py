@@ -69,12 +69,12 @@ class Conversation:
 
     def receive_twilio(self, message: twilio.Message, *, now: float) -> list[Command]:
         """A message from Twilio."""
-        if self._line.phase in (Phase.DRAINING, Phase.ENDED):
-            return []
+        line = self._line
         handle = self._on_twilio.get(type(message))
-        if handle is not None:
-            handle(message, now)
-        return self._line.take()
+        if handle is None or line.phase is Phase.DRAINING or line.phase is Phase.ENDED:
+            return []
+        handle(message, now)
+        return line.take()
 
     def stream_verified(self, *, now: float) -> list[Command]:
         """The token was good: the stream is this call's, and it is used up."""
@@ -206,12 +206,12 @@ class Conversation:
     # The caller -----------------------------------------------------------------------------------------------
 
     def _media(self, frame: twilio.Media, now: float) -> None:
-        caller = self._caller
+        caller, phase = self._caller, self._line.phase
         caller.frames_in += 1
         caller.last_frame_at = now
-        if self._line.phase is Phase.TALKING:
+        if phase is Phase.TALKING:
             caller.append(frame)
-        elif self._line.phase is Phase.OPENING and self._line.stream_sid:
+        elif phase is Phase.OPENING and self._line.stream_sid:
             caller.hold(frame)
 
     def _speech_started(self, event: realtime.SpeechStarted, now: float) -> None:

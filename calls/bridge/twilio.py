@@ -85,12 +85,12 @@ def parse(text: str | bytes) -> Message:
 def _message(kind: str, data: dict[str, Any]) -> Message:
     match kind:
         case "media":
-            media = data["media"]
-            payload = media["payload"]
+            frame = data["media"]
+            payload = frame["payload"]
             # Base64 comes in fours; anything else would be refused further on, without a word about the frame.
             if not payload or len(payload) % 4 or not isinstance(payload, str):
                 raise ValueError(kind)
-            return Media(payload, int(media["timestamp"]))
+            return Media(payload, int(frame["timestamp"]))
         case "mark":
             return Mark(_text(data["mark"].get("name", "")))
         case "start":

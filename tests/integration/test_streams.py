@@ -69,13 +69,17 @@ def test_a_path_that_is_no_call_is_refused(alone: Stack, connections: list[Conne
     assert connections == []
 
 
-@pytest.mark.parametrize("wrong", ["none", "empty", "invented", "another call's", "another call", "another account"])
+@pytest.mark.parametrize(
+    "wrong", ["none", "empty", "invented", "another call's", "another call", "another account"]
+)
 def test_a_stream_without_its_own_token_is_closed_and_the_model_hears_nothing(
     alone: Stack, connections: list[Connection], wrong: str
 ) -> None:
     desk = make_desk(alone)
     good, other = ticket(alone, desk.did), ticket(alone, desk.did)
-    token = {"none": None, "empty": "", "invented": "0" * 64, "another call's": other.token}.get(wrong, good.token)
+    token = {"none": None, "empty": "", "invented": "0" * 64, "another call's": other.token}.get(
+        wrong, good.token
+    )
     account = {"account_sid": new_sid("AC")} if wrong == "another account" else {}
 
     with line(alone, good.url) as socket:
@@ -194,8 +198,14 @@ ODD = {
     "broken JSON": '{"event":"media","media":{"payload":',
     "binary": b"\x00\x01\x02\xff",
     "media without payload": {"event": "media", "media": {"track": "inbound"}},
-    "payload that is no base64": {"event": "media", "media": {"payload": "###", "timestamp": "9", "track": "inbound"}},
-    "payload that is a number": {"event": "media", "media": {"payload": 5, "timestamp": "9", "track": "inbound"}},
+    "payload that is no base64": {
+        "event": "media",
+        "media": {"payload": "###", "timestamp": "9", "track": "inbound"},
+    },
+    "payload that is a number": {
+        "event": "media",
+        "media": {"payload": 5, "timestamp": "9", "track": "inbound"},
+    },
     "timestamp that is no number": {
         "event": "media",
         "media": {"payload": SILENCE, "timestamp": "soon", "track": "inbound"},
@@ -260,7 +270,9 @@ def test_a_megabyte_ends_its_own_call_and_no_other(alone: Stack, connections: li
     assert written(other.call_sid).call.ended_reason == "phone-call-provider-closed-websocket"
 
 
-def test_a_socket_that_vanishes_without_a_word_ends_its_call(alone: Stack, connections: list[Connection]) -> None:
+def test_a_socket_that_vanishes_without_a_word_ends_its_call(
+    alone: Stack, connections: list[Connection]
+) -> None:
     good = ticket(alone, make_desk(alone).did)
 
     with line(alone, good.url) as socket:

@@ -71,7 +71,9 @@ def test_a_call_to_a_foreign_number_hears_an_apology(stack: Stack) -> None:
     assert "not in Tandem" in Call.objects.get(call_sid=call_sid).refused_because
 
 
-@pytest.mark.parametrize("caller", ["anonymous", "", "+266696687", "sip:alice@example.com", "x" * 300, "\x00"])
+@pytest.mark.parametrize(
+    "caller", ["anonymous", "", "+266696687", "sip:alice@example.com", "x" * 300, "\x00"]
+)
 def test_a_withheld_or_odd_number_is_answered_all_the_same(stack: Stack, caller: str) -> None:
     desk = make_desk(stack)
     form = {"CallSid": new_sid("CA"), "AccountSid": ACCOUNT_SID, "To": desk.did, "From": caller}

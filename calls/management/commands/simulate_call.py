@@ -2,8 +2,8 @@
 
 import time
 import uuid
-from collections import defaultdict
 from argparse import ArgumentParser
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +11,6 @@ import orjson
 import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.termcolors import make_style
 
 from calls.management.commands.seed_demo import DEMO_DID
 from calls.models import Call
@@ -118,7 +117,7 @@ class Command(BaseCommand):
         self.stdout.write(f"  As written in the database (call {report['id']}, version {report['version']}):")
         for turn in report["turns"]:
             at = f"{turn['at_ms'] / 1000:6.1f} s"
-            self.stdout.write(f"  {at}  {_turn_in_words(turn)}")
+            self.stdout.write(f"  {at}  {self._turn_in_words(turn)}")
             if turn.get("interrupted"):
                 self.stdout.write(f"            interrupted; heard: “{turn['heard_text']}”")
         self.stdout.write(
@@ -129,6 +128,16 @@ class Command(BaseCommand):
             self.stdout.write(
                 self.style.WARNING(f"    {problem['source']}: {problem['code']} {problem['message']}")
             )
+
+    def _turn_in_words(self, turn: dict[str, Any]) -> str:
+        """One turn as a line: who, what, and how long it took. Colours only on a terminal."""
+        if turn["kind"] == "tool":
+            took = f"  [{turn['duration_ms']} ms]" if turn["duration_ms"] is not None else ""
+            who = self.style.WARNING("Tool     ")
+            return f"{who} {turn['name']}({turn['arguments']}) → {turn['status']}: {turn['outcome']}{took}"
+        paint = self.style.HTTP_NOT_MODIFIED if turn["kind"] == "caller" else self.style.SUCCESS
+        took = f"  [{turn['latency_ms']} ms]" if turn["latency_ms"] is not None else ""
+        return f"{paint(turn['kind'].capitalize().ljust(9))} {turn['text']}{took}"
 
     def _judge(self, outcome: dict[str, Any], call: Call, report: dict[str, Any]) -> None:
         """Raise CommandError, and so end with status 1, for everything that should have been and was not."""
@@ -162,21 +171,6 @@ def _tool_faults(outcome: dict[str, Any], report: dict[str, Any]) -> list[str]:
     return faults
 
 
-def _turn_in_words(turn: dict[str, Any]) -> str:
-    """One turn as a line: who, what, and how long it took."""
-    if turn["kind"] == "tool":
-        took = f"  [{turn['duration_ms']} ms]" if turn["duration_ms"] is not None else ""
-        who = make_style(fg="yellow")("Tool     ")
-        return f"{who} {turn['name']}({turn['arguments']}) → {turn['status']}: {turn['outcome']}{took}"
-    who = (
-        make_style(fg="cyan")("Caller   ")
-        if turn["kind"] == "caller"
-        else make_style(fg="green")("Assistant")
-    )
-    took = f"  [{turn['latency_ms']} ms]" if turn["latency_ms"] is not None else ""
-    return f"{who} {turn['text']}{took}"
-
-
 # The simulator's events that tell the story; the others are for its own tests.
 _STORY = {
     "webhook answered": "voice webhook answered in {in_ms} ms",
@@ -185,7 +179,8 @@ _STORY = {
     "server clears": "barge-in: {dropped_ms} ms of unheard speech dropped",
     "realtime error": "OpenAI complains: {code} {message}",
     "caller says": "caller: {text}",
-    "response over": "assistant ({status}): {said}",
+    "response over": "assistant: {said}",
+    "response cut": "assistant ({status}): {said}",
     "model calls tool": "the model calls {name}({arguments})",
     "tool server asked": "the tool server was asked for {tool}",
     "tool output": "the model was told: {output}",
@@ -197,7 +192,8 @@ _STORY = {
 
 def _in_words(event: dict[str, Any]) -> str:
     """One of the simulator's events as a line of text; empty for those that do not matter here."""
-    pattern = _STORY.get(event["event"], "")
+    cut = event["event"] == "response over" and event.get("status") != "completed"
+    pattern = _STORY.get("response cut" if cut else event["event"], "")
     fields: defaultdict[str, Any] = defaultdict(str, event)
     return pattern.format_map(fields)[:160]
 
