@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.functional import Promise
 
@@ -178,6 +179,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Tandem",
     "SITE_HEADER": "Tandem",
     "SITE_SYMBOL": "graphic_eq",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("tandem/favicon.svg")}
+    ],
     "SHOW_HISTORY": True,
     "DASHBOARD_CALLBACK": "calls.dashboard.dashboard",
     "SIDEBAR": {
