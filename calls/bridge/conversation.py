@@ -3,6 +3,7 @@
 ``now`` is a monotonic clock in seconds.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from calls.bridge.limits import (
     FATAL,
     LINE_DEAD,
     LINE_DEAD_AFTER_S,
+    MALFORMED_REPORTED,
     NOT_STARTED,
     SESSION_WITHIN_S,
     STALLED_AFTER_S,
@@ -48,6 +50,7 @@ class Conversation:
         self._floor = floor = Floor(line, plan, utterances)
         self._ending = ending = Ending(line, plan, caller, playback, utterances, voice, responses, tools)
         self._dialogue = Dialogue(line, plan, floor, utterances, voice, responses, tools, ending)
+        self._malformed: Counter[Source] = Counter()
         self._session_event = ""
         self._session_ready = False
         self._on_twilio = self._twilio_handlers()
@@ -71,7 +74,7 @@ class Conversation:
         """A message from Twilio."""
         line = self._line
         handle = self._on_twilio.get(type(message))
-        if handle is None or line.phase is Phase.DRAINING or line.phase is Phase.ENDED:
+        if handle is None or line.caller_gone:
             return []
         handle(message, now)
         return line.take()
@@ -99,10 +102,11 @@ class Conversation:
 
     def receive_realtime(self, event: realtime.Event, *, now: float) -> list[Command]:
         """An event from the Realtime API."""
+        line = self._line
         handle = self._on_realtime.get(type(event))
-        if handle is not None and self._line.phase is not Phase.ENDED:
+        if handle is not None and not (line.caller_gone and line.phase is Phase.ENDED):
             handle(event, now)
-        return self._line.take()
+        return line.take()
 
     def receive_tool_result(self, call_id: str, output: str, *, now: float) -> list[Command]:
         """The outcome of a tool call, in the words for the model. A late or doubled one changes nothing."""
@@ -112,7 +116,7 @@ class Conversation:
 
     def twilio_gone(self, *, now: float) -> list[Command]:
         """The media socket is closed, with or without a `stop`."""
-        if self._line.phase not in (Phase.DRAINING, Phase.ENDED):
+        if not self._line.caller_gone:
             self._caller_gone("phone-call-provider-closed-websocket", now)
         return self._line.take()
 
@@ -139,8 +143,9 @@ class Conversation:
         return self._line.take()
 
     def malformed(self, source: Source, why: str) -> list[Command]:
-        """A frame could not be read; it is counted and skipped."""
-        if self._line.phase is not Phase.ENDED:
+        """A frame could not be read; it is reported, the first few times, and skipped."""
+        self._malformed[source] += 1
+        if self._line.phase is not Phase.ENDED and self._malformed[source] <= MALFORMED_REPORTED:
             self._line.problem(source, "malformed_message", why, benign=True)
         return self._line.take()
 
@@ -206,12 +211,12 @@ class Conversation:
     # The caller -----------------------------------------------------------------------------------------------
 
     def _media(self, frame: twilio.Media, now: float) -> None:
-        caller, phase = self._caller, self._line.phase
+        caller, line = self._caller, self._line
         caller.frames_in += 1
         caller.last_frame_at = now
-        if phase is Phase.TALKING:
+        if line.talking:
             caller.append(frame)
-        elif phase is Phase.OPENING and self._line.stream_sid:
+        elif line.phase is Phase.OPENING and line.stream_sid:
             caller.hold(frame)
 
     def _speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
@@ -372,7 +377,6 @@ class Conversation:
             Timer.RETRY: dialogue.go_on,
             Timer.TOOLS: dialogue.tools_overdue,
             Timer.PLAYBACK: dialogue.after_playback,
-            Timer.GOODBYE: dialogue.goodbye_over,
             Timer.OVERTIME: self._ending.leave,
             Timer.HUNG_UP: lambda now: self._caller_gone("", now),
             Timer.LAST_WORDS: self._ending.end,

@@ -283,11 +283,6 @@ class Dialogue:
         self._ending.begin(TOO_LONG, now)
         self.go_on(now)
 
-    def goodbye_over(self, now: float) -> None:
-        """The echo of the last mark did not come: what was to be heard was heard by the clock."""
-        if self._ending.failing or self._may_leave():
-            self._ending.leave(now)
-
     def _settle_ending(self, now: float) -> None:
         if self._may_leave():
             self._ending.settle(now)

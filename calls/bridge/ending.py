@@ -68,7 +68,7 @@ class Ending:
         if self.reason in (ASSISTANT_ENDED, SILENCE) and not self.failing:
             self.reason = ""
             self._responses.forget(Purpose.FAREWELL)
-            self._line.disarm(Timer.OVERTIME, Timer.GOODBYE)
+            self._line.disarm(Timer.OVERTIME)
 
     def settle(self, now: float) -> None:
         """Hang up once the goodbye was heard; have one said if none was."""
@@ -77,9 +77,7 @@ class Ending:
             self._responses.send(Ask(Purpose.FAREWELL, exactly(message) if message else _SAY_GOODBYE), now)
             return
         self._farewell_over = True
-        if self._playback.holds_audio(now):
-            self._voice.await_goodbye(now)
-        else:
+        if self._voice.heard(now):
             self.leave(now)
 
     def farewell_said(self) -> None:
@@ -109,10 +107,8 @@ class Ending:
             # A stream that is refused hears no apology, so the word is `stream_verified`'s.
             return
         self._overtime(now)
-        if self._playback.holds_audio(now):
-            self._voice.mark(now, flush=True)
-            self._voice.await_goodbye(now)
-        else:
+        self._voice.mark(now, flush=True)
+        if self._voice.heard(now):
             self.leave(now)
 
     # Leaving --------------------------------------------------------------------------------------------------
@@ -154,7 +150,6 @@ class Ending:
         line = self._line
         line.phase = Phase.ENDED
         line.disarm_all()
-        self._tools.orphan_all()
         reason = self.reason or reason
         if not line.verified and not reason.startswith(NOT_STARTED):
             reason = f"{NOT_STARTED}-stream-not-verified"

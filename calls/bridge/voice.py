@@ -2,7 +2,7 @@
 
 from calls.bridge import realtime, twilio
 from calls.bridge.audio import BYTES_PER_MS, pieces
-from calls.bridge.limits import GOODBYE_SLACK_S, LONGEST_PAYLOAD
+from calls.bridge.limits import LONGEST_PAYLOAD
 from calls.bridge.line import Line, Timer
 from calls.bridge.playback import Playback
 from calls.bridge.speech import Utterance
@@ -43,16 +43,12 @@ class Voice:
             self.heard(now)
 
     def heard(self, now: float) -> bool:
-        """Whether everything was heard; if not, the last moment for it is watched."""
+        """Whether everything was heard; if not, the last moment for it is watched, for an echo can be lost."""
         if self._playback.holds_audio(now):
             self._line.arm(Timer.PLAYBACK, self._playback.gives_up_at())
             return False
         self._line.disarm(Timer.PLAYBACK)
         return True
-
-    def await_goodbye(self, now: float) -> None:
-        """See to it that a lost mark does not keep the line open."""
-        self._line.arm(Timer.GOODBYE, now + self._playback.remaining_s(now) + GOODBYE_SLACK_S)
 
     def cut(self, now: float) -> bool:
         """Stop the audio that Twilio holds, and tell the model how much was heard. False: there was none.
@@ -64,7 +60,7 @@ class Voice:
         self.barge_ins += 1
         items = self._playback.interrupt(now=now)
         self._line.to_twilio(twilio.clear(self._line.stream_sid))
-        self._line.disarm(Timer.PLAYBACK, Timer.GOODBYE)
+        self._line.disarm(Timer.PLAYBACK)
         for item_id in items:
             self.truncate(self._utterances.interrupted(item_id, now), now)
         return True

@@ -25,6 +25,7 @@ GREETING_PLAN = replace(
     first_message=GREETING,
     first_message_interruptible=True,
 )
+SENTENCE_PLAN = replace(GREETING_PLAN, end_call_message="Thank you for calling.")
 PROTECTED = replace(GREETING_PLAN, first_message_interruptible=False)
 AnyCommand = TypeVar("AnyCommand", bound=Command)
 

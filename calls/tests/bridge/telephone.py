@@ -38,17 +38,17 @@ class Telephone:
 
     def _twilio(self, message: dict[str, Any]) -> None:
         self.to_twilio.append(message)
-        match message["event"]:
-            case "media":
-                payload = message["media"]["payload"]
-                self.queue.append(("audio", len(payload) * 3 // 4 - payload.count("=")))
-            case "mark":
-                self.queue.append(("mark", message["mark"]["name"]))
-            case "clear":
-                names = [value for kind, value in self.queue if kind == "mark"]
-                self.queue.clear()
-                for name in names:
-                    self.take(self.conversation.receive_twilio(twilio.Mark(name), now=self.now))
+        if "media" in message:
+            payload = message["media"]["payload"]
+            self.queue.append(("audio", len(payload) * 3 // 4 - payload.count("=")))
+        elif "mark" in message:
+            self.queue.append(("mark", message["mark"]["name"]))
+        else:
+            assert message == {"event": "clear", "streamSid": STREAM_SID}
+            names = [value for kind, value in self.queue if kind == "mark"]
+            self.queue.clear()
+            for name in names:
+                self.take(self.conversation.receive_twilio(twilio.Mark(name), now=self.now))
         self._return_marks()
 
     def _return_marks(self) -> None:

@@ -16,15 +16,16 @@ from calls.bridge.commands import (
     UtteranceEnded,
 )
 from calls.bridge.limits import ACTIVE_RESPONSE, LINE_DEAD
+from calls.bridge.plan import Plan
 from calls.tests.bridge.call import GREETING, GREETING_PLAN, WAITING, Call, sound
 
 SHORT = replace(WAITING, max_duration_s=20)
 SENTENCE = replace(WAITING, end_call_message="Thank you for calling.")
 
 
-def says_goodbye(plan: object = WAITING, ms: int = 2000) -> Call:
+def says_goodbye(plan: Plan = WAITING, ms: int = 2000) -> Call:
     """The model says goodbye and hangs up in one response."""
-    call = Call(plan)  # type: ignore[arg-type]
+    call = Call(plan)
     call.caller_says("u1", "That is all.")
     call.created("r1")
     call.audio("r1", ms)
@@ -34,8 +35,8 @@ def says_goodbye(plan: object = WAITING, ms: int = 2000) -> Call:
     return call
 
 
-def hangs_up_without_a_word(plan: object = WAITING) -> Call:
-    call = Call(plan)  # type: ignore[arg-type]
+def hangs_up_without_a_word(plan: Plan = WAITING) -> Call:
+    call = Call(plan)
     call.caller_says("u1", "That is all.")
     call.created("r1")
     fc = call.calls_tool("r1", name="end_call", arguments="{}")
@@ -312,6 +313,27 @@ def test_the_longest_duration_outlasts_a_goodbye_that_was_too_early() -> None:
     assert call.ended.reason == "exceeded-max-duration"
 
 
+def test_a_second_reason_to_end_changes_nothing() -> None:
+    call = says_goodbye()
+    call.created("r2")
+    fc = call.calls_tool("r2", "c2", name="end_call", arguments="{}")
+    call.done("r2", calls=(fc,))
+    call.wait(2.1)
+
+    assert call.asked == []
+    assert call.all(HangUp)
+
+
+def test_a_clock_that_stood_still_ends_the_call_once() -> None:
+    call = Call(SHORT)
+
+    call.take(call.conversation.tick(now=call.now + 1000))
+    call.take(call.conversation.tick(now=call.now + 2000))
+
+    assert len(call.all(HangUp)) == 1
+    assert call.all(Ended)
+
+
 def test_a_silent_caller_is_said_goodbye_to() -> None:
     call = Call()
     call.wait(30.1)
@@ -547,13 +569,12 @@ def test_a_model_that_was_lost_is_sent_nothing_more() -> None:
     assert len(call.all(ToRealtime)) == before
 
 
-@pytest.mark.parametrize("heard_first", [True, False])
-def test_an_assistant_that_was_heard_out_is_recorded_as_it_was_said(heard_first: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("generated_for_s", [0.0, 1.1], ids=["generated at once", "heard before it was done"])
+def test_an_assistant_that_was_heard_out_is_recorded_as_it_was_said(generated_for_s: float) -> None:
     call = Call(GREETING_PLAN)
     call.created("r1", ours=True)
     call.audio("r1", 1000)
-    if heard_first:
-        call.wait(1.1)
+    call.wait(generated_for_s)
     call.hear(realtime.AudioDone("r1", "r1-i"), realtime.TextDone("r1", "r1-i", GREETING))
     call.done("r1")
     call.wait(1.1)

@@ -18,8 +18,8 @@ from calls.bridge.commands import (
     ToTwilio,
     VerifyStream,
 )
-from calls.bridge.limits import NOT_STARTED
-from calls.bridge.plan import FirstMessageMode
+from calls.bridge.limits import MALFORMED_REPORTED, NOT_STARTED
+from calls.bridge.plan import FirstMessageMode, Plan
 from calls.tests.bridge.call import GREETING, GREETING_PLAN, PROTECTED, WAITING, Call, sound
 from calls.tests.bridge.telephone import ACCOUNT_SID, CALL_SID, STREAM_SID
 
@@ -38,11 +38,11 @@ def test_the_stream_is_verified_by_its_token_before_anything_is_done_for_it() ->
     assert call.commands == [VerifyStream(STREAM_SID, CALL_SID, ACCOUNT_SID, "t")]
 
 
-@pytest.mark.parametrize("stream_first", [True, False], ids=["stream first", "session first"])
-def test_the_conversation_begins_when_both_sides_are_ready(stream_first: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("first", ["stream", "session"])
+def test_the_conversation_begins_when_both_sides_are_ready(first: str) -> None:
     call = Call(GREETING_PLAN, begun=False)
 
-    for step in [call.start, call.accept_session] if stream_first else [call.accept_session, call.start]:
+    for step in [call.start, call.accept_session] if first == "stream" else [call.accept_session, call.start]:
         assert not call.all(Started)
         step()
 
@@ -224,6 +224,17 @@ def test_a_frame_that_cannot_be_read_is_reported_and_nothing_more() -> None:
     ]
 
 
+def test_a_peer_that_sends_nothing_but_nonsense_does_not_fill_the_database() -> None:
+    call = Call()
+
+    for _ in range(1000):
+        call.take(call.conversation.malformed(Source.TWILIO, "a frame from Twilio is not JSON"))
+    call.take(call.conversation.malformed(Source.OPENAI, "a frame from the Realtime server is not JSON"))
+
+    reported = [command.source for command in call.commands if isinstance(command, Problem)]
+    assert reported == [Source.TWILIO] * MALFORMED_REPORTED + [Source.OPENAI]
+
+
 # The first message --------------------------------------------------------------------------------------------------
 
 
@@ -243,8 +254,8 @@ def test_an_exact_first_message_is_asked_for_word_for_word() -> None:
     ],
     ids=["generated", "empty"],
 )
-def test_a_generated_first_message_is_left_to_the_model(plan: object) -> None:
-    call = Call(plan)  # type: ignore[arg-type]
+def test_a_generated_first_message_is_left_to_the_model(plan: Plan) -> None:
+    call = Call(plan)
 
     assert call.asked == ["greeting"]
     assert "instructions" not in call.sent("response.create")[0]["response"]
@@ -389,8 +400,8 @@ def test_the_first_settings_accepted_twice_do_not_count_as_the_floor() -> None:
 
 
 @pytest.mark.parametrize("plan", [PROTECTED, GREETING_PLAN], ids=["protected", "interruptible"])
-def test_a_first_message_that_failed_is_asked_for_again_and_the_floor_kept_so_long(plan: object) -> None:
-    call = Call(plan)  # type: ignore[arg-type]
+def test_a_first_message_that_failed_is_asked_for_again_and_the_floor_kept_so_long(plan: Plan) -> None:
+    call = Call(plan)
     call.created("r1", ours=True)
     call.audio("r1", 300)
     call.done("r1", "failed", code="server_error")

@@ -157,6 +157,21 @@ def test_a_request_that_is_granted_after_it_was_given_up_is_not_made_again() -> 
     assert call.asked == ["greeting"]
 
 
+def test_a_request_that_is_granted_late_leaves_the_next_one_open() -> None:
+    call = Call(GREETING_PLAN)
+    late = call.sent("response.create")[0]["event_id"]
+    call.wait(10.6)
+    assert call.asked == ["greeting", "greeting"]
+
+    call.hear(realtime.ResponseCreated("r1", late))
+    call.request_refused(ACTIVE_RESPONSE)
+    call.audio("r1", 500)
+    call.done("r1")
+    call.wait(3)
+
+    assert call.asked == ["greeting", "greeting"]
+
+
 def test_a_request_that_is_never_granted_is_made_again_and_then_given_up() -> None:
     call = Call(GREETING_PLAN)
 
@@ -320,6 +335,7 @@ def test_an_interrupted_answer_that_fails_is_not_asked_for_again() -> None:
     call.caller_speaks("u2")
 
     call.done("r1", "failed", code="server_error")
+    call.caller_stops("u2")
     call.wait(1)
 
     assert call.asked == []

@@ -82,6 +82,15 @@ def test_a_call_without_a_response_id_belongs_to_the_running_response() -> None:
     assert call.asked == ["tool_result"]
 
 
+def test_a_call_that_belongs_to_no_response_is_spoken_of_all_the_same() -> None:
+    call = Call()
+    call.calls_tool("")
+
+    call.result()
+
+    assert call.asked == ["tool_result"]
+
+
 def test_an_unknown_tool_is_refused_and_the_model_goes_on() -> None:
     call = asked_to_book()
     fc = call.calls_tool("r1", name="fly")
@@ -207,9 +216,12 @@ def test_a_call_that_was_complete_before_its_response_was_cancelled_is_run_and_t
 def test_a_call_that_is_running_when_the_caller_hangs_up_is_reported_as_orphaned() -> None:
     call = asked_to_book()
     call.calls_tool("r1")
+    call.caller_speaks("u2")
+    call.wait(1)
 
-    call.stop()
+    call.take(call.conversation.twilio_gone(now=call.now))
     call.result()
+    call.wait(3)
 
     assert call.all(ToolSettled) == [ToolSettled("c1", "", orphaned=True)]
     assert call.outputs == {}

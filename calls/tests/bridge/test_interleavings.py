@@ -109,9 +109,9 @@ class Witness:
     def do_other(self, message: twilio.Message) -> None:
         self.from_twilio(message)
 
-    def do_session(self, ours: bool, floor_open: bool) -> None:
-        session = session_payload(self.plan, floor_open=floor_open) if ours else {"voice": "other"}
-        self.accepted |= ours
+    def do_session(self, whose: str, floor: str) -> None:
+        session = session_payload(self.plan, floor_open=floor == "open") if whose == "ours" else {}
+        self.accepted |= whose == "ours"
         self.from_realtime(realtime.SessionUpdated(session))
 
     def do_created(self, response: str, by: str) -> None:
@@ -134,14 +134,14 @@ class Witness:
                 self.sent[item_id] += len(media["payload"]) * 3 // 4 - media["payload"].count("=")
         self.take(commands)
 
-    def do_text(self, response: str, item: str, text: str, done: bool) -> None:
+    def do_text(self, response: str, item: str, text: str) -> None:
+        self.from_realtime(realtime.TextDelta(response, f"{response}-{item}", text))
+
+    def do_text_done(self, response: str, item: str, text: str) -> None:
         item_id = f"{response}-{item}"
-        if done:
-            if text.strip():
-                self.note_said(item_id, text)
-            self.from_realtime(realtime.TextDone(response, item_id, text))
-        else:
-            self.from_realtime(realtime.TextDelta(response, item_id, text))
+        if text.strip():
+            self.note_said(item_id, text)
+        self.from_realtime(realtime.TextDone(response, item_id, text))
 
     def note_said(self, item_id: str, text: str) -> None:
         if self.conversation.phase is not Phase.ENDED:
@@ -162,9 +162,11 @@ class Witness:
         made = tuple(self.call(response, *call) for call in calls)
         self.from_realtime(realtime.ResponseDone(response, status, reason, "", "", made))
 
-    def do_speech(self, item: str, ms: int, started: bool) -> None:
-        event = realtime.SpeechStarted if started else realtime.SpeechStopped
-        self.from_realtime(event(item, ms))
+    def do_speech_started(self, item: str, ms: int) -> None:
+        self.from_realtime(realtime.SpeechStarted(item, ms))
+
+    def do_speech_stopped(self, item: str, ms: int) -> None:
+        self.from_realtime(realtime.SpeechStopped(item, ms))
 
     def do_caller_text(self, item: str, text: str) -> None:
         if text.strip():
@@ -245,6 +247,8 @@ class Witness:
                 assert not self.running, "no request while a response runs"
                 self.request_id = event["event_id"]
                 self.request_open_until = self.now + RESPONSE_WITHIN_S
+            case _:
+                pass
 
     def on_run(self, command: RunTool) -> None:
         self.asked.append(command)
@@ -312,10 +316,13 @@ WAIT = st.tuples(st.just("wait"), st.sampled_from([0.0, 0.02, 0.2, 0.5, 1.0, 2.0
 
 
 def steps_of(**kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
-    return st.one_of([arguments.map(lambda a, kind=kind: (kind, *a)) for kind, arguments in kinds.items()])
+    return st.one_of([st.tuples(st.just(kind), arguments).map(_flat) for kind, arguments in kinds.items()])
 
 
-NOTHING = st.just(())
+def _flat(step: tuple[str, Any]) -> Step:
+    return (step[0], *step[1])
+
+
 TALK = steps_of(
     media=st.tuples(st.sampled_from([0, 0, 0, 100, 30_000])),
     echo=st.tuples(st.integers(0, 50)),
@@ -347,21 +354,23 @@ TALK = steps_of(
     other=st.tuples(
         st.sampled_from([twilio.Connected(), twilio.Dtmf("5"), twilio.Ignored("new"), twilio.Mark("")])
     ),
-) | st.one_of(
-    st.tuples(RESPONSES, ITEMS, TEXTS, st.booleans()).map(lambda a: ("text", *a)),
-    st.tuples(CALLER_ITEMS, st.integers(0, 20_000), st.booleans()).map(lambda a: ("speech", *a)),
+    text=st.tuples(RESPONSES, ITEMS, TEXTS),
+    text_done=st.tuples(RESPONSES, ITEMS, TEXTS),
+    speech_started=st.tuples(CALLER_ITEMS, st.integers(0, 20_000)),
+    speech_stopped=st.tuples(CALLER_ITEMS, st.integers(0, 20_000)),
 )
 BEGINNING: list[Step] = [
     ("start",),
     ("event", realtime.SessionCreated()),
-    ("session", True, True),
+    ("session", "ours", "open"),
     ("verified",),
 ]
 RARE = st.one_of(
     st.sampled_from([*BEGINNING, ("refused",), ("malformed",)]),
     st.sampled_from(
         [
-            ("session", False, False),
+            ("session", "other", "open"),
+            ("session", "ours", "closed"),
             ("realtime_gone",),
             ("twilio_gone",),
             ("hang_up",),

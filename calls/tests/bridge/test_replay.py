@@ -15,6 +15,7 @@ from calls.tests.bridge.telephone import Telephone
 
 FIXTURES = Path(__file__).parents[3] / "tests" / "fixtures" / "openai"
 EXPECTED = [orjson.loads(line) for line in (FIXTURES / "client-events-ga.jsonl").read_bytes().splitlines()]
+INTERRUPTED = "resp_QisFfs9ETBdbyp4T6LT5t"
 REPAIR = {"status": "waiting_for_parts", "ready_on": "2026-11-24", "price_usd": 86.5}
 
 
@@ -44,35 +45,42 @@ def replay(name: str, voice: str = "marin") -> Telephone:
     appends = [event["audio"] for event in EXPECTED if event["type"] == "input_audio_buffer.append"]
     phone.start()
     zero = phone.now
-    responses = 0
     for line in (FIXTURES / name).read_bytes().splitlines():
         event = realtime.parse(line)
         if isinstance(event, realtime.ResponseCreated) and event.asked_by:
             # The recorded client numbered its events differently.
             event = realtime.ResponseCreated(event.response_id, phone.sent("response.create")[-1]["event_id"])
-        match event:
-            case realtime.SpeechStarted(audio_start_ms=ms) | realtime.SpeechStopped(audio_end_ms=ms):
-                phone.wait(zero + ms / 1000 - phone.now)
-            case realtime.ResponseCreated():
-                responses += 1
-                if responses == 3:
-                    # The answer is interrupted 1,360 ms after it began to play, at 9,640 ms.
-                    phone.wait(zero + 8.28 - phone.now)
+        phone.wait(zero + starts_at_s(event, phone.now - zero) - phone.now)
         phone.take(phone.conversation.receive_realtime(event, now=phone.now))
-        match event:
-            case realtime.SessionUpdated():
-                for payload in appends[:6]:
-                    phone.speak(payload)
-            case realtime.ResponseDone(calls=(call,)):
-                phone.wait(1)
-                output = orjson.dumps(REPAIR).decode()
-                phone.take(phone.conversation.receive_tool_result(call.call_id, output, now=phone.now))
-            case realtime.ResponseDone(status="cancelled"):
-                for payload in appends[6:]:
-                    phone.speak(payload)
+        if isinstance(event, realtime.SessionUpdated):
+            for payload in appends[:6]:
+                phone.speak(payload)
+        elif isinstance(event, realtime.ResponseDone):
+            answer_tool(phone, event)
+            for payload in appends[6:] if event.status == "cancelled" else []:
+                phone.speak(payload)
     phone.wait(8)
     phone.take(phone.conversation.receive_twilio(twilio.Stop(), now=phone.now))
     return phone
+
+
+def starts_at_s(event: realtime.Event, now_s: float) -> float:
+    """When an event of the recording happens, in seconds of the call."""
+    if isinstance(event, realtime.SpeechStarted):
+        return event.audio_start_ms / 1000
+    if isinstance(event, realtime.SpeechStopped):
+        return event.audio_end_ms / 1000
+    if isinstance(event, realtime.ResponseCreated) and event.response_id == INTERRUPTED:
+        # This answer is interrupted 1,360 ms after it began to play, at 9,640 ms.
+        return 8.28
+    return now_s
+
+
+def answer_tool(phone: Telephone, event: realtime.ResponseDone) -> None:
+    for call in event.calls:
+        phone.wait(1)
+        output = orjson.dumps(REPAIR).decode()
+        phone.take(phone.conversation.receive_tool_result(call.call_id, output, now=phone.now))
 
 
 def test_the_recorded_call_gets_the_client_events_of_a_correct_client() -> None:

@@ -1,6 +1,7 @@
 """Twilio's messages, read and built."""
 
 from base64 import b64decode
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -125,9 +126,8 @@ KEYS = [
 
 @given(text=st.binary() | st.text())
 def test_no_bytes_raise_anything_else(text: bytes | str) -> None:
-    with pytest.raises(RemoteProtocolError):
+    with suppress(RemoteProtocolError):
         twilio.parse(text)
-        raise RemoteProtocolError("it was a message after all")
 
 
 @given(
@@ -139,9 +139,8 @@ def test_no_shape_of_a_known_message_raises_anything_else(kind: str, inner: obje
         text = orjson.dumps({"event": kind, kind: inner})
     except TypeError:  # an integer that this JSON cannot write
         return
-    with pytest.raises(RemoteProtocolError):
+    with suppress(RemoteProtocolError):
         twilio.parse(text)
-        raise RemoteProtocolError("it was a message after all")
 
 
 def test_what_is_sent_has_exactly_the_keys_that_twilio_takes() -> None:
