@@ -9,19 +9,7 @@ from django.db.models import Prefetch, QuerySet
 
 from assistants.models import Assistant, AssistantTool
 from tools.models import Tool
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSnapshot:
-    """One tool as it was at publishing. ``server_url`` is the one in force: the tool's, else the assistant's."""
-
-    id: str
-    kind: str
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    server_url: str
-    timeout_s: int
+from tools.snapshots import ToolSnapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from celery import current_app
 from django.conf import settings
 
 from calls.bridge import commands as do
+from calls.bridge.limits import NOT_STARTED
 from calls.bridge.toolcalls import GRACE_S
 from calls.outbox import Outbox
 from calls.selectors import StreamCall
+from calls.services import SHUT_DOWN
 from calls.tool_context import tool_context
 
 ROLES = {do.Speaker.CALLER: "user", do.Speaker.ASSISTANT: "bot"}
-SHUTDOWN = "worker-shutdown"
 
 
 def publish(task: str, kwargs: dict[str, Any]) -> None:
@@ -102,7 +103,7 @@ class Recorder:
             {
                 "call_id": str(self._call.call_id),
                 "ended_at": now.isoformat(),
-                "ended_reason": SHUTDOWN if self._shut_down else ended.reason,
+                "ended_reason": SHUT_DOWN if self._shut_down else ended.reason,
                 "facts": facts,
             },
         )
@@ -110,7 +111,7 @@ class Recorder:
     @staticmethod
     def _was_verified(ended: do.Ended) -> bool:
         # A stream that was refused is nobody's call; the real one may still be running.
-        return not ended.reason.startswith("call-start-error")
+        return not ended.reason.startswith(NOT_STARTED)
 
     def _utterances(self, spoken: list[do.Spoken], closed_at: datetime | None = None) -> None:
         self._outbox.put(

@@ -1,9 +1,11 @@
 """What the live call asks of a worker: one tool call, complete, so that forwarding it needs no other row."""
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
+
+from tools.snapshots import ToolSnapshot
 
 ITEM_ID_MAX = 64
 TIMEOUT_MAX_S = 300
@@ -13,19 +15,6 @@ SecretFrom = Literal["", "tool", "assistant"]
 
 class OrderError(ValueError):
     """An order that no release ever wrote. The text names the field and holds none of its content."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrderTool:
-    """The tool as it was when its assistant was published; the same fields as the published snapshot's."""
-
-    id: str
-    kind: str
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    server_url: str
-    timeout_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +30,7 @@ class ToolOrder:
     call_id: uuid.UUID
     call_sid: str
     tool_call_id: str
-    tool: OrderTool
+    tool: ToolSnapshot
     arguments: dict[str, Any] = field(repr=False)
     requested_at: datetime
     expires_at: datetime
@@ -55,15 +44,7 @@ class ToolOrder:
             "call_id": str(self.call_id),
             "call_sid": self.call_sid,
             "tool_call_id": self.tool_call_id,
-            "tool": {
-                "id": self.tool.id,
-                "kind": self.tool.kind,
-                "name": self.tool.name,
-                "description": self.tool.description,
-                "parameters": self.tool.parameters,
-                "server_url": self.tool.server_url,
-                "timeout_s": self.tool.timeout_s,
-            },
+            "tool": asdict(self.tool),
             "arguments": self.arguments,
             "requested_at": self.requested_at.isoformat(),
             "expires_at": self.expires_at.isoformat(),
@@ -86,7 +67,7 @@ class ToolOrder:
             call_id=_uuid(stored, "call_id"),
             call_sid=_text(stored, "call_sid"),
             tool_call_id=_item_id(stored),
-            tool=OrderTool(
+            tool=ToolSnapshot(
                 id=_text(tool, "id"),
                 kind=_text(tool, "kind"),
                 name=_text(tool, "name"),

@@ -8,7 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from tools.models import Tool, ToolCall
-from tools.orders import OrderTool, ToolOrder
+from tools.orders import ToolOrder
+from tools.snapshots import ToolSnapshot
 
 CALL_SID = "CA00000000000000000000000000004471"
 MOMENT = datetime(2026, 6, 10, 14, 3, 42, 212000, tzinfo=UTC)
@@ -31,7 +32,7 @@ def make_tool_call(**fields: Any) -> ToolCall:
     return ToolCall.objects.create(**{**defaults, **fields})
 
 
-def make_order_tool(**fields: Any) -> OrderTool:
+def make_order_tool(**fields: Any) -> ToolSnapshot:
     """A tool of an order, with no row behind it."""
     defaults: dict[str, Any] = {
         "id": "11111111-aaaa-4aaa-8aaa-000000000001",
@@ -42,11 +43,11 @@ def make_order_tool(**fields: Any) -> OrderTool:
         "server_url": "https://hooks.example/vapi?secret=s3",
         "timeout_s": 20,
     }
-    return OrderTool(**{**defaults, **fields})
+    return ToolSnapshot(**{**defaults, **fields})
 
 
 def make_order(
-    *, tool: OrderTool | None = None, url: str = "", timeout_s: int = 0, **fields: Any
+    *, tool: ToolSnapshot | None = None, url: str = "", timeout_s: int = 0, **fields: Any
 ) -> ToolOrder:
     """An order requested now (or at ``requested_at``) that expires with its tool's timeout."""
     tool = tool or make_order_tool()

@@ -7,7 +7,8 @@ import pytest
 
 from tools.envelope import epoch_ms, tool_calls_body, without_secrets
 from tools.jsontext import json_text
-from tools.orders import OrderTool, ToolOrder
+from tools.orders import ToolOrder
+from tools.snapshots import ToolSnapshot
 from tools.tests.factories import MOMENT, make_order
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -22,7 +23,7 @@ def captured_order() -> ToolOrder:
         call_sid=CAPTURED["call"]["phoneCallProviderId"],
         tool_call_id=call["id"],
         requested_at=MOMENT,
-        tool=OrderTool(
+        tool=ToolSnapshot(
             id="11111111-aaaa-4aaa-8aaa-000000000001",
             kind="function",
             name=definition["function"]["name"],
