@@ -14,12 +14,14 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from assistants.models import Assistant
 from calls.models import Call, CallProblem, PhoneNumber
 from calls.selectors import phone_number_for_did
+from tools.jsontext import text_clean
 
 TOKEN_LIVES = timedelta(seconds=60)
 DEFAULT_APOLOGY = Assistant._meta.get_field("apology").get_default()
 HUNG_UP = "assistant-ended-call"
 MODEL_FAILED = "call.in-progress.error-providerfault-openai-llm-failed"
 WORKER_DIED = "call.in-progress.error-vapifault-worker-died"
+SHUT_DOWN = "worker-shutdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def call_after_stream(*, call_sid: str) -> Refused | None:
         # The bridge's own word may still be on its way; it overrides this.
         live.update(status=Call.Status.ENDED, ended_at=timezone.now(), ended_reason=WORKER_DIED)
         return _refused(call)
-    return _refused(call) if "fault" in call.ended_reason else None
+    broke_off = "fault" in call.ended_reason or call.ended_reason == SHUT_DOWN
+    return _refused(call) if broke_off else None
 
 
 def stream_failed(*, call_sid: str, stream_sid: str, error: str) -> None:
@@ -211,8 +214,8 @@ def problem_write(
         key=key,
         defaults={
             "source": source,
-            "code": code[:120],
-            "message": message[:2000],
+            "code": text_clean(code)[:120],
+            "message": text_clean(message)[:2000],
             "benign": benign,
             "at": at,
         },

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 
+from tools.jsontext import text_clean
 from transcripts.models import Transcript, Utterance
 
 _FIELDS = (
@@ -32,7 +33,9 @@ def utterances_write(
     with transaction.atomic():
         transcript, _ = Transcript.objects.get_or_create(call_id=call_id, defaults={"started_at": started_at})
         rows = [
-            Utterance(transcript=transcript, item_id=one["item_id"], **{name: one[name] for name in _FIELDS})
+            Utterance(
+                transcript=transcript, item_id=one["item_id"], **{name: _clean(one[name]) for name in _FIELDS}
+            )
             for one in utterances
         ]
         if closed_at is None:
@@ -48,3 +51,8 @@ def utterances_write(
                 closed_at=Coalesce(Greatest(F("closed_at"), closed_at), closed_at)
             )
     return transcript
+
+
+def _clean(value: Any) -> Any:
+    # One character that the database cannot hold would cost all that was said with it.
+    return text_clean(value) if isinstance(value, str) else value

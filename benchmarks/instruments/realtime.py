@@ -149,7 +149,9 @@ class Connection(WSListener):
         for timer in self._timers.values():
             timer.cancel()
         self._server.open.discard(self)
-        if transport.close_handshake.recv is None:
+        if (
+            getattr(transport.close_handshake, "recv", None) is None
+        ):  # it may be None itself, whatever the stubs say
             self._server.unclean += 1
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:

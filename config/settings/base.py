@@ -180,7 +180,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Tandem",
     "SITE_SYMBOL": "graphic_eq",
     "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("tandem/favicon.svg")}
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("tandem/favicon.svg")}
     ],
     "SHOW_HISTORY": True,
     "DASHBOARD_CALLBACK": "calls.dashboard.dashboard",

@@ -1,7 +1,6 @@
 """One stack for all of these tests, and one worker of xdist."""
 
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
@@ -11,17 +10,12 @@ from tests.integration.outside import Outside
 from tests.integration.rows import make_desk, written
 from tests.integration.stack import LogMark, Stack
 from tests.integration.stories import Begun, Story, Told
+from tests.one_worker import pytest_xdist_make_scheduler
 
-HERE = Path(__file__).parent
+__all__ = ["pytest_xdist_make_scheduler"]  # so that a run of this folder alone keeps to one worker too
+
 LOG_SHOWN = 6000
 _marks = pytest.StashKey[tuple[Stack, LogMark]]()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` these tests share a worker, and so a stack."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("integration"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,27 +19,26 @@ from simulator.signature import sign
 from tests.integration.outside import ACCOUNT_SID, AUTH_TOKEN, CALLER, PUBLIC_ORIGIN
 from tests.integration.stack import Stack
 
+TWILIO_WAITS_S = 15.0
 SILENCE = base64.b64encode(b"\xff" * 160).decode()
 
 
-def post(
-    stack: Stack, path: str, *, signature: str | None = None, within_s: float = 15.0, **form: str
-) -> requests.Response:
-    """A webhook, signed as Twilio does unless a signature is given."""
+def post(stack: Stack, path: str, form: dict[str, str], *, signature: str | None = None) -> requests.Response:
+    """A webhook, signed as Twilio does unless a signature is given, and waited for no longer than Twilio does."""
     url = f"{PUBLIC_ORIGIN}{path}"
     signed = sign(url, list(form.items()), auth_token=AUTH_TOKEN) if signature is None else signature
     return requests.post(
         f"http://127.0.0.1:{stack.ports.web}{path}",
         data=form,
         headers={"X-Twilio-Signature": signed} if signed else {},
-        timeout=within_s,
+        timeout=TWILIO_WAITS_S,
     )
 
 
-def ring(stack: Stack, did: str, *, call_sid: str | None = None, within_s: float = 15.0) -> requests.Response:
+def ring(stack: Stack, did: str, *, call_sid: str | None = None) -> requests.Response:
     """The voice webhook of an inbound call."""
     form = {"CallSid": call_sid or new_sid("CA"), "AccountSid": ACCOUNT_SID, "To": did, "From": CALLER}
-    return post(stack, "/twilio/voice", within_s=within_s, **form, CallStatus="ringing")
+    return post(stack, "/twilio/voice", {**form, "CallStatus": "ringing"})
 
 
 def spoken(document: str) -> str:

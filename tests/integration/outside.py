@@ -4,10 +4,11 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, MutableMapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import orjson
@@ -27,7 +28,7 @@ MEDIA_ORIGIN = "wss://media.example.com"
 CALLER = "+12025550147"
 LONGEST_CALL_S = 90.0
 ALL_CALLS_S = 400.0
-LINES = 10  # calls at a time; more would keep two cores busy and so disturb what they measure
+LINES = 16  # calls at a time; more would keep two cores busy and so disturb what they measure
 
 
 @dataclass(slots=True)
@@ -37,6 +38,11 @@ class Connection:
     open: bool = True
     said: list[str] = field(default_factory=list)  # types of our events, without the audio
     frames_at: list[float] = field(default_factory=list)  # when each piece of the caller's audio came
+
+    def longest_gap_s(self, since: float = 0.0) -> float:
+        """The longest time in which no audio of the caller came, from a moment on."""
+        times = [at for at in self.frames_at if at >= since]
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
 
 class LiveCall:
@@ -171,7 +177,7 @@ class Outside:
         connection = Connection()
         self.connections.append(connection)
 
-        async def listen() -> dict[str, Any]:
+        async def listen() -> MutableMapping[str, Any]:
             message = await receive()
             if message["type"] == "websocket.receive":
                 event = orjson.loads(message.get("text") or message["bytes"])["type"]

@@ -102,8 +102,8 @@ def read(call_sid: str) -> Written | None:
     )
 
 
-def written(call_sid: str, *, within_s: float = 30.0) -> Written:
-    """The call's rows once all of it is written down."""
+def written(call_sid: str, *, within_s: float = 30.0, settled: bool = True) -> Written:
+    """The call's rows once all of it is written down, the outcomes of its tool calls too unless ``settled`` is off."""
 
     def look() -> Written | None:
         rows = read(call_sid)
@@ -114,7 +114,7 @@ def written(call_sid: str, *, within_s: float = 30.0) -> Written:
         if rows.transcript is None or rows.transcript.closed_at is None or not rows.call.frames_in:
             return None
         unsettled = (ToolCall.Status.REQUESTED, ToolCall.Status.SENT)
-        return None if any(one.status in unsettled for one in rows.tool_calls) else rows
+        return None if settled and any(one.status in unsettled for one in rows.tool_calls) else rows
 
     found = eventually(look, f"call {call_sid} is written down", within_s=within_s)
     assert found is not None

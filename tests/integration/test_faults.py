@@ -216,9 +216,6 @@ def test_a_tool_server_that_is_down_was_certainly_not_asked(told: Told) -> None:
         "audio in bursts": Story("one_tool", {**ONE_QUESTION, "line": {"burst_ms": 400}}),
         "no audio in silence": Story("one_tool", {**ONE_QUESTION, "line": {"skip_silence": True}}),
         "odd frames": Story("one_tool", {**ONE_QUESTION, "line": {"frame_bytes": [1, 159, 160, 161, 999]}}),
-        "marks that never come back": Story(
-            "one_tool", {**PATIENT_QUESTION, "line": {"withhold_marks": True}}
-        ),
         "callbacks out of order": Story("one_tool", {**ONE_QUESTION, "line": {"reorder_callbacks": True}}),
         "closed without stop": Story("one_tool", {**ONE_QUESTION, "line": {"no_stop": True}}),
     }
@@ -229,6 +226,14 @@ def test_a_line_with_habits_carries_the_call_all_the_same(told: Told) -> None:
     assert_told_well(told)
     assert Call.objects.filter(call_sid=told.report.call_sid).count() == 1
     assert "second socket accepted" not in [event["event"] for event in told.report.events]
+
+
+@story("one_tool", **PATIENT_QUESTION, line={"withhold_marks": True})
+def test_without_marks_the_clock_says_when_something_was_heard(told: Told) -> None:
+    assert told.heard() == [GREETING, HOURS]
+    assert_nobody_complained(told)
+    assert_written_as_said(told)
+    assert [one.text for one in told.rows.utterances if one.speaker == "assistant"] == [GREETING, HOURS]
 
 
 @story("one_tool", **ONE_QUESTION, line={"no_close": True})

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -155,7 +156,7 @@ def test_a_token_that_is_too_old_opens_nothing(alone: Stack, connections: list[C
     assert_model_heard_nothing(connections)
 
 
-MALFORMED_STARTS = {
+MALFORMED_STARTS: dict[str, dict[str, Any]] = {
     "no body": {"event": "start"},
     "body is text": {"event": "start", "start": "now", "streamSid": "MZ1"},
     "no call": {"event": "start", "start": {"streamSid": "MZ1", "accountSid": "AC1"}, "streamSid": "MZ1"},
@@ -189,7 +190,7 @@ def test_a_malformed_start_is_closed_and_uses_no_token_up(
 # What comes over the line
 
 
-ODD = {
+ODD: dict[str, dict[str, Any] | str | bytes] = {
     "unknown event": {"event": "weather", "weather": {"sunny": True}},
     "no event": {"hello": 1},
     "a list": "[1,2,3]",

@@ -20,7 +20,7 @@ WEBHOOKS = ("voice", "status", "stream-status", "after")
 def test_a_webhook_that_twilio_did_not_sign_is_forbidden(stack: Stack, webhook: str, signature: str) -> None:
     calls = Call.objects.count()
 
-    answer = post(stack, f"/twilio/{webhook}", signature=signature, CallSid=new_sid("CA"))
+    answer = post(stack, f"/twilio/{webhook}", {"CallSid": new_sid("CA")}, signature=signature)
 
     assert answer.status_code == 403
     assert Call.objects.count() == calls
@@ -30,7 +30,7 @@ def test_a_signature_for_another_address_is_forbidden(stack: Stack) -> None:
     form = {"CallSid": new_sid("CA")}
     foreign = sign("https://other.example.com/twilio/voice", list(form.items()), auth_token=AUTH_TOKEN)
 
-    assert post(stack, "/twilio/voice", signature=foreign, **form).status_code == 403
+    assert post(stack, "/twilio/voice", form, signature=foreign).status_code == 403
 
 
 REFUSALS = {
@@ -78,14 +78,14 @@ def test_a_withheld_or_odd_number_is_answered_all_the_same(stack: Stack, caller:
     desk = make_desk(stack)
     form = {"CallSid": new_sid("CA"), "AccountSid": ACCOUNT_SID, "To": desk.did, "From": caller}
 
-    answer = post(stack, "/twilio/voice", **form)
+    answer = post(stack, "/twilio/voice", form)
 
     assert answer.status_code == 200
     assert "<Stream " in answer.text or spoken(answer.text)
 
 
 def test_a_webhook_without_a_call_is_answered_with_an_apology(stack: Stack) -> None:
-    answer = post(stack, "/twilio/voice", To="+19995550000")
+    answer = post(stack, "/twilio/voice", {"To": "+19995550000"})
 
     assert answer.status_code == 200
     assert spoken(answer.text)
@@ -124,7 +124,7 @@ def test_a_webhook_that_comes_eight_times_at_once_has_one_row(stack: Stack) -> N
 def test_a_callback_for_a_call_we_never_had_is_taken_in_silence(stack: Stack, webhook: str) -> None:
     form = {"CallSid": new_sid("CA"), "CallStatus": "completed", "StreamEvent": "stream-error"}
 
-    assert post(stack, f"/twilio/{webhook}", **form).status_code == 204
+    assert post(stack, f"/twilio/{webhook}", form).status_code == 204
 
 
 def test_a_caller_who_gave_up_before_the_stream_opened_leaves_no_call_behind(stack: Stack) -> None:
@@ -132,7 +132,7 @@ def test_a_caller_who_gave_up_before_the_stream_opened_leaves_no_call_behind(sta
     call_sid = new_sid("CA")
     ring(stack, desk.did, call_sid=call_sid)
 
-    post(stack, "/twilio/status", CallSid=call_sid, CallStatus="completed")
+    post(stack, "/twilio/status", {"CallSid": call_sid, "CallStatus": "completed"})
 
     call = Call.objects.get(call_sid=call_sid)
     assert call.status == Call.Status.ENDED
@@ -145,15 +145,9 @@ def test_a_stream_that_never_reached_us_is_a_problem_and_an_apology(stack: Stack
     ring(stack, desk.did, call_sid=call_sid)
     error = "31920 Stream - WebSocket - Handshake Error"
 
-    post(
-        stack,
-        "/twilio/stream-status",
-        CallSid=call_sid,
-        StreamSid=new_sid("MZ"),
-        StreamEvent="stream-error",
-        StreamError=error,
-    )
-    after = post(stack, "/twilio/after", CallSid=call_sid, CallStatus="in-progress")
+    stream = {"StreamSid": new_sid("MZ"), "StreamEvent": "stream-error", "StreamError": error}
+    post(stack, "/twilio/stream-status", {"CallSid": call_sid, **stream})
+    after = post(stack, "/twilio/after", {"CallSid": call_sid, "CallStatus": "in-progress"})
 
     assert spoken(after.text) == "Something broke."
     call = Call.objects.get(call_sid=call_sid)

@@ -1,0 +1,549 @@
+"""The shell: nothing that anybody waits for stands between a frame and the other socket."""
+
+import asyncio
+import base64
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from django.db import OperationalError
+from pytest_django import Settings
+from redis.exceptions import ConnectionError as RedisGoneError
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import Close
+
+from assistants.snapshots import Snapshot
+from calls import clients, consumers, recorder, services
+from calls.bridge.conversation import Conversation
+from calls.clients import RealtimeRefusedError, TwilioRefusedError
+from calls.consumers import MediaStreamConsumer
+from calls.database_threads import in_database_thread
+from calls.selectors import StreamCall
+from simulator.signature import sign
+from tools.snapshots import ToolSnapshot
+
+CALL_ID = uuid.UUID("6f1f0d64-0000-4000-8000-000000000001")
+SID, ACCOUNT, STREAM = "CA" + "1" * 32, "AC" + "1" * 32, "MZ" + "1" * 32
+SILENCE = base64.b64encode(b"\xff" * 160).decode()
+LOOKUP = ToolSnapshot(
+    id=str(uuid.UUID(int=1)),
+    kind="function",
+    name="get_repair_status",
+    description="",
+    parameters={"type": "object", "properties": {}},
+    server_url="https://hooks.example",
+    timeout_s=20,
+)
+SNAPSHOT = Snapshot(
+    assistant_id=str(uuid.UUID(int=2)),
+    name="Front desk",
+    instructions="Be brief.",
+    first_message_mode="assistant-waits-for-user",
+    first_message="",
+    first_message_interruptible=True,
+    end_call_message="",
+    apology="We are sorry.",
+    model="gpt-realtime-2.1",
+    model_reasons=False,
+    voice="marin",
+    speed=1.0,
+    reasoning_effort="low",
+    max_output_tokens=1024,
+    transcription_model="gpt-transcribe",
+    transcription_takes_languages=True,
+    language="en",
+    vad_threshold=0.5,
+    vad_silence_ms=500,
+    vad_prefix_ms=300,
+    noise_reduction="",
+    max_duration_s=600,
+    silence_timeout_s=30,
+    server_url="",
+    tools=(LOOKUP,),
+)
+CALL = StreamCall(
+    call_id=CALL_ID,
+    call_sid=SID,
+    account_sid=ACCOUNT,
+    did="+14155550123",
+    caller="+13125550177",
+    created_at=datetime(2026, 11, 22, tzinfo=UTC),
+    phone_number_id="",
+    version_number=1,
+    snapshot=SNAPSHOT,
+    tool_secrets={LOOKUP.id: ""},
+    assistant_secret="",
+)
+
+
+class FakeRealtime:
+    """The model's socket: what is sent is recorded, what it says is put in by the test."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.sent_at: list[float] = []
+        self.closed = False
+        self.flows = asyncio.Event()
+        self.flows.set()
+        self._incoming: asyncio.Queue[bytes | Exception] = asyncio.Queue()
+
+    def say(self, **event: Any) -> None:
+        self._incoming.put_nowait(orjson.dumps({"event_id": "event_1", **event}))
+
+    def say_raw(self, text: bytes) -> None:
+        self._incoming.put_nowait(text)
+
+    def lose(self, code: int) -> None:
+        self._incoming.put_nowait(ConnectionClosedError(Close(code, ""), None))
+
+    async def send(self, text: str) -> None:
+        await self.flows.wait()
+        self.sent.append(orjson.loads(text))
+        self.sent_at.append(time.monotonic())
+
+    async def recv(self, *, decode: bool) -> bytes:
+        assert decode is False
+        news = await self._incoming.get()
+        if isinstance(news, Exception):
+            raise news
+        return news
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def frames(self) -> int:
+        return sum(event["type"] == "input_audio_buffer.append" for event in self.sent)
+
+
+class FakeOutbox:
+    """Keeps what was put."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, dict[str, Any]]] = []
+
+    def put(self, task: str, kwargs: dict[str, Any]) -> None:
+        orjson.dumps(kwargs)
+        self.entries.append((task.rpartition(".")[2], kwargs))
+
+    def written(self, _timeout_s: float) -> bool:
+        self.entries.append(("written", {}))
+        return True
+
+    def of(self, task: str) -> list[dict[str, Any]]:
+        return [kwargs for name, kwargs in self.entries if name == task]
+
+
+class FakeLayer:
+    """The channel layer of one process: down as often as it is told to be."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.joined: list[str] = []
+        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def new_channel(self) -> str:
+        return "specific!1"
+
+    async def group_add(self, group: str, _channel: str) -> None:
+        self._maybe_fail()
+        self.joined.append(group)
+
+    async def receive(self, _channel: str) -> dict[str, Any]:
+        self._maybe_fail()
+        return await self.messages.get()
+
+    def _maybe_fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise RedisGoneError("away")
+
+
+class Stage:
+    """One media socket, with everything around it faked."""
+
+    def __init__(self) -> None:
+        self.realtime = FakeRealtime()
+        self.outbox = FakeOutbox()
+        self.layer = FakeLayer()
+        self.sent: list[dict[str, Any]] = []
+        self.from_twilio: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.gone = False
+        self.connected: asyncio.Future[None] | None = None
+        self.rest: list[tuple[str, dict[str, Any]]] = []
+        self.rest_error: Exception | None = None
+        self.claim: Callable[..., bool] = lambda **_: True
+
+    async def twilio_send(self, message: dict[str, Any]) -> None:
+        if self.gone:
+            raise OSError("client disconnected")  # as uvicorn says it
+        self.sent.append(message)
+        if message["type"] == "websocket.close":
+            self.gone = True
+            self.from_twilio.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
+
+    def twilio(self, **message: Any) -> None:
+        self.from_twilio.put_nowait({"type": "websocket.receive", "text": orjson.dumps(message).decode()})
+
+    def start(self) -> None:
+        body = {
+            "streamSid": STREAM,
+            "callSid": SID,
+            "accountSid": ACCOUNT,
+            "tracks": ["inbound"],
+            "customParameters": {"token": "t"},
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        }
+        self.twilio(event="start", start=body, streamSid=STREAM, sequenceNumber="1")
+
+    def frame(self, number: int) -> None:
+        media = {
+            "payload": SILENCE,
+            "timestamp": str(number * 20),
+            "track": "inbound",
+            "chunk": str(number),
+        }
+        self.twilio(event="media", media=media, streamSid=STREAM, sequenceNumber=str(number))
+
+    async def talk(self) -> None:
+        """Until both sides are there."""
+        self.start()
+        self.realtime.say(type="session.created", session={})
+        await until(lambda: any(event["type"] == "session.update" for event in self.realtime.sent))
+        update = next(event for event in self.realtime.sent if event["type"] == "session.update")
+        self.realtime.say(type="session.updated", session=update["session"])
+
+    def hang_up(self) -> None:
+        self.twilio(event="stop", stop={}, streamSid=STREAM)
+        self.from_twilio.put_nowait({"type": "websocket.disconnect", "code": 1005})
+
+    def events(self) -> list[str]:
+        """What Twilio was sent, by event."""
+        return [orjson.loads(m["text"])["event"] for m in self.sent if m["type"] == "websocket.send"]
+
+    def closed_with(self) -> int | None:
+        return next((m["code"] for m in self.sent if m["type"] == "websocket.close"), None)
+
+    def speak(self, *, response: str = "resp_1", item: str = "item_1", ms: int = 200) -> None:
+        """The model says something."""
+        keys = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
+        self.realtime.say(type="response.created", response={"id": response, "status": "in_progress"})
+        delta = base64.b64encode(b"\x20" * (ms * 8)).decode()
+        self.realtime.say(type="response.output_audio.delta", **keys, delta=delta)
+
+
+async def until(look: Callable[[], object], *, within_s: float = 10.0) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + within_s
+    while not look():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Stage:
+    """The stage, set; the call is known and its token is good."""
+    made = Stage()
+
+    async def load(_call_id: uuid.UUID) -> StreamCall:
+        return CALL
+
+    async def connect(_model: str) -> FakeRealtime:
+        return made.realtime
+
+    def claim(**stream: Any) -> bool:
+        return made.claim(**stream)  # as the test has set it by then
+
+    def rest(name: str) -> Callable[..., None]:
+        def order(**details: Any) -> None:
+            made.rest.append((name, details))
+            if made.rest_error is not None:
+                raise made.rest_error
+
+        return order
+
+    monkeypatch.setattr(consumers, "_load", load)
+    monkeypatch.setattr(clients, "realtime_connect", connect)
+    monkeypatch.setattr(clients, "hang_up", rest("hang_up"))
+    monkeypatch.setattr(clients, "apologise", rest("apologise"))
+    monkeypatch.setattr(consumers, "get_channel_layer", lambda: made.layer)
+    monkeypatch.setattr(consumers, "LAYER_PAUSE_S", 0.01)
+    monkeypatch.setattr(recorder, "process_outbox", lambda: made.outbox)
+    monkeypatch.setattr(services, "stream_claim", claim)
+    monkeypatch.setattr(services, "call_leaving", lambda **_: None)
+    settings.MEDIA_ORIGIN = "wss://tandem.test"
+    return made
+
+
+@asynccontextmanager
+async def playing(
+    stage: Stage, settings: Settings, *, breaks_with: type[Exception] | None = None
+) -> AsyncIterator[None]:
+    """The consumer at work; it must come to its own end, by this exception if one is given."""
+    path = f"/media/{CALL_ID}"
+    signature = sign(f"wss://tandem.test{path}", (), auth_token=settings.TWILIO_AUTH_TOKEN)
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "headers": [(b"x-twilio-signature", signature.encode())],
+        "url_route": {"kwargs": {"call_id": CALL_ID}},
+    }
+    stage.from_twilio.put_nowait({"type": "websocket.connect"})
+    work = asyncio.ensure_future(MediaStreamConsumer()(scope, stage.from_twilio.get, stage.twilio_send))
+    try:
+        yield
+        with nullcontext() if breaks_with is None else pytest.raises(breaks_with):
+            await asyncio.wait_for(work, 15)
+    finally:
+        work.cancel()
+
+
+async def test_a_frame_goes_to_the_model_while_the_database_and_other_threads_are_stuck(
+    stage: Stage, settings: Settings
+) -> None:
+    stuck = threading.Event()
+    # One thread is left: with none, the token could not be checked, and there would be no call.
+    waiting = [asyncio.ensure_future(in_database_thread(lambda: stuck.wait(10))) for _ in range(7)]
+    sync = [asyncio.ensure_future(asyncio.to_thread(stuck.wait, 10)) for _ in range(3)]
+
+    async with playing(stage, settings):
+        await stage.talk()
+        began = time.monotonic()
+        for number in range(50):
+            stage.frame(number)
+            await asyncio.sleep(0.002)
+        await until(lambda: stage.realtime.frames() >= 45)
+        took = time.monotonic() - began
+        stage.hang_up()
+        await asyncio.sleep(0)
+        stuck.set()
+
+    await asyncio.gather(*waiting, *sync)
+    assert took < 5.0  # the threads are stuck for ten
+
+
+async def test_frames_for_a_model_that_is_stuck_are_bounded_and_counted(
+    stage: Stage, settings: Settings
+) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        stage.frame(0)
+        await until(lambda: stage.realtime.frames() == 1)
+        stage.realtime.flows.clear()
+        for number in range(1, 400):
+            stage.frame(number)
+        await asyncio.sleep(0.05)
+        stage.realtime.flows.set()
+        await until(lambda: stage.realtime.frames() >= 100)
+        stage.hang_up()
+
+    (end,) = stage.outbox.of("call_finish")
+    assert end["facts"]["frames_in"] == 400
+    assert end["facts"]["frames_dropped"] + stage.realtime.frames() == 400
+
+
+async def test_the_last_words_come_although_twilio_is_gone_in_the_middle_of_an_answer(
+    stage: Stage, settings: Settings
+) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        for number in range(10):
+            stage.frame(number)
+        stage.realtime.say(type="input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_c")
+        stage.realtime.say(type="input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="item_c")
+        stage.realtime.say(type="input_audio_buffer.committed", item_id="item_c", previous_item_id=None)
+        stage.speak()
+        await until(lambda: "media" in stage.events())
+        stage.gone = True  # the socket is dead before anybody is told
+        stage.speak(item="item_2")
+        await asyncio.sleep(0.05)
+        stage.from_twilio.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        await asyncio.sleep(0.05)
+        stage.realtime.say(
+            type="conversation.item.input_audio_transcription.completed",
+            item_id="item_c",
+            content_index=0,
+            transcript="Is my bike ready?",
+        )
+
+    closing = stage.outbox.of("utterances_write")[-1]
+    assert closing["closed_at"] is not None
+    assert "Is my bike ready?" in [one["text"] for one in closing["utterances"]]
+
+
+async def test_all_is_on_disk_before_the_socket_is_done(stage: Stage, settings: Settings) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        stage.frame(0)
+        stage.hang_up()
+
+    names = [name for name, _ in stage.outbox.entries]
+    assert names[-2:] == ["call_finish", "written"]
+    assert stage.realtime.closed
+
+
+async def test_a_token_that_takes_too_long_to_check_is_refused(
+    stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+    stage.claim = lambda **_: free.wait(10)
+    monkeypatch.setattr(consumers, "LOAD_WITHIN_S", 0.05)
+
+    async with playing(stage, settings):
+        stage.start()
+        await until(lambda: stage.closed_with() is not None)
+        free.set()
+
+    assert stage.closed_with() == 1008
+    assert stage.outbox.of("call_finish") == []
+    assert stage.realtime.frames() == 0
+
+
+async def test_a_token_that_cannot_be_checked_is_refused(stage: Stage, settings: Settings) -> None:
+    def away(**_: Any) -> bool:
+        raise OperationalError("away")
+
+    stage.claim = away
+
+    async with playing(stage, settings):
+        stage.start()
+        await until(lambda: stage.closed_with() is not None)
+
+    assert stage.closed_with() == 1008
+
+
+async def test_a_layer_that_fails_is_joined_again_and_its_messages_arrive(
+    stage: Stage, settings: Settings
+) -> None:
+    stage.layer.failures = 3
+
+    async with playing(stage, settings):
+        await stage.talk()
+        await until(lambda: stage.layer.joined)
+        stage.layer.messages.put_nowait({"type": "nonsense"})
+        stage.layer.messages.put_nowait(
+            {"type": "call.over", "reason": "call.in-progress.twilio-completed-call"}
+        )
+        await until(lambda: stage.rest)
+        stage.hang_up()
+
+    assert stage.layer.joined == [f"call.{CALL_ID}"]
+    assert stage.rest[0][0] == "hang_up"
+    (end,) = stage.outbox.of("call_finish")
+    assert end["ended_reason"] == "call.in-progress.twilio-completed-call"
+
+
+async def test_a_tool_is_ordered_with_the_way_back_and_its_result_goes_to_the_model(
+    stage: Stage, settings: Settings
+) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        stage.realtime.say(type="response.created", response={"id": "resp_1", "status": "in_progress"})
+        item = {
+            "id": "item_f",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": "call_1",
+            "name": "get_repair_status",
+            "arguments": '{"ticket":"481"}',
+        }
+        stage.realtime.say(type="response.output_item.done", response_id="resp_1", output_index=0, item=item)
+        await until(lambda: stage.outbox.of("tool_call_forward"))
+        result = {"type": "tool.result", "tool_call_id": "call_1", "output": '{"ready":true}'}
+        stage.layer.messages.put_nowait(result)
+        stage.layer.messages.put_nowait(result)
+        await until(lambda: stage.outbox.of("tool_call_told"))
+        stage.hang_up()
+
+    (forward,) = stage.outbox.of("tool_call_forward")
+    assert forward["reply_channel"] == "specific!1"
+    assert forward["order"]["arguments"] == {"ticket": "481"}
+    outputs = [
+        event["item"]["output"]
+        for event in stage.realtime.sent
+        if event["type"] == "conversation.item.create"
+    ]
+    assert outputs == ['{"ready":true}']
+    assert len(stage.outbox.of("tool_call_told")) == 1
+
+
+async def test_a_model_that_cannot_be_had_is_apologised_for(
+    stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_model: str) -> FakeRealtime:
+        raise RealtimeRefusedError("http_503")
+
+    monkeypatch.setattr(clients, "realtime_connect", refuse)
+
+    async with playing(stage, settings):
+        stage.start()
+        await until(lambda: stage.rest)
+        stage.hang_up()
+
+    assert stage.rest == [
+        ("apologise", {"call_sid": SID, "account_sid": ACCOUNT, "text": "We are sorry.", "language": "en"})
+    ]
+    assert [one["code"] for one in stage.outbox.of("problem_write")] == ["http_503"]
+
+
+async def test_a_twilio_that_will_not_hang_up_loses_the_socket_and_is_a_problem(
+    stage: Stage, settings: Settings
+) -> None:
+    stage.rest_error = TwilioRefusedError("Twilio answered 500, error 20500.")
+
+    async with playing(stage, settings):
+        await stage.talk()
+        stage.realtime.lose(1011)
+        await until(lambda: stage.closed_with() is not None)
+
+    assert stage.closed_with() == 1000
+    assert [one["code"] for one in stage.outbox.of("problem_write")] == ["closed_1011", "hang_up_failed"]
+
+
+async def test_a_bridge_that_breaks_is_logged_and_ends_its_own_socket_only(
+    stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    async with playing(stage, settings, breaks_with=ZeroDivisionError):
+        await stage.talk()
+        monkeypatch.setattr(Conversation, "receive_twilio", broken)
+        stage.frame(0)
+
+    assert "the bridge of a call broke" in caplog.text
+    assert stage.realtime.closed
+    assert stage.outbox.entries[-1][0] == "written"
+
+
+async def test_a_server_that_shuts_down_is_named_as_the_reason(stage: Stage, settings: Settings) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        stage.frame(0)
+        await until(lambda: stage.realtime.frames() == 1)
+        stage.gone = True
+        stage.from_twilio.put_nowait({"type": "websocket.disconnect", "code": 1012})
+
+    (end,) = stage.outbox.of("call_finish")
+    assert end["ended_reason"] == "worker-shutdown"
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"[]", b'{"type": 5}', b"\xff\xfe", b"null", b'{"type":"session.weather"}']
+)
+async def test_what_the_model_sends_never_breaks_a_call(
+    stage: Stage, settings: Settings, text: bytes
+) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        stage.realtime.say_raw(text)
+        stage.speak()
+        await until(lambda: "media" in stage.events())
+        stage.hang_up()
+
+    assert all(one["benign"] for one in stage.outbox.of("problem_write"))
