@@ -217,6 +217,8 @@ class Stage:
         await until(lambda: any(event["type"] == "session.update" for event in self.realtime.sent))
         update = next(event for event in self.realtime.sent if event["type"] == "session.update")
         self.realtime.say(type="session.updated", session=update["session"])
+        self.frame(0)  # held until the stream is verified and the session accepted
+        await until(lambda: self.realtime.frames() == 1)
 
     def hang_up(self) -> None:
         self.twilio(event="stop", stop={}, streamSid=STREAM)
@@ -314,7 +316,7 @@ async def test_a_frame_goes_to_the_model_while_the_database_and_other_threads_ar
     async with playing(stage, settings):
         await stage.talk()
         began = time.monotonic()
-        for number in range(50):
+        for number in range(1, 50):
             stage.frame(number)
             await asyncio.sleep(0.002)
         await until(lambda: stage.realtime.frames() >= 45)
@@ -332,8 +334,6 @@ async def test_frames_for_a_model_that_is_stuck_are_bounded_and_counted(
 ) -> None:
     async with playing(stage, settings):
         await stage.talk()
-        stage.frame(0)
-        await until(lambda: stage.realtime.frames() == 1)
         stage.realtime.flows.clear()
         for number in range(1, 400):
             stage.frame(number)
@@ -352,7 +352,7 @@ async def test_the_last_words_come_although_twilio_is_gone_in_the_middle_of_an_a
 ) -> None:
     async with playing(stage, settings):
         await stage.talk()
-        for number in range(10):
+        for number in range(1, 10):
             stage.frame(number)
         stage.realtime.say(type="input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_c")
         stage.realtime.say(type="input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="item_c")
@@ -379,7 +379,7 @@ async def test_the_last_words_come_although_twilio_is_gone_in_the_middle_of_an_a
 async def test_all_is_on_disk_before_the_socket_is_done(stage: Stage, settings: Settings) -> None:
     async with playing(stage, settings):
         await stage.talk()
-        stage.frame(0)
+        stage.frame(1)
         stage.hang_up()
 
     names = [name for name, _ in stage.outbox.entries]
@@ -514,7 +514,7 @@ async def test_a_bridge_that_breaks_is_logged_and_ends_its_own_socket_only(
     async with playing(stage, settings, breaks_with=ZeroDivisionError):
         await stage.talk()
         monkeypatch.setattr(Conversation, "receive_twilio", broken)
-        stage.frame(0)
+        stage.frame(1)
 
     assert "the bridge of a call broke" in caplog.text
     assert stage.realtime.closed
@@ -524,8 +524,6 @@ async def test_a_bridge_that_breaks_is_logged_and_ends_its_own_socket_only(
 async def test_a_server_that_shuts_down_is_named_as_the_reason(stage: Stage, settings: Settings) -> None:
     async with playing(stage, settings):
         await stage.talk()
-        stage.frame(0)
-        await until(lambda: stage.realtime.frames() == 1)
         stage.gone = True
         stage.from_twilio.put_nowait({"type": "websocket.disconnect", "code": 1012})
 

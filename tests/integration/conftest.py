@@ -59,6 +59,7 @@ def stack(
 def alone(stack: Stack) -> Stack:
     """The stack while nobody else is calling: for tests that break something."""
     stack.outside.wait_until_quiet()
+    stack.revive()
     return stack
 
 

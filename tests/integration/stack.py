@@ -66,7 +66,6 @@ class Stack:
         self._folder = folder
         self._var = folder / "services"
         self._children: dict[str, Child] = {}
-        self._celery: Celery | None = None
         self._secrets = {
             "SECRET_KEY": "only-for-integration-tests",
             "FIELD_ENCRYPTION_KEY": settings.FIELD_ENCRYPTION_KEYS[0] or Fernet.generate_key().decode(),
@@ -80,8 +79,6 @@ class Stack:
             ending.callback(wipe, self._var)
             ending.callback(leave, self._var)
             self.database_url, self.redis_url = services.database_url, services.redis_url
-            self._celery = Celery("looking-on", broker=self.redis_url, set_as_current=False)
-            ending.callback(self._celery.close)
             first = next_free(20000 + os.getpid() % 20000)
             self.ports = Ports(web=first, media=next_free(first + 1), simulator=0)
             ending.callback(self._stop_all)
@@ -119,24 +116,35 @@ class Stack:
             self.wait_ready(name)
         return self._children[name]
 
-    def wait_ready(self, name: str) -> None:
-        """Wait until a process does its work."""
-        assert self._celery is not None
+    def wait_ready(self, name: str, *, restarts: int = 0) -> None:
+        """Wait until a process does its work; when it has ended, start it again so many times."""
         look = {
             "web": ready.http_ready(self.ports.web, "/readyz"),
             "media": ready.http_ready(self.ports.media, "/readyz"),
-            "worker": ready.worker_ready(self._celery, NODE),
+            "worker": self._worker_answers,
         }[name]
 
+        left = restarts
+
         def is_ready() -> bool:
-            assert not self._children[name].has_ended(), f"{name} has ended:\n{self.log(name)[-3000:]}"
+            nonlocal left
+            if self._children[name].has_ended():
+                assert left, f"{name} has ended:\n{self.log(name)[-3000:]}"
+                left -= 1
+                self.start(name, wait=False)
             return look()
 
         eventually(is_ready, f"{name} is ready", within_s=READY_WITHIN_S)
 
-    def child(self, name: str) -> Child:
-        """A running process."""
-        return self._children[name]
+    def revive(self) -> None:
+        """Start again whoever has ended by itself, as a process manager does, and wait until all do their work."""
+        for name in list(self._children):
+            self.wait_ready(name, restarts=1)
+
+    def _worker_answers(self) -> bool:
+        # A fresh one each time: its connections would be of no use after Redis has been away.
+        with Celery("looking-on", broker=self.redis_url, set_as_current=False) as app:
+            return ready.worker_ready(app, NODE)()
 
     def kill(self, name: str) -> None:
         """End a process as a crash does, with no time for anything."""
@@ -200,7 +208,9 @@ class Stack:
         valkey_stop(find_place(self._var))
 
     def redis_start(self) -> None:
-        """Start Redis again, where it was."""
+        """Start Redis again, where it was. A worker may have ended over it: kombu 5.7 stumbles over a connection that
+        is lost while a message is not acknowledged yet ("Unrecoverable error: AttributeError ... 'hostname'").
+        """
         url = valkey_ensure(find_place(self._var), disposable=False)
         assert url == self.redis_url
 

@@ -87,6 +87,7 @@ def test_redis_may_go_and_come_back_in_a_call(
     alone.redis_stop()
     time.sleep(REDIS_AWAY_S)
     alone.redis_start()
+    alone.revive()
     report = live.report()
 
     told = Told(desk, report, written(report.call_sid))
@@ -222,7 +223,7 @@ def test_what_was_said_before_the_media_process_was_killed_is_written_when_it_is
         report = live.report()
     finally:
         alone.redis_start()
-        alone.start("media")
+        alone.revive()
 
     eventually(
         lambda: [one.text for one in _utterances(report.call_sid)] == [GREETING, ASKS_HOURS, HOURS],
