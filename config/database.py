@@ -40,5 +40,8 @@ def database_from_url(url: str, *, pool: bool) -> dict[str, Any]:
         "PORT": str(port or ""),
         # Each ASGI request has its own thread, so a connection that outlives the request leaks.
         "CONN_MAX_AGE": 0,
+        # The pool asks each connection whether it lives. Without that, every one that a restarted database has
+        # left behind would cost a call.
+        "CONN_HEALTH_CHECKS": pool,
         "OPTIONS": options,
     }

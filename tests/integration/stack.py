@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from celery import Celery
+from celery.exceptions import OperationalError as BrokerError
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from redis.exceptions import RedisError
 
 from config.database import database_from_url
 from config.embedded import ensure, leave, wipe
@@ -142,9 +144,11 @@ class Stack:
             self.wait_ready(name, restarts=1)
 
     def _worker_answers(self) -> bool:
-        # A fresh one each time: its connections would be of no use after Redis has been away.
         with Celery("looking-on", broker=self.redis_url, set_as_current=False) as app:
-            return ready.worker_ready(app, NODE)()
+            try:
+                return ready.worker_ready(app, NODE)()
+            except (RedisError, BrokerError):
+                return False  # a connection from before Redis was away; there are few of them
 
     def kill(self, name: str) -> None:
         """End a process as a crash does, with no time for anything."""

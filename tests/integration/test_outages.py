@@ -132,10 +132,6 @@ def test_the_database_may_go_and_come_back_in_a_call(
     assert_audio_flowed(connections[0], "database stopped", capsys)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="config/database.py: without CONN_HEALTH_CHECKS each stale connection of the pool costs a call",
-)
 def test_the_first_call_after_the_database_is_back_is_answered(alone: Stack) -> None:
     desk = make_desk(alone)
     try:
