@@ -74,6 +74,10 @@ class Dialogue:
         self._responses.turn_ended()
         if not self._floor.open:
             self._floor.missed(item_id)
+            if self._greeting_is_over() and self._voice.heard(now):
+                # It outlasted the first message, so it is a reply to it, be it one word.
+                self._floor.give()
+                self._ask(Ask(Purpose.ANSWER), now)
             return
         self._line.arm(Timer.ANSWER, now + ANSWER_WITHIN_S)
         self._line.arm(Timer.NUDGE, now + NUDGE_AFTER_S)
@@ -261,12 +265,17 @@ class Dialogue:
             self._after_silence(now)
 
     def _after_silence(self, now: float) -> None:
-        if not self._floor.open and self._floor.greeting_id and self._floor.give():
+        # Not in the middle of the caller's words: settings that change there can lose the end of the turn.
+        if self._greeting_is_over() and not self.speaking and self._floor.give():
             self._ask(Ask(Purpose.ANSWER), now)
         if self._ending.reason:
             self._settle_ending(now)
         elif not self.speaking and not self._line.armed(Timer.QUIET):
             self._await_caller(now)
+
+    def _greeting_is_over(self) -> bool:
+        """Whether nothing but its last echo keeps the first message from being over."""
+        return not self._floor.open and bool(self._floor.greeting_id) and self._responses.idle
 
     def _caller_has_floor(self) -> bool:
         """Whether the caller speaks and is not to be talked over."""

@@ -333,12 +333,36 @@ def test_speech_under_it_that_is_not_written_down_yet_is_judged_by_its_length(
     assert call.asked == asked
 
 
-def test_a_turn_that_ends_before_the_server_gave_the_floor_is_answered_by_our_own_request() -> None:
+def test_the_floor_does_not_change_in_the_middle_of_the_callers_words() -> None:
     call = Call(PROTECTED)
     call.answers("r1", GREETING, ms=1000, ours=True)
     call.caller_speaks("u1")
     call.wait(1.1)
+    assert len(call.sent("session.update")) == 1
 
+    call.caller_stops("u1")
+
+    assert len(call.sent("session.update")) == 2
+
+
+def test_one_word_that_outlasts_the_first_message_is_a_reply_to_it() -> None:
+    call = Call(PROTECTED)
+    call.answers("r1", GREETING, ms=1000, ours=True)
+    call.wait(0.9)
+    call.caller_speaks("u1")
+    call.wait(0.3)
+    call.caller_stops("u1")
+    call.wait(2)
+
+    assert call.asked == ["greeting", "answer"]
+
+
+def test_a_turn_that_ends_before_the_server_gave_the_floor_is_answered_by_our_own_request() -> None:
+    call = Call(PROTECTED)
+    call.answers("r1", GREETING, ms=1000, ours=True)
+    call.wait(1.1)
+
+    call.caller_speaks("u1")
     call.caller_stops("u1")
     call.wait(2)
 
@@ -348,9 +372,9 @@ def test_a_turn_that_ends_before_the_server_gave_the_floor_is_answered_by_our_ow
 def test_a_turn_that_the_server_answers_is_not_answered_twice() -> None:
     call = Call(PROTECTED)
     call.answers("r1", GREETING, ms=1000, ours=True)
-    call.caller_speaks("u1")
     call.wait(1.1)
 
+    call.caller_speaks("u1")
     call.caller_stops("u1")
     call.answers("r2")
     call.wait(5)
