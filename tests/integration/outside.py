@@ -63,7 +63,8 @@ class LiveCall:
         """The next event of that name and with these details. Fails when the call ends without it."""
         while True:
             try:
-                news = self._news.get(timeout=within_s)
+                # Until the first event the call waits for a free line, which is nobody's fault.
+                news = self._news.get(timeout=within_s if self.events else ALL_CALLS_S)
             except queue.Empty:
                 raise AssertionError(f"no {event!r} within {within_s:.0f} s; so far: {self.events}") from None
             if news["event"] == event and all(news.get(key) == value for key, value in details.items()):
