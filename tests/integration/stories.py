@@ -100,14 +100,18 @@ def assert_written_as_said(told: Told) -> None:
     assert told.rows.said("caller") == [turn.said for turn in told.report.turns]
 
 
+# A response that ends while our cancel is on its way, as when the caller hangs up: nobody can avoid that.
+CANCEL_CAME_LATE = "response_cancel_not_active"
+
+
 def assert_nobody_complained(told: Told) -> None:
     """Neither Twilio nor OpenAI had anything against what we sent, and we noticed nothing wrong."""
     report, rows = told.report, told.rows
     assert not report.violations, report.events
-    assert report.realtime_errors == []
+    assert [error for error in report.realtime_errors if error["code"] != CANCEL_CAME_LATE] == []
     assert report.realtime_warnings == []
     assert report.unknown_audio_ms < 60
-    assert rows.codes() == []
+    assert [code for code in rows.codes() if code != CANCEL_CAME_LATE] == []
     assert rows.transcript is not None
     assert rows.transcript.closed_at is not None
     assert rows.call.version == told.desk.assistant.live_version
