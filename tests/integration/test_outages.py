@@ -132,23 +132,6 @@ def test_the_database_may_go_and_come_back_in_a_call(
     assert_audio_flowed(connections[0], "database stopped", capsys)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="the pool reconnects with pauses: a call in the first seconds may still hear an apology",
-)
-def test_the_first_call_after_the_database_is_back_is_answered(alone: Stack) -> None:
-    desk = make_desk(alone)
-    try:
-        alone.postgres_stop()
-        alone.postgres_start()
-
-        report = alone.call("hang_up_in_greeting", desk.did).report()
-
-        assert report.heard
-    finally:
-        wait_until_calls_are_answered(alone, desk.did)
-
-
 def wait_until_calls_are_answered(stack: Stack, did: str) -> None:
     """Call until several calls in a row are answered."""
 
