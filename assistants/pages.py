@@ -1,10 +1,11 @@
 """A snapshot as people read it: settings in groups, each with its name in words, whatever is stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from assistants.models import Assistant
+from assistants.snapshots import Snapshot
 from tools.adminkit import json_pretty
 from tools.models import Tool
 
@@ -14,7 +15,15 @@ _LABELS: dict[str, str] = {
     "first_message_mode": "How the call begins",
     "first_message": "First message",
     "first_message_interruptible": "Caller may interrupt the first message",
+    "history": "Messages before the call",
+    "variables": "Variables",
     "end_call_message": "Last message",
+    "end_call_phrases": "Phrases that end the call",
+    "voicemail_message": "Voicemail message",
+    "idle_messages": "Said when the caller is silent",
+    "idle_timeout_s": "… after (seconds)",
+    "idle_max_count": "… at most (times)",
+    "idle_resets": "… counted anew when the caller has spoken",
     "apology": "Apology",
     "model": "Model",
     "voice": "Voice",
@@ -23,21 +32,36 @@ _LABELS: dict[str, str] = {
     "max_output_tokens": "Longest answer (tokens)",
     "transcription_model": "Transcription",
     "language": "Language",
+    "keywords": "Keywords",
     "noise_reduction": "Noise reduction",
+    "turn_detection": "End of the caller's turn",
+    "eagerness": "Eagerness",
+    "interruptible": "Caller may interrupt",
+    "interrupt_words": "Words that interrupt",
+    "keypad_enabled": "Caller may use the keypad",
+    "keypad_timeout_s": "Keypad pause (seconds)",
+    "keypad_delimiters": "Keypad end keys",
     "vad_threshold": "Speech threshold",
     "vad_silence_ms": "End of turn (ms of silence)",
     "vad_prefix_ms": "Audio kept before speech (ms)",
     "max_duration_s": "Longest call (seconds)",
     "silence_timeout_s": "Hang up after silence (seconds)",
     "server_url": "Server URL",
+    "metadata": "Metadata",
 }
 _HIDDEN = {"assistant_id", "instructions", "tools", "model_reasons", "transcription_takes_languages"}
 _CHOICES: dict[str, dict[Any, Any]] = {
     "first_message_mode": dict(Assistant.FirstMessageMode.choices),
     "noise_reduction": dict(Assistant.NoiseReduction.choices),
     "reasoning_effort": dict(Assistant.Effort.choices),
+    "turn_detection": dict(Assistant.TurnDetection.choices),
+    "eagerness": dict(Assistant.Eagerness.choices),
 }
 _MISSING = object()
+# What every release has written; later settings have a default, so a version without them is still whole.
+_REQUIRED = {
+    field.name for field in fields(Snapshot) if field.default is MISSING and field.default_factory is MISSING
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +110,17 @@ class SnapshotView:
 
 def snapshot_view(stored: object, *, live: object = None) -> SnapshotView:
     """The stored snapshot made readable, compared with the live one if that is given. Takes any shape."""
-    fields: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
+    stored_fields: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
     before: Mapping[str, Any] | None = live if isinstance(live, dict) else None
-    tools, old_tools = _tools(fields), _tools(before or {})
+    tools, old_tools = _tools(stored_fields), _tools(before or {})
     names = {tool["name"] for tool in tools}
     return SnapshotView(
-        prompt=str(fields.get("instructions", "")),
-        prompt_changed=before is not None and before.get("instructions") != fields.get("instructions"),
-        settings=_settings(fields, before),
+        prompt=str(stored_fields.get("instructions", "")),
+        prompt_changed=before is not None and before.get("instructions") != stored_fields.get("instructions"),
+        settings=_settings(stored_fields, before),
         tools=[_tool_view(tool, old_tools if before is not None else None) for tool in tools],
         dropped_tools=[tool["name"] for tool in old_tools if tool["name"] not in names],
-        odd=not (_LABELS.keys() | _HIDDEN) <= fields.keys(),
+        odd=not stored_fields.keys() >= _REQUIRED,
     )
 
 
@@ -120,6 +144,10 @@ def _in_words(key: str, value: Any) -> str:
         return "Yes" if value else "No"
     if key in _CHOICES and isinstance(value, str) and value in _CHOICES[key]:
         return str(_CHOICES[key][value])
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        value = "; ".join(value)
+    elif isinstance(value, list | dict):
+        value = json_pretty(value) if value else ""
     return str(value) if value != "" else "empty"
 
 

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
 from assistants.models import Assistant, AssistantTool
-from tools.models import Tool
-from tools.snapshots import ToolSnapshot
+from tools.snapshots import ToolSnapshot, tool_snapshot_take
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,23 @@ class Snapshot:
     silence_timeout_s: int
     server_url: str
     tools: tuple[ToolSnapshot, ...]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    variables: dict[str, Any] = field(default_factory=dict)
+    end_call_phrases: tuple[str, ...] = ()
+    voicemail_message: str = ""
+    idle_messages: tuple[str, ...] = ()
+    idle_timeout_s: float = 7.5
+    idle_max_count: int = 3
+    idle_resets: bool = False
+    keywords: tuple[str, ...] = ()
+    turn_detection: str = "server_vad"
+    eagerness: str = "auto"
+    interruptible: bool = True
+    interrupt_words: int = 0
+    keypad_enabled: bool = False
+    keypad_timeout_s: float = 2.0
+    keypad_delimiters: str = "#"
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The snapshot as JSON-ready values."""
@@ -51,6 +67,9 @@ class Snapshot:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
 
+_TUPLES = ("end_call_phrases", "idle_messages", "keywords")
+
+
 def tool_links_prefetch() -> Prefetch[str]:
     """For querysets of many assistants: with it ``snapshot_take`` needs no query of its own."""
     return Prefetch("assistanttool_set", queryset=_tool_links(), to_attr="tool_links")
@@ -58,7 +77,7 @@ def tool_links_prefetch() -> Prefetch[str]:
 
 def _tool_links() -> QuerySet[AssistantTool]:
     # A snapshot holds no secret, so none is opened for it.
-    return AssistantTool.objects.select_related("tool").defer("tool__server_secret")
+    return AssistantTool.objects.select_related("tool").defer("tool__server_secret", "tool__server_headers")
 
 
 def snapshot_take(assistant: Assistant) -> Snapshot:
@@ -91,20 +110,34 @@ def snapshot_take(assistant: Assistant) -> Snapshot:
         max_duration_s=assistant.max_duration_s,
         silence_timeout_s=assistant.silence_timeout_s,
         server_url=assistant.server_url,
-        tools=tuple(_tool_take(tool, assistant) for tool in tools),
+        tools=tuple(
+            tool_snapshot_take(
+                tool, server_url=assistant.server_url, backoff_plan=assistant.server_backoff_plan
+            )
+            for tool in tools
+        ),
+        history=assistant.history,
+        variables=assistant.variables,
+        end_call_phrases=_lines(assistant.end_call_phrases),
+        voicemail_message=assistant.voicemail_message.strip(),
+        idle_messages=_lines(assistant.idle_messages),
+        idle_timeout_s=assistant.idle_timeout_s,
+        idle_max_count=assistant.idle_max_count,
+        idle_resets=assistant.idle_resets,
+        keywords=_lines(assistant.keywords),
+        turn_detection=assistant.turn_detection,
+        eagerness=assistant.eagerness,
+        interruptible=assistant.interruptible,
+        interrupt_words=assistant.interrupt_words,
+        keypad_enabled=assistant.keypad_enabled,
+        keypad_timeout_s=assistant.keypad_timeout_s,
+        keypad_delimiters=assistant.keypad_delimiters,
+        metadata=assistant.metadata,
     )
 
 
-def _tool_take(tool: Tool, assistant: Assistant) -> ToolSnapshot:
-    return ToolSnapshot(
-        id=str(tool.id),
-        kind=tool.kind,
-        name=tool.name,
-        description=tool.description,
-        parameters=tool.parameters,
-        server_url=tool.server_url or assistant.server_url,
-        timeout_s=tool.timeout_s,
-    )
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def snapshot_read(stored: dict[str, Any]) -> Snapshot:
@@ -112,6 +145,8 @@ def snapshot_read(stored: dict[str, Any]) -> Snapshot:
     try:
         fields = dict(stored)
         fields["tools"] = tuple(ToolSnapshot(**tool) for tool in stored["tools"])
+        # JSON has no tuples.
+        fields |= {name: tuple(fields[name]) for name in _TUPLES if name in fields}
         return Snapshot(**fields)
     except (KeyError, ValueError) as exc:
         raise TypeError("not the shape of a snapshot") from exc

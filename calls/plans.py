@@ -4,6 +4,7 @@ from typing import Any
 
 from assistants.snapshots import Snapshot
 from calls.bridge.plan import FirstMessageMode, Plan, ToolSpec
+from tools.kinds import RUNS
 from tools.models import Tool
 
 
@@ -20,6 +21,7 @@ def plan_from_snapshot(snapshot: Snapshot) -> Plan:
                 ends_call=tool.kind == Tool.Kind.END_CALL,
             )
             for tool in snapshot.tools
+            if tool.kind in RUNS
         ),
         first_message_mode=FirstMessageMode(snapshot.first_message_mode),
         first_message=snapshot.first_message,

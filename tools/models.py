@@ -14,6 +14,39 @@ from tools.ordered_json import OrderedJSONField
 TOOL_NAME_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 
 
+class Credential(models.Model):
+    """How a customer's server wants to be convinced that a webhook is ours. Vapi never gives these back: people enter them.
+
+    ``settings`` is a JSON object in Vapi's words for its kind: bearer ``token headerName bearerPrefixEnabled``, oauth2
+    ``url clientId clientSecret scope``, hmac ``secretKey algorithm signatureHeader timestampHeader payloadFormat …``.
+    """
+
+    class Kind(models.TextChoices):
+        MISSING = "", "Not entered yet"
+        BEARER = "bearer", "Bearer token"
+        OAUTH2 = "oauth2", "OAuth2 client credentials"
+        HMAC = "hmac", "HMAC signature"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.MISSING, blank=True)
+    settings = EncryptedTextField(blank=True)
+    vapi_id = models.CharField(max_length=80, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                name="credential_once_per_vapi_id", fields=["vapi_id"], condition=~Q(vapi_id="")
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def empty_parameters() -> dict[str, Any]:
     """The JSON Schema of a tool that takes no arguments."""
     return {"type": "object", "properties": {}}
@@ -24,7 +57,16 @@ class Tool(models.Model):
 
     class Kind(models.TextChoices):
         FUNCTION = "function", "Webhook"
+        API_REQUEST = "apiRequest", "HTTP request"
         END_CALL = "endCall", "Hang up"
+        TRANSFER = "transferCall", "Transfer the call"
+        HANDOFF = "handoff", "Hand over to another assistant"
+        DTMF = "dtmf", "Press keys"
+        SMS = "sms", "Send a text message"
+        VOICEMAIL = "voicemail", "Leave a message on a voicemail"
+        MCP = "mcp", "MCP server"
+        QUERY = "query", "Search a knowledge base"
+        OTHER = "other", "Another kind of Vapi's"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(
@@ -33,10 +75,19 @@ class Tool(models.Model):
         default=Kind.FUNCTION,
         help_text="Webhook: your server is asked for the answer. Hang up: the assistant says goodbye and ends the call.",
     )
+    vapi_type = models.CharField(
+        max_length=80, blank=True, editable=False, help_text="Vapi's name of a kind that Tandem has none for."
+    )
     name = models.CharField(
         max_length=64,
         validators=[RegexValidator(TOOL_NAME_PATTERN, "Use letters, digits, _ and - only, at most 64.")],
         help_text="What the model calls it, for example get_repair_status. Letters, digits, _ and - only.",
+    )
+    wire_name = models.CharField(
+        max_length=400,
+        blank=True,
+        verbose_name="name in webhooks",
+        help_text="Only where your server knows the tool by a name that the model may not use.",
     )
     description = models.TextField(
         blank=True,
@@ -62,6 +113,48 @@ class Tool(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(300)],
         verbose_name="timeout (seconds)",
         help_text="How long to wait for the answer before the caller is told that it did not come. Vapi's default is 20.",
+    )
+    server_headers = EncryptedTextField(
+        blank=True, help_text="A JSON object of headers that are sent as they are."
+    )
+    credential = models.ForeignKey(
+        Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="tools"
+    )
+    backoff_plan = OrderedJSONField(
+        default=dict,
+        blank=True,
+        help_text="Whether a failed request is sent again: type, maxRetries, baseDelaySeconds, excludedStatusCodes. Empty: never.",
+    )
+    asynchronous = models.BooleanField(
+        default=False,
+        verbose_name="do not wait",
+        help_text="The assistant goes on at once; the answer is only written down.",
+    )
+    legacy_form = models.BooleanField(
+        default=False,
+        verbose_name="old webhook form",
+        help_text="Vapi's first form, function-call instead of tool-calls, for servers of 2023 and 2024.",
+    )
+    static_parameters = OrderedJSONField(
+        default=list,
+        blank=True,
+        help_text="Values sent besides the model's, and instead of them: a list of key and value.",
+    )
+    messages = OrderedJSONField(
+        default=list,
+        blank=True,
+        help_text="What is said at the start, when it takes long, at the end and on failure, in Vapi's form.",
+    )
+    variable_extraction = OrderedJSONField(
+        default=dict, blank=True, help_text="What of the answer becomes a variable, in Vapi's form."
+    )
+    rejection_plan = OrderedJSONField(
+        default=dict, blank=True, help_text="When the call of the tool is refused, in Vapi's form."
+    )
+    settings = OrderedJSONField(
+        default=dict,
+        blank=True,
+        help_text="What only this kind of tool has, in Vapi's words: destinations, url, method, body, metadata …",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

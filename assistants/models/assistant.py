@@ -3,65 +3,14 @@
 import uuid
 
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, URLValidator
 from django.db import models
 from django.db.models import Q
 
+from assistants.models.catalogue import RealtimeModel, TranscriptionModel, Voice
 from tools.encryption import EncryptedTextField
-from tools.models import Tool
+from tools.models import Credential, Tool
 from tools.ordered_json import OrderedJSONField
-
-
-class RealtimeModel(models.Model):
-    """A speech-to-speech model that an assistant may run on."""
-
-    name = models.CharField(
-        primary_key=True, max_length=80, help_text="OpenAI's name, for example gpt-realtime-2.1."
-    )
-    reasoning = models.BooleanField(
-        default=True,
-        help_text="It accepts a reasoning effort. A model that does not would refuse the whole session.",
-    )
-    retires_on = models.DateField(
-        null=True, blank=True, help_text="The day OpenAI switches it off, if announced."
-    )
-
-    class Meta:
-        ordering = ["-name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class TranscriptionModel(models.Model):
-    """A model that writes down what the caller says."""
-
-    name = models.CharField(primary_key=True, max_length=80)
-    takes_languages = models.BooleanField(
-        default=True, help_text="It takes a list of languages; older ones take a single language."
-    )
-    retires_on = models.DateField(
-        null=True, blank=True, help_text="The day OpenAI switches it off, if announced."
-    )
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Voice(models.Model):
-    """A voice of the Realtime API. Text-to-speech voices are not valid here: they come out as noise."""
-
-    name = models.CharField(primary_key=True, max_length=80)
-    note = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Assistant(models.Model):
@@ -79,6 +28,16 @@ class Assistant(models.Model):
         NONE = "", "Off"
         NEAR_FIELD = "near_field", "Handset or headset"
         FAR_FIELD = "far_field", "Speakerphone"
+
+    class TurnDetection(models.TextChoices):
+        SERVER_VAD = "server_vad", "By silence"
+        SEMANTIC_VAD = "semantic_vad", "By what was said"
+
+    class Eagerness(models.TextChoices):
+        AUTO = "auto", "Automatic"
+        LOW = "low", "Patient: waits up to 8 s"
+        MEDIUM = "medium", "Normal: waits up to 4 s"
+        HIGH = "high", "Quick: waits up to 2 s"
 
     class Effort(models.TextChoices):
         MINIMAL = "minimal", "Minimal"
@@ -108,10 +67,45 @@ class Assistant(models.Model):
         default=False,
         help_text="Off: a caller's “hello?” does not cut the first message short. The caller is still heard.",
     )
+    history = OrderedJSONField(
+        default=list,
+        blank=True,
+        help_text="Messages that the model finds in the conversation before the call begins: a list of role and content.",
+    )
+    variables = OrderedJSONField(
+        default=dict,
+        blank=True,
+        help_text="Values for {{ names }} in the prompt and in what is said: a JSON object. Values of the call itself win.",
+    )
     end_call_message = models.TextField(
         blank=True,
         max_length=1000,
         help_text="Said before the assistant hangs up. Empty: it says goodbye in its own words.",
+    )
+    end_call_phrases = models.TextField(
+        blank=True,
+        help_text="One a line. When the assistant has said one of them, it hangs up.",
+    )
+    voicemail_message = models.TextField(
+        blank=True, max_length=1000, help_text="Said to an answering machine. Empty: it is hung up on."
+    )
+    idle_messages = models.TextField(
+        blank=True,
+        help_text="One a line, taken in turn. Said when the caller is silent for the time below. Empty: nothing is said.",
+    )
+    idle_timeout_s = models.FloatField(
+        default=7.5,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        verbose_name="say it after silence (seconds)",
+    )
+    idle_max_count = models.PositiveSmallIntegerField(
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(10)],
+        verbose_name="say it at most (times)",
+    )
+    idle_resets = models.BooleanField(
+        default=False,
+        verbose_name="count anew when the caller has spoken",
     )
     apology = models.TextField(
         default="We are sorry, we cannot take your call right now. Please try again in a few minutes.",
@@ -146,6 +140,52 @@ class Assistant(models.Model):
         max_length=5,
         default="en",
         help_text="Language of the callers, two letters. It keeps transcripts in the right script.",
+    )
+    keywords = models.TextField(
+        blank=True,
+        help_text="One a line: names and words that callers say and that are easily misheard. They help the written transcript.",
+    )
+    turn_detection = models.CharField(
+        max_length=20,
+        choices=TurnDetection,
+        default=TurnDetection.SERVER_VAD,
+        verbose_name="end of the caller's turn",
+        help_text="By silence is the safe choice on a telephone.",
+    )
+    eagerness = models.CharField(
+        max_length=10,
+        choices=Eagerness,
+        default=Eagerness.AUTO,
+        help_text="Only where the end of the turn is found by what was said.",
+    )
+    interruptible = models.BooleanField(
+        default=True,
+        verbose_name="caller may interrupt",
+        help_text="Off: the assistant finishes what it says.",
+    )
+    interrupt_words = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(10)],
+        verbose_name="words that interrupt",
+        help_text="How many words of the caller stop the assistant. 0: the first sound does.",
+    )
+    keypad_enabled = models.BooleanField(
+        default=False,
+        verbose_name="caller may use the keypad",
+        help_text="Keys become a message of the caller.",
+    )
+    keypad_timeout_s = models.FloatField(
+        default=2.0,
+        validators=[MinValueValidator(0), MaxValueValidator(10)],
+        verbose_name="keypad pause (seconds)",
+        help_text="After this long without a key the keys are taken as complete.",
+    )
+    keypad_delimiters = models.CharField(
+        max_length=2,
+        blank=True,
+        default="#",
+        validators=[RegexValidator(r"^[#*]*$", "Only # and * can end what was keyed in.")],
+        verbose_name="keypad end keys",
     )
     vad_threshold = models.DecimalField(
         max_digits=3,
@@ -188,6 +228,27 @@ class Assistant(models.Model):
         help_text="Where webhooks of tools without a URL of their own are sent.",
     )
     server_secret = EncryptedTextField(blank=True, help_text="Sent as X-Vapi-Secret to the server URL above.")
+
+    server_headers = EncryptedTextField(
+        blank=True, help_text="A JSON object of headers that are sent to the server URL above."
+    )
+    server_backoff_plan = OrderedJSONField(
+        default=dict,
+        blank=True,
+        help_text="Whether a failed request to the server URL above is sent again, in Vapi's form. Empty: never.",
+    )
+    credential = models.ForeignKey(
+        Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="assistants"
+    )
+    metadata = OrderedJSONField(
+        default=dict, blank=True, help_text="Your own notes on the assistant, as JSON."
+    )
+    plans = OrderedJSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="Settings of Vapi's that are kept as they came, for what Tandem does after or beside a call.",
+    )
 
     tools = models.ManyToManyField(Tool, through="AssistantTool", related_name="assistants", blank=True)
     live_version = models.ForeignKey(

@@ -1,0 +1,23 @@
+"""Assistants, what they are made of, and where they came from."""
+
+from assistants.models.assistant import Assistant, AssistantTool, AssistantVersion
+from assistants.models.catalogue import RealtimeModel, TranscriptionModel, Voice
+from assistants.models.clips import VoiceClip
+from assistants.models.squad import Squad, SquadMember
+from assistants.models.vapi import ImportFinding, VapiImport, VapiObject, VoiceMapping
+
+__all__ = [
+    "Assistant",
+    "AssistantTool",
+    "AssistantVersion",
+    "ImportFinding",
+    "RealtimeModel",
+    "Squad",
+    "SquadMember",
+    "TranscriptionModel",
+    "VapiImport",
+    "VapiObject",
+    "Voice",
+    "VoiceClip",
+    "VoiceMapping",
+]

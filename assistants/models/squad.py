@@ -1,0 +1,40 @@
+"""Several assistants that share one call."""
+
+import uuid
+
+from django.db import models
+
+from assistants.models.assistant import Assistant
+
+
+class Squad(models.Model):
+    """Assistants that hand a call over to each other. The first member takes it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    members = models.ManyToManyField(Assistant, through="SquadMember", related_name="squads")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SquadMember(models.Model):
+    """An assistant's place in a squad."""
+
+    squad = models.ForeignKey(Squad, on_delete=models.CASCADE)
+    assistant = models.ForeignKey(Assistant, on_delete=models.PROTECT)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(name="assistant_once_per_squad", fields=["squad", "assistant"])
+        ]
+
+    def __str__(self) -> str:
+        return self.assistant.name
