@@ -11,277 +11,588 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('assistants', '0003_fill_catalogue'),
-        ('tools', '0002_vapi_kinds_and_settings'),
+        ("assistants", "0003_fill_catalogue"),
+        ("tools", "0002_vapi_kinds_and_settings"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Squad',
+            name="Squad",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("name", models.CharField(max_length=80, unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='credential',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='assistants', to='tools.credential'),
+            model_name="assistant",
+            name="credential",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="assistants",
+                to="tools.credential",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='eagerness',
-            field=models.CharField(choices=[('auto', 'Automatic'), ('low', 'Patient: waits up to 8 s'), ('medium', 'Normal: waits up to 4 s'), ('high', 'Quick: waits up to 2 s')], default='auto', help_text='Only where the end of the turn is found by what was said.', max_length=10),
+            model_name="assistant",
+            name="eagerness",
+            field=models.CharField(
+                choices=[
+                    ("auto", "Automatic"),
+                    ("low", "Patient: waits up to 8 s"),
+                    ("medium", "Normal: waits up to 4 s"),
+                    ("high", "Quick: waits up to 2 s"),
+                ],
+                default="auto",
+                help_text="Only where the end of the turn is found by what was said.",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='end_call_phrases',
-            field=models.TextField(blank=True, help_text='One a line. When the assistant has said one of them, it hangs up.'),
+            model_name="assistant",
+            name="end_call_phrases",
+            field=models.TextField(
+                blank=True, help_text="One a line. When the assistant has said one of them, it hangs up."
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='history',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=list, help_text='Messages that the model finds in the conversation before the call begins: a list of role and content.'),
+            model_name="assistant",
+            name="history",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=list,
+                help_text="Messages that the model finds in the conversation before the call begins: a list of role and content.",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='idle_max_count',
-            field=models.PositiveSmallIntegerField(default=3, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(10)], verbose_name='say it at most (times)'),
+            model_name="assistant",
+            name="idle_max_count",
+            field=models.PositiveSmallIntegerField(
+                default=3,
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(10),
+                ],
+                verbose_name="say it at most (times)",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='idle_messages',
-            field=models.TextField(blank=True, help_text='One a line, taken in turn. Said when the caller is silent for the time below. Empty: nothing is said.'),
+            model_name="assistant",
+            name="idle_messages",
+            field=models.TextField(
+                blank=True,
+                help_text="One a line, taken in turn. Said when the caller is silent for the time below. Empty: nothing is said.",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='idle_resets',
-            field=models.BooleanField(default=False, verbose_name='count anew when the caller has spoken'),
+            model_name="assistant",
+            name="idle_resets",
+            field=models.BooleanField(default=False, verbose_name="count anew when the caller has spoken"),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='idle_timeout_s',
-            field=models.FloatField(default=7.5, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)], verbose_name='say it after silence (seconds)'),
+            model_name="assistant",
+            name="idle_timeout_s",
+            field=models.FloatField(
+                default=7.5,
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(1000),
+                ],
+                verbose_name="say it after silence (seconds)",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='interrupt_words',
-            field=models.PositiveSmallIntegerField(default=0, help_text='How many words of the caller stop the assistant. 0: the first sound does.', validators=[django.core.validators.MaxValueValidator(10)], verbose_name='words that interrupt'),
+            model_name="assistant",
+            name="interrupt_words",
+            field=models.PositiveSmallIntegerField(
+                default=0,
+                help_text="How many words of the caller stop the assistant. 0: the first sound does.",
+                validators=[django.core.validators.MaxValueValidator(10)],
+                verbose_name="words that interrupt",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='interruptible',
-            field=models.BooleanField(default=True, help_text='Off: the assistant finishes what it says.', verbose_name='caller may interrupt'),
+            model_name="assistant",
+            name="interruptible",
+            field=models.BooleanField(
+                default=True,
+                help_text="Off: the assistant finishes what it says.",
+                verbose_name="caller may interrupt",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='keypad_delimiters',
-            field=models.CharField(blank=True, default='#', max_length=2, validators=[django.core.validators.RegexValidator('^[#*]*$', 'Only # and * can end what was keyed in.')], verbose_name='keypad end keys'),
+            model_name="assistant",
+            name="keypad_delimiters",
+            field=models.CharField(
+                blank=True,
+                default="#",
+                max_length=2,
+                validators=[
+                    django.core.validators.RegexValidator(
+                        "^[#*]*$", "Only # and * can end what was keyed in."
+                    )
+                ],
+                verbose_name="keypad end keys",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='keypad_enabled',
-            field=models.BooleanField(default=False, help_text='Keys become a message of the caller.', verbose_name='caller may use the keypad'),
+            model_name="assistant",
+            name="keypad_enabled",
+            field=models.BooleanField(
+                default=False,
+                help_text="Keys become a message of the caller.",
+                verbose_name="caller may use the keypad",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='keypad_timeout_s',
-            field=models.FloatField(default=2.0, help_text='After this long without a key the keys are taken as complete.', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(10)], verbose_name='keypad pause (seconds)'),
+            model_name="assistant",
+            name="keypad_timeout_s",
+            field=models.FloatField(
+                default=2.0,
+                help_text="After this long without a key the keys are taken as complete.",
+                validators=[
+                    django.core.validators.MinValueValidator(0),
+                    django.core.validators.MaxValueValidator(10),
+                ],
+                verbose_name="keypad pause (seconds)",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='keywords',
-            field=models.TextField(blank=True, help_text='One a line: names and words that callers say and that are easily misheard. They help the written transcript.'),
+            model_name="assistant",
+            name="keywords",
+            field=models.TextField(
+                blank=True,
+                help_text="One a line: names and words that callers say and that are easily misheard. They help the written transcript.",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='metadata',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, help_text='Your own notes on the assistant, as JSON.'),
+            model_name="assistant",
+            name="metadata",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True, default=dict, help_text="Your own notes on the assistant, as JSON."
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='plans',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, editable=False, help_text="Settings of Vapi's that are kept as they came, for what Tandem does after or beside a call."),
+            model_name="assistant",
+            name="plans",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=dict,
+                editable=False,
+                help_text="Settings of Vapi's that are kept as they came, for what Tandem does after or beside a call.",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='server_backoff_plan',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, help_text="Whether a failed request to the server URL above is sent again, in Vapi's form. Empty: never."),
+            model_name="assistant",
+            name="server_backoff_plan",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=dict,
+                help_text="Whether a failed request to the server URL above is sent again, in Vapi's form. Empty: never.",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='server_headers',
-            field=tools.encryption.EncryptedTextField(blank=True, help_text='A JSON object of headers that are sent to the server URL above.'),
+            model_name="assistant",
+            name="server_headers",
+            field=tools.encryption.EncryptedTextField(
+                blank=True, help_text="A JSON object of headers that are sent to the server URL above."
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='turn_detection',
-            field=models.CharField(choices=[('server_vad', 'By silence'), ('semantic_vad', 'By what was said')], default='server_vad', help_text='By silence is the safe choice on a telephone.', max_length=20, verbose_name="end of the caller's turn"),
+            model_name="assistant",
+            name="turn_detection",
+            field=models.CharField(
+                choices=[("server_vad", "By silence"), ("semantic_vad", "By what was said")],
+                default="server_vad",
+                help_text="By silence is the safe choice on a telephone.",
+                max_length=20,
+                verbose_name="end of the caller's turn",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='variables',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, help_text='Values for {{ names }} in the prompt and in what is said: a JSON object. Values of the call itself win.'),
+            model_name="assistant",
+            name="variables",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=dict,
+                help_text="Values for {{ names }} in the prompt and in what is said: a JSON object. Values of the call itself win.",
+            ),
         ),
         migrations.AddField(
-            model_name='assistant',
-            name='voicemail_message',
-            field=models.TextField(blank=True, help_text='Said to an answering machine. Empty: it is hung up on.', max_length=1000),
+            model_name="assistant",
+            name="voicemail_message",
+            field=models.TextField(
+                blank=True,
+                help_text="Said to an answering machine. Empty: it is hung up on.",
+                max_length=1000,
+            ),
         ),
         migrations.CreateModel(
-            name='SquadMember',
+            name="SquadMember",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField(default=0)),
-                ('assistant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='assistants.assistant')),
-                ('squad', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='assistants.squad')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "assistant",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="assistants.assistant"),
+                ),
+                (
+                    "squad",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="assistants.squad"),
+                ),
             ],
             options={
-                'ordering': ['position', 'id'],
+                "ordering": ["position", "id"],
             },
         ),
         migrations.AddField(
-            model_name='squad',
-            name='members',
-            field=models.ManyToManyField(related_name='squads', through='assistants.SquadMember', to='assistants.assistant'),
+            model_name="squad",
+            name="members",
+            field=models.ManyToManyField(
+                related_name="squads", through="assistants.SquadMember", to="assistants.assistant"
+            ),
         ),
         migrations.CreateModel(
-            name='VapiImport',
+            name="VapiImport",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('source', models.CharField(help_text="Where it came from: a file, a paste, Vapi's API.", max_length=400)),
-                ('dry_run', models.BooleanField(default=False)),
-                ('overwrite', models.BooleanField(default=False, help_text="Take over Vapi's value also where somebody changed ours.")),
-                ('status', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed, nothing was changed')], default='waiting', max_length=10)),
-                ('progress', models.CharField(blank=True, max_length=200)),
-                ('done', models.PositiveIntegerField(default=0)),
-                ('total', models.PositiveIntegerField(blank=True, null=True)),
-                ('error', models.TextField(blank=True)),
-                ('content', tools.encryption.EncryptedTextField(blank=True)),
-                ('api_key', tools.encryption.EncryptedTextField(blank=True)),
-                ('assistant_ids', models.JSONField(blank=True, default=list)),
-                ('summary', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('started_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        help_text="Where it came from: a file, a paste, Vapi's API.", max_length=400
+                    ),
+                ),
+                ("dry_run", models.BooleanField(default=False)),
+                (
+                    "overwrite",
+                    models.BooleanField(
+                        default=False, help_text="Take over Vapi's value also where somebody changed ours."
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed, nothing was changed"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("progress", models.CharField(blank=True, max_length=200)),
+                ("done", models.PositiveIntegerField(default=0)),
+                ("total", models.PositiveIntegerField(blank=True, null=True)),
+                ("error", models.TextField(blank=True)),
+                ("content", tools.encryption.EncryptedTextField(blank=True)),
+                ("api_key", tools.encryption.EncryptedTextField(blank=True)),
+                ("assistant_ids", models.JSONField(blank=True, default=list)),
+                ("summary", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'import from Vapi',
-                'verbose_name_plural': 'imports from Vapi',
-                'ordering': ['-created_at'],
-                'permissions': [('run_vapiimport', 'Can import from Vapi')],
+                "verbose_name": "import from Vapi",
+                "verbose_name_plural": "imports from Vapi",
+                "ordering": ["-created_at"],
+                "permissions": [("run_vapiimport", "Can import from Vapi")],
             },
         ),
         migrations.CreateModel(
-            name='VapiObject',
+            name="VapiObject",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('assistant', 'Assistant'), ('tool', 'Tool'), ('squad', 'Squad'), ('phone-number', 'Phone number')], max_length=20)),
-                ('key', models.CharField(max_length=300)),
-                ('name', models.CharField(blank=True, max_length=400)),
-                ('raw', tools.ordered_json.OrderedJSONField()),
-                ('base', tools.ordered_json.OrderedJSONField(default=dict)),
-                ('imported_at', models.DateTimeField()),
-                ('seen', tools.ordered_json.OrderedJSONField(blank=True, help_text='As it was at Vapi when last looked at, where that differs.', null=True)),
-                ('seen_at', models.DateTimeField(blank=True, null=True)),
-                ('gone', models.BooleanField(default=False, help_text='It was deleted at Vapi.')),
-                ('assistant', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='vapi_objects', to='assistants.assistant')),
-                ('last_import', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='objects_read', to='assistants.vapiimport')),
-                ('squad', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='vapi_objects', to='assistants.squad')),
-                ('tool', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='vapi_objects', to='tools.tool')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("assistant", "Assistant"),
+                            ("tool", "Tool"),
+                            ("squad", "Squad"),
+                            ("phone-number", "Phone number"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("key", models.CharField(max_length=300)),
+                ("name", models.CharField(blank=True, max_length=400)),
+                ("raw", tools.ordered_json.OrderedJSONField()),
+                ("base", tools.ordered_json.OrderedJSONField(default=dict)),
+                ("imported_at", models.DateTimeField()),
+                (
+                    "seen",
+                    tools.ordered_json.OrderedJSONField(
+                        blank=True,
+                        help_text="As it was at Vapi when last looked at, where that differs.",
+                        null=True,
+                    ),
+                ),
+                ("seen_at", models.DateTimeField(blank=True, null=True)),
+                ("gone", models.BooleanField(default=False, help_text="It was deleted at Vapi.")),
+                (
+                    "assistant",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="vapi_objects",
+                        to="assistants.assistant",
+                    ),
+                ),
+                (
+                    "last_import",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="objects_read",
+                        to="assistants.vapiimport",
+                    ),
+                ),
+                (
+                    "squad",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="vapi_objects",
+                        to="assistants.squad",
+                    ),
+                ),
+                (
+                    "tool",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="vapi_objects",
+                        to="tools.tool",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'object from Vapi',
-                'verbose_name_plural': 'objects from Vapi',
-                'ordering': ['kind', 'name', 'id'],
+                "verbose_name": "object from Vapi",
+                "verbose_name_plural": "objects from Vapi",
+                "ordering": ["kind", "name", "id"],
             },
         ),
         migrations.CreateModel(
-            name='ImportFinding',
+            name="ImportFinding",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('position', models.PositiveIntegerField()),
-                ('path', models.CharField(help_text='Where it stands in the export, for example model.messages[0].content.', max_length=400)),
-                ('verdict', models.CharField(choices=[('kept', 'Kept'), ('converted', 'Converted'), ('default', 'Default applied'), ('decision', 'Needs a decision'), ('dropped', 'Dropped')], max_length=10)),
-                ('code', models.CharField(blank=True, max_length=60)),
-                ('source', models.TextField(blank=True, help_text='The value at Vapi, as JSON; empty where there was none.')),
-                ('field', models.CharField(blank=True, help_text='Which setting of ours it became.', max_length=80)),
-                ('ours', models.TextField(blank=True, help_text='Our value.')),
-                ('reason', models.TextField(blank=True)),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
-                ('settled_note', models.CharField(blank=True, max_length=200)),
-                ('settled_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('vapi_object', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='assistants.vapiobject')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "path",
+                    models.CharField(
+                        help_text="Where it stands in the export, for example model.messages[0].content.",
+                        max_length=400,
+                    ),
+                ),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("kept", "Kept"),
+                            ("converted", "Converted"),
+                            ("default", "Default applied"),
+                            ("decision", "Needs a decision"),
+                            ("dropped", "Dropped"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("code", models.CharField(blank=True, max_length=60)),
+                (
+                    "source",
+                    models.TextField(
+                        blank=True, help_text="The value at Vapi, as JSON; empty where there was none."
+                    ),
+                ),
+                (
+                    "field",
+                    models.CharField(blank=True, help_text="Which setting of ours it became.", max_length=80),
+                ),
+                ("ours", models.TextField(blank=True, help_text="Our value.")),
+                ("reason", models.TextField(blank=True)),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
+                ("settled_note", models.CharField(blank=True, max_length=200)),
+                (
+                    "settled_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "vapi_object",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="findings",
+                        to="assistants.vapiobject",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['vapi_object', 'position'],
+                "ordering": ["vapi_object", "position"],
             },
         ),
         migrations.CreateModel(
-            name='VoiceClip',
+            name="VoiceClip",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('label', models.CharField(blank=True, max_length=120)),
-                ('text', models.TextField(help_text='What is said.')),
-                ('content_type', models.CharField(default='audio/wav', max_length=40)),
-                ('sound', models.BinaryField()),
-                ('duration_ms', models.PositiveIntegerField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('assistant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='voice_clips', to='assistants.assistant')),
-                ('made_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('voice', models.ForeignKey(blank=True, help_text='None: uploaded.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='assistants.voice')),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("label", models.CharField(blank=True, max_length=120)),
+                ("text", models.TextField(help_text="What is said.")),
+                ("content_type", models.CharField(default="audio/wav", max_length=40)),
+                ("sound", models.BinaryField()),
+                ("duration_ms", models.PositiveIntegerField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "assistant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="voice_clips",
+                        to="assistants.assistant",
+                    ),
+                ),
+                (
+                    "made_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "voice",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="None: uploaded.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="assistants.voice",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['assistant', 'voice', '-created_at'],
+                "ordering": ["assistant", "voice", "-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='VoiceMapping',
+            name="VoiceMapping",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(help_text="Vapi's provider, for example 11labs.", max_length=40)),
-                ('vapi_voice', models.CharField(blank=True, help_text="Vapi's voice id. Empty: any voice of the provider.", max_length=120)),
-                ('why', models.CharField(blank=True, max_length=200)),
-                ('voice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='assistants.voice')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "provider",
+                    models.CharField(help_text="Vapi's provider, for example 11labs.", max_length=40),
+                ),
+                (
+                    "vapi_voice",
+                    models.CharField(
+                        blank=True,
+                        help_text="Vapi's voice id. Empty: any voice of the provider.",
+                        max_length=120,
+                    ),
+                ),
+                ("why", models.CharField(blank=True, max_length=200)),
+                (
+                    "voice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="assistants.voice"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['provider', 'vapi_voice'],
+                "ordering": ["provider", "vapi_voice"],
             },
         ),
         migrations.AddConstraint(
-            model_name='squadmember',
-            constraint=models.UniqueConstraint(fields=('squad', 'assistant'), name='assistant_once_per_squad'),
+            model_name="squadmember",
+            constraint=models.UniqueConstraint(
+                fields=("squad", "assistant"), name="assistant_once_per_squad"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='vapiobject',
-            constraint=models.UniqueConstraint(fields=('kind', 'key'), name='vapi_object_once'),
+            model_name="vapiobject",
+            constraint=models.UniqueConstraint(fields=("kind", "key"), name="vapi_object_once"),
         ),
         migrations.AddIndex(
-            model_name='importfinding',
-            index=models.Index(condition=models.Q(('settled_at__isnull', True), ('verdict', 'decision')), fields=['vapi_object'], name='open_decisions'),
+            model_name="importfinding",
+            index=models.Index(
+                condition=models.Q(("settled_at__isnull", True), ("verdict", "decision")),
+                fields=["vapi_object"],
+                name="open_decisions",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='importfinding',
-            constraint=models.UniqueConstraint(fields=('vapi_object', 'position'), name='finding_once_per_place'),
+            model_name="importfinding",
+            constraint=models.UniqueConstraint(
+                fields=("vapi_object", "position"), name="finding_once_per_place"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='importfinding',
-            constraint=models.CheckConstraint(condition=models.Q(('settled_at__isnull', True), ('verdict', 'decision'), _connector='OR'), name='only_decisions_are_settled'),
+            model_name="importfinding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("settled_at__isnull", True), ("verdict", "decision"), _connector="OR"),
+                name="only_decisions_are_settled",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='voiceclip',
-            constraint=models.UniqueConstraint(condition=models.Q(('voice__isnull', False)), fields=('assistant', 'voice'), name='one_clip_per_voice'),
+            model_name="voiceclip",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("voice__isnull", False)),
+                fields=("assistant", "voice"),
+                name="one_clip_per_voice",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='voicemapping',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('provider'), django.db.models.functions.text.Lower('vapi_voice'), name='voice_mapped_once'),
+            model_name="voicemapping",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("provider"),
+                django.db.models.functions.text.Lower("vapi_voice"),
+                name="voice_mapped_once",
+            ),
         ),
     ]

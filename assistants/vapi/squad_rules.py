@@ -1,0 +1,193 @@
+"""The tables of what becomes of each setting of a squad and of a phone number of Vapi's."""
+
+from typing import Final
+
+from assistants.vapi.assistant_rules import BOOKKEEPING, not_yet
+from assistants.vapi.drafts import Verdict
+from assistants.vapi.rules import Origin, Rules, Type, rules_for
+
+KEPT, CONVERTED, DECISION, DROPPED = Verdict.KEPT, Verdict.CONVERTED, Verdict.DECISION, Verdict.DROPPED
+LEGACY, SEEN = Origin.LEGACY, Origin.SEEN
+TEXT, FLAG, OBJECT, ANY = Type.TEXT, Type.FLAG, Type.OBJECT, Type.ANY
+
+_MERGED = "Merged into the member's own copy of the assistant, whose report says what became of it."
+_HANDOFF = "Became part of a tool of the member that hands the call over; the tool has a report of its own."
+
+_INLINE = (
+    "This destination holds whole assistants instead of naming them. They are stored with the tool, but are no assistants "
+    "here. Save them as assistants at Vapi and import again, or make them here."
+)
+
+SQUAD: Final = Rules(
+    rules_for(KEPT, "id", "By it the next import finds this squad again.", type=TEXT),
+    rules_for(KEPT, "orgId createdAt updatedAt", BOOKKEEPING),
+    rules_for(KEPT, "latestVersion", BOOKKEEPING, origin=SEEN),
+    rules_for(KEPT, "name", "The name of the squad.", field="name", type=TEXT),
+    rules_for(KEPT, "members[].assistantId", "A member of the squad.", field="members", type=TEXT),
+    rules_for(
+        KEPT,
+        "members[].assistant",
+        "Imported as an assistant with a report of its own.",
+        field="members",
+        type=OBJECT,
+        whole=True,
+    ),
+    rules_for(
+        DROPPED,
+        "members[].assistantVersion",
+        "Vapi pinned a version of the assistant. Tandem takes it as it is in this export.",
+    ),
+    rules_for(CONVERTED, "members[].assistantOverrides membersOverrides", _MERGED, type=OBJECT, whole=True),
+    rules_for(
+        CONVERTED,
+        "type assistantName assistantId description transferMode message message.** "
+        "contextEngineeringPlan.type contextEngineeringPlan.maxMessages variableExtractionPlan.aliases[].**",
+        _HANDOFF,
+        under="members[].assistantDestinations[]",
+        field="tools",
+    ),
+    rules_for(
+        CONVERTED,
+        "squadId entryAssistantName server.**",
+        _HANDOFF,
+        under="members[].assistantDestinations[]",
+        field="tools",
+        origin=SEEN,
+    ),
+    rules_for(
+        CONVERTED,
+        "variableExtractionPlan.schema assistantOverrides",
+        _HANDOFF,
+        under="members[].assistantDestinations[]",
+        field="tools",
+        type=OBJECT,
+        whole=True,
+    ),
+    rules_for(
+        CONVERTED,
+        "squadOverrides",
+        _HANDOFF,
+        under="members[].assistantDestinations[]",
+        field="tools",
+        type=OBJECT,
+        whole=True,
+        origin=SEEN,
+    ),
+    rules_for(
+        DECISION,
+        "squad",
+        _INLINE,
+        under="members[].assistantDestinations[]",
+        field="tools",
+        code="inline_destination",
+        type=OBJECT,
+        whole=True,
+        origin=SEEN,
+    ),
+    rules_for(
+        DECISION,
+        "assistant",
+        _INLINE,
+        under="members[].assistantDestinations[]",
+        field="tools",
+        code="inline_destination",
+        type=OBJECT,
+        whole=True,
+    ),
+)
+
+_NO_EVENTS = not_yet("send events about calls to a server")
+_OWN_ACCOUNT = (
+    "Tandem reaches Twilio with the account in its own settings. The number has to belong to that account."
+)
+
+NUMBER: Final = Rules(
+    rules_for(KEPT, "id", "By it the next import finds this number again.", type=TEXT),
+    rules_for(KEPT, "orgId createdAt updatedAt", BOOKKEEPING),
+    rules_for(KEPT, "latestVersion", BOOKKEEPING, origin=SEEN),
+    rules_for(KEPT, "name", "What the number is called.", field="label", type=TEXT),
+    rules_for(
+        KEPT, "provider", "The number belongs to Twilio, which can send its calls to Tandem.", type=TEXT
+    ),
+    rules_for(KEPT, "number", "The number that callers dial.", field="did", type=TEXT),
+    rules_for(KEPT, "assistantId", "This assistant answers the number.", field="assistant", type=TEXT),
+    rules_for(KEPT, "squadId", "This squad answers the number.", field="assistant", type=TEXT),
+    rules_for(
+        DECISION,
+        "workflowId",
+        "A workflow of Vapi's answers this number. Tandem cannot run workflows: choose an assistant for it.",
+        code="workflow",
+        type=TEXT,
+    ),
+    rules_for(DROPPED, "status", "How the number stands at Vapi. It does not matter here.", type=TEXT),
+    rules_for(
+        DROPPED, "twilioAccountSid twilioAuthToken twilioApiKey twilioApiSecret", _OWN_ACCOUNT, type=TEXT
+    ),
+    rules_for(DROPPED, "twilioOutgoingCallerId", _OWN_ACCOUNT, origin=LEGACY),
+    rules_for(
+        DROPPED,
+        "smsEnabled",
+        "Tandem leaves the number's text messages as they are set at Twilio.",
+        type=FLAG,
+    ),
+    rules_for(
+        DROPPED,
+        "numberDesiredAreaCode sipUri authentication.** credentialId numberE164CheckEnabled",
+        "It belongs to a way of getting numbers that Tandem does not use: it answers numbers at Twilio.",
+    ),
+    rules_for(
+        DROPPED,
+        "stripeSubscriptionId stripeSubscriptionStatus stripeSubscriptionCurrentPeriodStart",
+        "It concerns what Vapi charges for the number.",
+        origin=LEGACY,
+    ),
+    rules_for(DROPPED, "server.url", _NO_EVENTS, type=TEXT),
+    rules_for(
+        DROPPED,
+        "secret",
+        _NO_EVENTS,
+        under="server",
+        type=TEXT,
+        origin=LEGACY,
+    ),
+    rules_for(
+        DROPPED,
+        "timeoutSeconds credentialId staticIpAddressesEnabled encryptedPaths[] headers.* backoffPlan.**",
+        _NO_EVENTS,
+        under="server",
+    ),
+    rules_for(DROPPED, "serverUrl serverUrlSecret", _NO_EVENTS, type=TEXT, origin=LEGACY),
+    rules_for(DROPPED, "isServerUrlSecretSet", _NO_EVENTS, type=FLAG, origin=SEEN),
+    rules_for(
+        DROPPED,
+        "fallbackDestination.**",
+        "Where a call goes when Vapi finds nobody to answer it. Tandem has no such second choice: a number without an "
+        "assistant plays the apology.",
+    ),
+    rules_for(
+        DROPPED,
+        "fallbackForwardingPhoneNumber",
+        "Where a call goes when Vapi finds nobody to answer it. Tandem has no such second choice.",
+        type=TEXT,
+        origin=LEGACY,
+    ),
+    rules_for(
+        DECISION,
+        "hooks[].on",
+        "At Vapi something is done here besides the assistant's own work: it speaks or forwards the call when this number rings "
+        "or hangs up. Tandem does not do it.",
+        code="number_hook",
+        type=TEXT,
+    ),
+    rules_for(
+        DROPPED,
+        "hooks[].do.** hooks[].do[].** hooks[].filters[].**",
+        "Part of the hook above, which Tandem does not carry out.",
+    ),
+    rules_for(
+        DROPPED,
+        "hooks[].name hooks[].options.**",
+        "Part of the hook above, which Tandem does not carry out.",
+        origin=SEEN,
+    ),
+)
