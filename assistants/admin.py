@@ -10,12 +10,14 @@ from django.db.models import Count, ForeignKey, IntegerField, Model, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from assistants.forms import AssistantForm, PublishForm
+from assistants import import_admin, imported_admin, squad_admin  # noqa: F401  # register their pages
+from assistants.forms import AssistantForm, PublishForm, has_headers, headers_state
+from assistants.lint_view import lint_page
 from assistants.models import (
     Assistant,
     AssistantTool,
@@ -25,8 +27,10 @@ from assistants.models import (
     Voice,
 )
 from assistants.pages import snapshot_view
-from assistants.services import assistant_publish, publish_problems
+from assistants.selectors import findings_counted, open_decisions_n
+from assistants.services import assistant_publish, guardrails_add, publish_problems
 from assistants.snapshots import draft_differs, snapshot_take, tool_links_prefetch
+from assistants.voices import admin as voice_admin  # noqa: F401  # registers its pages
 from tools.adminkit import (
     HistoryAdmin,
     ModelAdmin,
@@ -87,7 +91,7 @@ class AssistantAdmin(SecretAdmin):
     form = AssistantForm
     inlines = [AssistantToolInline]
     change_form_template = "admin/assistants/assistant/change_form.html"
-    list_display = ["name", "live_label", "draft_label", "numbers", "calls_24h", "enabled"]
+    list_display = ["name", "live_label", "draft_label", "decisions", "numbers", "calls_24h", "enabled"]
     list_filter = ["enabled", PublishedFilter, "model", "voice"]
     search_fields = ["name", "instructions", "phone_numbers__did", "phone_numbers__label"]
     search_help_text = "By name, words of the prompt, or a number that reaches it."
@@ -106,8 +110,17 @@ class AssistantAdmin(SecretAdmin):
                     "first_message",
                     "first_message_interruptible",
                     "end_call_message",
+                    "end_call_phrases",
+                    "voicemail_message",
                     "apology",
                 ]
+            },
+        ),
+        (
+            "What it knows before the call",
+            {
+                "description": "Names in double braces, as in {{ customer }}, are filled in from the variables.",
+                "fields": ["variables", "history"],
             },
         ),
         (
@@ -121,15 +134,45 @@ class AssistantAdmin(SecretAdmin):
                 "fields": [
                     "language",
                     "transcription_model",
+                    "keywords",
                     "noise_reduction",
+                    "turn_detection",
+                    "eagerness",
                     "vad_threshold",
                     "vad_silence_ms",
                     "vad_prefix_ms",
                 ],
             },
         ),
-        ("Limits", {"fields": ["max_duration_s", "silence_timeout_s"]}),
-        ("Webhook", {"fields": ["server_url", "new_secret"]}),
+        ("Interruptions", {"fields": ["interruptible", "interrupt_words"]}),
+        ("Keypad", {"fields": ["keypad_enabled", "keypad_timeout_s", "keypad_delimiters"]}),
+        (
+            "When the caller is silent",
+            {
+                "fields": [
+                    "idle_messages",
+                    "idle_timeout_s",
+                    "idle_max_count",
+                    "idle_resets",
+                    "silence_timeout_s",
+                ]
+            },
+        ),
+        ("Limits", {"fields": ["max_duration_s"]}),
+        (
+            "Webhook",
+            {
+                "fields": [
+                    "server_url",
+                    "new_secret",
+                    "new_headers",
+                    "clear_headers",
+                    "credential",
+                    "server_backoff_plan",
+                ]
+            },
+        ),
+        ("Notes", {"fields": ["metadata"]}),
     ]
 
     # --- The list
@@ -138,13 +181,14 @@ class AssistantAdmin(SecretAdmin):
         recent = Assistant.objects.filter(
             pk=OuterRef("pk"), calls__created_at__gte=timezone.now() - timedelta(hours=24)
         )
-        queryset: QuerySet[Assistant] = super().get_queryset(request)
+        queryset: QuerySet[Assistant] = super().get_queryset(request).defer("server_headers")
         return queryset.select_related("live_version", "model", "transcription_model").annotate(
+            open_n=open_decisions_n(of="assistant"),
             recent=Coalesce(
                 Subquery(recent.order_by().values("pk").annotate(n=Count("calls")).values("n")),
                 0,
                 output_field=IntegerField(),
-            )
+            ),
         )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -167,6 +211,14 @@ class AssistantAdmin(SecretAdmin):
             return "-"
         return badge("Differs from live", "info") if draft_differs(assistant) else "As live"
 
+    @admin.display(description="decisions", ordering="open_n")
+    def decisions(self, assistant: Any) -> SafeString | str:
+        if not assistant.open_n:
+            return "-"
+        url = reverse("admin:assistants_vapiobject_changelist")
+        label = badge(f"{assistant.open_n} waiting", "warn")
+        return format_html('<a href="{}?q={}&decisions=open">{}</a>', url, assistant.name, label)
+
     @admin.display(description="numbers")
     def numbers(self, assistant: Any) -> SafeString | str:
         found = [number.did for number in assistant.phone_numbers.all()]
@@ -182,6 +234,18 @@ class AssistantAdmin(SecretAdmin):
         return format_html('<a class="t-link" href="{}?{}">{}</a>', url, query, assistant.recent)
 
     # --- The draft
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is not None and not self.has_change_permission(request, obj):
+            kept = ["headers_state"]
+        else:
+            kept = ["new_headers", *(["clear_headers"] if obj is not None and has_headers(obj) else [])]
+        return [(title, _with_header_fields(options, kept)) for title, options in fieldsets]
+
+    @admin.display(description="server headers")
+    def headers_state(self, assistant: Assistant) -> str:
+        return headers_state(assistant)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Versions and calls point to a published assistant for good; it is switched off instead.
@@ -199,7 +263,20 @@ class AssistantAdmin(SecretAdmin):
         assistant = self.get_object(request, unquote(object_id)) if object_id else None
         if assistant is not None:
             extra |= {"live": assistant.live_version, "differs": draft_differs(assistant)}
+            extra |= self._beside(request, assistant)
         return super().changeform_view(request, object_id, form_url, extra | (extra_context or {}))
+
+    def _beside(self, request: HttpRequest, assistant: Assistant) -> dict[str, Any]:
+        """What stands around the form: where it came from, other pages, and the check of the prompt."""
+        may_change = self.has_change_permission(request, assistant)
+        add_url = reverse("admin:assistants_assistant_guardrails", args=[assistant.pk])
+        fingerprint = snapshot_take(assistant).fingerprint()
+        imported = findings_counted(assistant.vapi_objects.defer("raw", "base", "seen_with"))
+        return {
+            "imported": imported if request.user.has_perm("assistants.view_vapiobject") else [],
+            "links": _links(assistant),
+            "lint": lint_page(assistant, add_url=f"{add_url}?draft={fingerprint}" if may_change else ""),
+        }
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
@@ -225,7 +302,34 @@ class AssistantAdmin(SecretAdmin):
             self.admin_site.admin_view(self.publish_view),
             name="assistants_assistant_publish",
         )
-        return [publish, *super().get_urls()]
+        guardrails = path(
+            "<path:object_id>/guardrails/",
+            self.admin_site.admin_view(self.guardrails_view),
+            name="assistants_assistant_guardrails",
+        )
+        return [publish, guardrails, *super().get_urls()]
+
+    def guardrails_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Add the proposed rules to the prompt of the draft that was looked at."""
+        assistant: Any = self.get_object(request, unquote(object_id))
+        if request.method != "POST" or not self.has_change_permission(request, assistant):
+            raise PermissionDenied
+        if assistant is None:
+            raise Http404("There is no such assistant.")
+        try:
+            added = guardrails_add(assistant=assistant, reviewed=request.GET.get("draft", ""))
+        except ValidationError as exc:
+            messages.error(request, " ".join(exc.messages))
+        else:
+            if added:
+                self.log_change(request, assistant, "Added the proposed rules for tools to the prompt.")
+                messages.success(
+                    request,
+                    "The rules stand at the end of the prompt now. Callers hear them once you publish.",
+                )
+            else:
+                messages.info(request, "The prompt has these rules already.")
+        return HttpResponseRedirect(reverse("admin:assistants_assistant_change", args=[assistant.pk]))
 
     def publish_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The page that shows what would go live and asks for a note; posted, it publishes."""
@@ -273,6 +377,26 @@ class AssistantAdmin(SecretAdmin):
             request, f"Published. New calls of {assistant.name} run on version {version.number}."
         )
         return HttpResponseRedirect(reverse("admin:assistants_assistant_change", args=[assistant.pk]))
+
+
+def _with_header_fields(options: Any, kept: list[str]) -> dict[str, Any]:
+    names = [name for name in options["fields"] if name != "clear_headers"]
+    fields = [one for name in names for one in (kept if name == "new_headers" else [name])]
+    return {**options, "fields": fields}
+
+
+# Other pages about one assistant: what they are called, and the name of their URL. Those that are not there are left out.
+PAGES = (("Voices by ear", "admin:assistants_voiceclip_page"),)
+
+
+def _links(assistant: Assistant) -> list[tuple[str, str]]:
+    found = []
+    for title, name in PAGES:
+        try:
+            found.append((title, reverse(name, args=[assistant.pk])))
+        except NoReverseMatch:
+            continue
+    return found
 
 
 @admin.register(AssistantVersion)

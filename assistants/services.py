@@ -2,15 +2,41 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from assistants.lint_view import instructions_with_guardrails
 from assistants.models import Assistant, AssistantVersion
+from assistants.prompt_lint import instruction_budget
 from assistants.snapshots import Snapshot, snapshot_take
+from tools.liquid import template_mistake
 from tools.models import TOOL_NAME_PATTERN, Tool
-from tools.parameters import parameters_problems
+from tools.schemas import schema_problems
+from tools.snapshots import ToolSnapshot, is_unlisted
+
+_MOST_TOOLS: Final = 128
+# What OpenAI takes of prompt and tools on models with a window of 32k, and the whole window of the larger ones.
+_TOKENS_SMALL: Final = 16_384
+_TOKENS_LARGE: Final = 128_000
+# Text of any language has fewer to a token: English about four.
+_SIGNS_A_TOKEN: Final = 8
+# One token may stand for a long row of blanks or dashes.
+_ROW: Final = re.compile(r"([\W_])\1+")
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishFault:
+    """One reason why a draft cannot be published: the setting it is about, of the tool of that name or of the assistant."""
+
+    text: str
+    field: str
+    tool: str = ""
 
 
 def assistant_publish(
@@ -48,19 +74,105 @@ def publish_problems(snapshot: Snapshot) -> list[str]:
 
     One bad tool makes OpenAI refuse the whole session, so each is checked before any caller can meet it.
     """
-    problems = []
+    return [fault.text for fault in publish_faults(snapshot)]
+
+
+def publish_faults(snapshot: Snapshot) -> list[PublishFault]:
+    """The same, with the setting that each is about."""
+    return [
+        *_prompt_faults(snapshot),
+        *_list_faults(snapshot.tools),
+        *(fault for tool in snapshot.tools for fault in _tool_faults(tool)),
+        *_template_faults(snapshot),
+    ]
+
+
+def _prompt_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
     if not snapshot.instructions.strip():
-        problems.append("The prompt is empty. Write who the assistant is and what it should do.")
-    counted = Counter(tool.name for tool in snapshot.tools)
-    problems += [f"Two tools are called {name}. Rename one of them." for name, n in counted.items() if n > 1]
-    if len(snapshot.tools) > 128:
-        problems.append(f"{len(snapshot.tools)} tools are too many: OpenAI takes at most 128.")
-    for tool in snapshot.tools:
-        if not re.fullmatch(TOOL_NAME_PATTERN, tool.name):
-            problems.append(
-                f"The tool name {tool.name!r} is not allowed: letters, digits, _ and - only, at most 64."
+        yield PublishFault(
+            "The prompt is empty. Write who the assistant is and what it should do.", "instructions"
+        )
+    told = [
+        snapshot.instructions,
+        *(text for tool in snapshot.tools for text in (tool.name, tool.description)),
+    ]
+    least = sum(_tokens_at_least(text) for text in told)
+    limit = _TOKENS_SMALL if instruction_budget(snapshot.model) <= _TOKENS_SMALL else _TOKENS_LARGE
+    if least > limit:
+        yield PublishFault(
+            f"The prompt and the descriptions of the tools take more than {least:,} tokens, counted at {_SIGNS_A_TOKEN} "
+            f"characters each, and {snapshot.model} takes at most {limit:,}. Shorten the prompt.",
+            "instructions",
+        )
+
+
+def _tokens_at_least(text: str) -> int:
+    """Fewer tokens than the text can take: of what a call may leave out, and of rows of one sign, nothing counts."""
+    first, last = text.find("{%"), text.rfind("%}")
+    if 0 <= first < last:
+        text = text[:first] + text[last + 2 :]
+    return len(_ROW.sub(r"\1", _PLACEHOLDER.sub("", text))) // _SIGNS_A_TOKEN
+
+
+def _list_faults(tools: tuple[ToolSnapshot, ...]) -> Iterator[PublishFault]:
+    counted = Counter(tool.name for tool in tools)
+    for name, n in counted.items():
+        if n > 1:
+            yield PublishFault(f"Two tools are called {name}. Rename one of them.", "tools", name)
+    if len(tools) > _MOST_TOOLS:
+        yield PublishFault(f"{len(tools)} tools are too many: OpenAI takes at most {_MOST_TOOLS}.", "tools")
+
+
+def _tool_faults(tool: ToolSnapshot) -> Iterator[PublishFault]:
+    if not re.fullmatch(TOOL_NAME_PATTERN, tool.name):
+        words = f"The tool name {tool.name!r} is not allowed: letters, digits, _ and - only, at most 64."
+        yield PublishFault(words, "tools", tool.name)
+    if tool.kind == Tool.Kind.FUNCTION and not tool.server_url:
+        words = f"The tool {tool.name} has no server URL, and neither has the assistant."
+        yield PublishFault(words, "server_url", tool.name)
+    if is_unlisted(tool):
+        words = (
+            f"The MCP server {tool.name} offers no tool yet. Fetch its list of tools first, and tick what is to be "
+            "offered, on its page."
+        )
+        yield PublishFault(words, "tools", tool.name)
+    for why in schema_problems(tool.parameters):
+        yield PublishFault(f"The tool {tool.name}: {why}", "parameters", tool.name)
+
+
+def _template_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
+    """Texts whose {{ names }} would reach the model, or a caller's ear, as they stand."""
+    texts = {
+        "instructions": ("prompt", snapshot.instructions),
+        "first_message": ("first message", snapshot.first_message),
+        "end_call_message": ("last message", snapshot.end_call_message),
+        "voicemail_message": ("voicemail message", snapshot.voicemail_message),
+        "idle_messages": ("messages for a silent caller", "\n".join(snapshot.idle_messages)),
+    }
+    for field, (title, text) in texts.items():
+        mistake = template_mistake(text)
+        if mistake:
+            yield PublishFault(f"The {title}, line {mistake[0]}: {mistake[1]}", field)
+
+
+def guardrails_add(*, assistant: Assistant, reviewed: str) -> bool:
+    """Add the proposed rules for tools to the prompt of the draft. Returns False where the prompt has them already.
+
+    Raises ValidationError when the draft is no longer the one that was looked at, whose fingerprint is ``reviewed``.
+    """
+    with transaction.atomic():
+        locked = (
+            Assistant.objects.select_for_update()
+            .defer("server_secret", "server_headers")
+            .get(pk=assistant.pk)
+        )
+        if snapshot_take(locked).fingerprint() != reviewed:
+            raise ValidationError(
+                "The draft was changed while you looked at it. Look again, then add the rules."
             )
-        if tool.kind == Tool.Kind.FUNCTION and not tool.server_url:
-            problems.append(f"The tool {tool.name} has no server URL, and neither has the assistant.")
-        problems += [f"The tool {tool.name}: {why}" for why in parameters_problems(tool.parameters)]
-    return problems
+        instructions = instructions_with_guardrails(locked)
+        if instructions == locked.instructions:
+            return False
+        locked.instructions = instructions
+        locked.save(update_fields=["instructions", "updated_at"])
+    return True

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet
 
 from assistants.models import Assistant, AssistantTool
-from tools.snapshots import ToolSnapshot, tool_snapshot_take
+from tools.snapshots import ToolSnapshot, tool_snapshots_take
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,8 @@ def snapshot_take(assistant: Assistant) -> Snapshot:
         max_duration_s=assistant.max_duration_s,
         silence_timeout_s=assistant.silence_timeout_s,
         server_url=assistant.server_url,
-        tools=tuple(
-            tool_snapshot_take(
-                tool, server_url=assistant.server_url, backoff_plan=assistant.server_backoff_plan
-            )
-            for tool in tools
+        tools=tool_snapshots_take(
+            tools, server_url=assistant.server_url, backoff_plan=assistant.server_backoff_plan
         ),
         history=assistant.history,
         variables=assistant.variables,

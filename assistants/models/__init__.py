@@ -2,9 +2,9 @@
 
 from assistants.models.assistant import Assistant, AssistantTool, AssistantVersion
 from assistants.models.catalogue import RealtimeModel, TranscriptionModel, Voice
-from assistants.models.clips import VoiceClip
+from assistants.models.clips import VoiceClip, VoiceRecording
 from assistants.models.squad import Squad, SquadMember
-from assistants.models.vapi import ImportFinding, VapiImport, VapiObject, VoiceMapping
+from assistants.models.vapi import ImportFinding, VapiImport, VapiObject, VapiWatch, VoiceMapping
 
 __all__ = [
     "Assistant",
@@ -17,7 +17,9 @@ __all__ = [
     "TranscriptionModel",
     "VapiImport",
     "VapiObject",
+    "VapiWatch",
     "Voice",
     "VoiceClip",
     "VoiceMapping",
+    "VoiceRecording",
 ]

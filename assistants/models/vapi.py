@@ -44,6 +44,9 @@ class VapiImport(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    beat_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the worker that runs it last gave a sign of life."
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -90,6 +93,9 @@ class VapiObject(models.Model):
         null=True, blank=True, help_text="As it was at Vapi when last looked at, where that differs."
     )
     seen_at = models.DateTimeField(null=True, blank=True)
+    seen_with = OrderedJSONField(
+        default=list, blank=True, help_text="Tools that it uses at Vapi now and that were never imported."
+    )
     gone = models.BooleanField(default=False, help_text="It was deleted at Vapi.")
 
     class Meta:
@@ -169,3 +175,18 @@ class VoiceMapping(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.vapi_voice or 'any voice'}"
+
+
+class VapiWatch(models.Model):
+    """How the last look at Vapi went. There is one row; the watch keeps it."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    looked_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, help_text="Why the last look failed; empty when it did not.")
+    failing_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="one_vapi_watch", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        return "watch of Vapi"

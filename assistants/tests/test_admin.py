@@ -44,10 +44,10 @@ def form_data(client: Client, url: str, **changes: Any) -> dict[str, Any]:
     response = client.get(url)
     form = response.context["adminform"].form
     data: dict[str, Any] = {}
-    for name, field in form.fields.items():
+    for name in form.fields:
         value = form[name].value()
-        if value not in (None, False):
-            data[name] = field.prepare_value(value) if hasattr(field, "prepare_value") else value
+        if value is not None and value is not False:
+            data[name] = value
     for formset in response.context["inline_admin_formsets"]:
         data |= {f"{formset.formset.prefix}-{key}": 0 for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
     return data | changes

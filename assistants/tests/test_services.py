@@ -1,6 +1,8 @@
 """Publishing."""
 
 import threading
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 
 from assistants.models import Assistant, AssistantTool
-from assistants.services import assistant_publish
+from assistants.services import assistant_publish, publish_faults, publish_problems
 from assistants.snapshots import draft_differs, snapshot_read, snapshot_take
 from assistants.tests.factories import make_assistant, make_odd_version, make_version
 from tools.models import Tool
@@ -77,7 +79,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_published() -> None:
         tools=[
             make_tool(name="lookup", server_url=""),
             make_tool(name="lookup"),
-            make_tool(name="odd", parameters={"type": "array"}),
+            make_tool(name="odd", parameters={"type": "object", "properties": []}),
         ],
     )
 
@@ -88,7 +90,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_published() -> None:
         "The prompt is empty. Write who the assistant is and what it should do.",
         "Two tools are called lookup. Rename one of them.",
         "The tool lookup has no server URL, and neither has the assistant.",
-        'The tool odd: its parameters must have "type": "object" at the top.',
+        'The tool odd: "properties" must be an object.',
     ]
     assert not assistant.versions.exists()
 
@@ -97,6 +99,18 @@ def test_a_tool_without_a_url_uses_the_assistants() -> None:
     assistant = make_assistant(server_url="https://hooks.example/all", tools=[make_tool(server_url="")])
 
     assert make_version(assistant=assistant).snapshot["tools"][0]["server_url"] == "https://hooks.example/all"
+
+
+def test_a_template_mistake_is_told_with_its_line_before_a_caller_hears_the_braces() -> None:
+    assistant = make_assistant(
+        instructions="You answer.\nThe caller is {{ first name }}.", first_message="Hello {{ name }}."
+    )
+
+    with pytest.raises(ValidationError) as refused:
+        assistant_publish(assistant=assistant)
+
+    (problem,) = refused.value.messages
+    assert problem.startswith("The prompt, line 2: ")
 
 
 def test_a_draft_that_changed_since_it_was_looked_at_is_not_published() -> None:
@@ -144,3 +158,41 @@ def test_two_people_publishing_at_once_get_two_numbers() -> None:
         thread.join()
 
     assert sorted(numbers) == [1, 2, 3, 4]
+
+
+# --- What certainly does not fit
+
+
+@pytest.mark.parametrize(("model", "limit"), [("gpt-realtime", "16,384"), ("gpt-realtime-2.1", "128,000")])
+def test_a_prompt_that_cannot_fit_into_the_window_is_refused(model: str, limit: str) -> None:
+    tokens = int(limit.replace(",", ""))
+    words = "Be brief. " * (tokens * 8 // 10)
+    snapshot = replace(snapshot_take(make_assistant()), model=model, tools=())
+
+    assert publish_problems(replace(snapshot, instructions=words)) == []
+    [problem] = publish_problems(replace(snapshot, instructions=words + "Be kind. " * 3))
+    assert f"{model} takes at most {limit}" in problem
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello.{% if long %}" + "Be brief. " * 200_000 + "{% endif %}", "Hello.\n" + "-" * 2_000_000]
+)
+def test_a_prompt_that_may_yet_fit_is_not_refused(text: str) -> None:
+    snapshot = replace(snapshot_take(make_assistant()), instructions=text)
+
+    assert not [one for one in publish_problems(snapshot) if "takes at most" in one]
+
+
+def test_the_descriptions_of_tools_count() -> None:
+    tool = make_tool(description="Looks up a name. " * 100_000)
+    snapshot = snapshot_take(make_assistant(tools=[tool]))
+
+    assert "takes at most 128,000" in publish_problems(snapshot)[0]
+
+
+def test_a_very_long_prompt_is_measured_in_no_time() -> None:
+    begun = time.monotonic()
+
+    publish_faults(replace(snapshot_take(make_assistant()), instructions="{% {{ { " * 1_000_000))
+
+    assert time.monotonic() - begun < 10

@@ -1,0 +1,69 @@
+"""Squads, and the table of voices that stand in for Vapi's."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from assistants.models import (
+    Squad,
+    SquadMember,
+    VoiceMapping,
+)
+from tools.adminkit import ModelAdmin, TabularInline, object_link
+
+# What a list has no use for, and secrets, which it need not open.
+HEAVY = ("instructions", "server_secret", "server_headers")
+
+
+@admin.register(VoiceMapping)
+class VoiceMappingAdmin(ModelAdmin[VoiceMapping]):
+    """Which voice stands in for which of Vapi's. It counts for the next import."""
+
+    actions = None
+    list_display = ["vapi_voice_text", "provider", "voice", "why"]
+    list_editable = ["voice", "why"]
+    list_filter = ["provider", "voice"]
+    search_fields = ["provider", "vapi_voice", "why"]
+    autocomplete_fields = ["voice"]
+    list_per_page = 50
+
+    @admin.display(description="Vapi's voice", ordering="vapi_voice")
+    def vapi_voice_text(self, row: VoiceMapping) -> str:
+        return row.vapi_voice or "Any other voice"
+
+
+class SquadMemberInline(TabularInline[SquadMember, Squad]):
+    """Who belongs to a squad, in order."""
+
+    model = SquadMember
+    extra = 0
+    fields = ["assistant", "position"]
+    autocomplete_fields = ["assistant"]
+    hide_title = True
+    verbose_name_plural = "Members; the first takes the call"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SquadMember]:
+        queryset = super().get_queryset(request).select_related("assistant")
+        return queryset.defer(*(f"assistant__{name}" for name in HEAVY))
+
+
+@admin.register(Squad)
+class SquadAdmin(ModelAdmin[Squad]):
+    """Assistants that share a call."""
+
+    inlines = [SquadMemberInline]
+    list_display = ["name", "members_text", "report"]
+    search_fields = ["name", "members__name"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Squad]:
+        return super().get_queryset(request).prefetch_related("squadmember_set__assistant", "vapi_objects")
+
+    @admin.display(description="members")
+    def members_text(self, squad: Squad) -> str:
+        return ", ".join(member.assistant.name for member in squad.squadmember_set.all()) or "-"
+
+    @admin.display(description="from Vapi")
+    def report(self, squad: Squad) -> SafeString | str:
+        found = next(iter(squad.vapi_objects.all()), None)
+        return object_link("assistants_vapiobject", found.pk, "Report") if found else "-"
