@@ -16,7 +16,8 @@ example:
       "from": "+12025550147", "voice_url": "http://127.0.0.1:8000/twilio/voice"}'
 
 The product is pointed at it by OPENAI_REALTIME_URL=ws://127.0.0.1:8002/v1/realtime,
-TWILIO_API_URL=http://127.0.0.1:8002 and tool URLs http://127.0.0.1:8002/tools/NAME.
+TWILIO_API_URL=http://127.0.0.1:8002, VAPI_API_URL=http://127.0.0.1:8002/vapi
+and tool URLs http://127.0.0.1:8002/tools/NAME.
 """
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="Plays Twilio, the Realtime API and a customer's tool server on loopback.",
+        description="Plays Twilio, the Realtime API, a customer's tool server and Vapi's REST on loopback.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -11,6 +11,8 @@ import uvicorn
 from simulator import clips
 from simulator import scenario as scenarios
 from simulator.clock import Clock
+from simulator.mcp import PREFIX as MCP_PREFIX
+from simulator.mcp import Mcp
 from simulator.media_stream import MediaStream, StreamStart
 from simulator.phone import Account, Order, Phone, new_sid
 from simulator.realtime import Realtime
@@ -20,6 +22,8 @@ from simulator.scenario import Faults, Line, Scenario
 from simulator.server import Application
 from simulator.switchboard import Switchboard
 from simulator.twilio_http import Origins
+from simulator.vapi import PREFIX as VAPI_PREFIX
+from simulator.vapi import Vapi, VapiFailure
 from simulator.webhook import Tools
 
 __all__ = [
@@ -34,6 +38,7 @@ __all__ = [
     "Scenario",
     "Simulator",
     "StreamStart",
+    "VapiFailure",
     "new_sid",
 ]
 
@@ -75,6 +80,21 @@ class Simulator:
         return self.switchboard.rest
 
     @property
+    def vapi(self) -> Vapi:
+        """Vapi's REST API: change `objects`, append to `failures`, look at `requests`."""
+        return self.switchboard.vapi
+
+    @property
+    def mcp(self) -> Mcp:
+        """The MCP server: set `texts`, look at `requests`."""
+        return self.switchboard.mcp
+
+    @property
+    def mcp_url(self) -> str:
+        """Where the MCP server is; options follow after a slash."""
+        return f"{self.http_url}{MCP_PREFIX}"
+
+    @property
     def http_url(self) -> str:
         """Where Twilio's REST API and the control API are."""
         return f"http://{self._host}:{self._port}"
@@ -88,6 +108,11 @@ class Simulator:
     def tools_url(self) -> str:
         """Where the tool server is; a tool's name follows after a slash."""
         return f"{self.http_url}/tools"
+
+    @property
+    def vapi_url(self) -> str:
+        """Where Vapi's REST API is, as VAPI_API_URL."""
+        return f"{self.http_url}{VAPI_PREFIX}"
 
     async def __aenter__(self) -> "Simulator":
         for voice in clips.VOICES:  # now, not in the middle of the first call

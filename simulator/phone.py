@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -13,8 +13,8 @@ from simulator.caller import Caller, Line
 from simulator.clock import Clock
 from simulator.media_stream import End, MediaStream, StreamStart
 from simulator.playout import Passage
-from simulator.report import CallLog, CallReport, Heard
-from simulator.scenario import Scenario
+from simulator.report import CallLog, CallReport, Dialled, Heard
+from simulator.scenario import Operator, Scenario
 from simulator.signature import sign
 from simulator.twilio_http import Answer, Origins, UnreachableError, send
 
@@ -70,6 +70,7 @@ class Phone:
         log: CallLog,
         on_upgrade: Callable[["Phone"], None] | None = None,
         on_refused: Callable[["Phone"], None] | None = None,
+        before_next_stream: Callable[["Phone"], Awaitable[None]] | None = None,
     ) -> None:
         self.order = order
         self.account = account
@@ -82,10 +83,12 @@ class Phone:
         self.caller = Caller(order.scenario, log, heard_since=self._lines_since)
         self._on_upgrade = on_upgrade
         self._on_refused = on_refused
+        self._before_next_stream = before_next_stream
         self._interrupted = asyncio.Event()
         self._interruption: Interruption | None = None
         self._callbacks = 0
         self._late: list[tuple[str, dict[str, str]]] = []
+        self.verified: set[str] = set()  # numbers that the account may show besides its own
 
     @property
     def call_sid(self) -> str:
@@ -199,6 +202,8 @@ class Phone:
             case twiml.Play(url=url, digits=digits):
                 self._answer()
                 self.log.event("played by Twilio", url=url, digits=digits)
+                if digits:
+                    self.log.report.keys_played.append(digits)
                 await self._pass(500)
             case twiml.Pause(length_s=length_s):
                 await self._pass(length_s * 1000)
@@ -223,13 +228,102 @@ class Phone:
             return
 
     async def _dial(self, verb: twiml.Dial) -> list[twiml.Verb] | None:
+        """Ring the callee, let them talk, and ask the action what follows. Only the first of several is rung."""
+        callee = verb.callees[0]
+        operator = self.order.scenario.operator(callee.to.partition("?")[0])
+        leg = Dialled(
+            to=callee.to,
+            caller_id=verb.caller_id or self.order.caller,
+            child_sid=new_sid("CA"),
+            digits=callee.digits,
+            at_ms=self.clock.now_ms(),
+        )
         self.log.report.dialled.extend(verb.numbers)
+        self.log.report.legs.append(leg)
         self.log.event("Twilio dials", numbers=list(verb.numbers))
-        await self._pass(1000)
-        if verb.action is None or self._interruption is not None:
+        leaves = self._leave_soon(operator.caller_leaves_ms)
+        try:
+            talked_s = await self._ring(verb, callee, operator, leg)
+        finally:
+            leaves.cancel()
+        self.log.event("dialling ended", status=leg.status)
+        if verb.action is None:
             return None
-        extra = {"DialCallStatus": "completed", "DialCallSid": new_sid("CA"), "DialCallDuration": "1"}
-        return await self._fetch(verb.action, what="dial action", method=verb.method, extra=extra)
+        extra = {
+            "DialCallStatus": leg.status,
+            "DialCallSid": leg.child_sid,
+            "DialBridged": "true" if leg.connected else "false",
+        }
+        if leg.connected:
+            extra["DialCallDuration"] = str(talked_s)
+        if self._interruption is not None and self._interruption.verbs is None:
+            self.status = "completed"
+        following = await self._fetch(verb.action, what="dial action", method=verb.method, extra=extra)
+        return None if self._interruption is not None else following
+
+    async def _ring(self, verb: twiml.Dial, callee: twiml.Callee, operator: Operator, leg: Dialled) -> int:
+        """How many seconds the two talked; the leg's status says what else became of it."""
+        allowed = {self.order.caller, self.order.to, *self.verified}
+        if verb.caller_id is not None and not callee.sip and verb.caller_id not in allowed:
+            self.log.violation(
+                "13214", f"callerId {verb.caller_id} is neither the caller, nor the number called"
+            )
+            leg.status = "failed"
+            return 0
+        timeout_ms = verb.timeout_s * 1000
+        await self._pass(min(operator.after_ms, timeout_ms))
+        if self._interruption is not None:
+            leg.status = "no-answer"
+            return 0
+        if operator.outcome != "answered" or operator.after_ms > timeout_ms:
+            leg.status = "no-answer" if operator.outcome == "answered" else operator.outcome
+            return 0
+        if callee.url is not None and not await self._whisper(callee, callee.url, leg):
+            leg.status = "no-answer"
+            return 0
+        leg.connected = self._interruption is None
+        began_ms = self.clock.now_ms()
+        if leg.connected:
+            self.log.event("operator connected", number=callee.to)
+            await self._pass(operator.talks_ms)
+        leg.status = "completed"
+        return max(1, round((self.clock.now_ms() - began_ms) / 1000))
+
+    async def _whisper(self, callee: twiml.Callee, url: str, leg: Dialled) -> bool:
+        """Play the callee the document that is for them alone; False when it hung up on them."""
+        child = {
+            "CallSid": leg.child_sid,
+            "ParentCallSid": self.call_sid,
+            "To": callee.to,
+            "Called": callee.to,
+            "From": leg.caller_id,
+            "Caller": leg.caller_id,
+            "Direction": "outbound-dial",
+            "CallStatus": "in-progress",
+        }
+        for verb in await self._fetch(url, what="whisper", method=callee.method, extra=child):
+            match verb:
+                case twiml.Say(text=text):
+                    leg.whispered.append(text)
+                    self.log.event("whispered to the operator", text=text)
+                    await self._pass(_SAY_MS_PER_CHARACTER * len(text))
+                case twiml.Pause(length_s=length_s):
+                    await self._pass(length_s * 1000)
+                case twiml.Play():
+                    await self._pass(500)
+                case twiml.Hangup():
+                    return False
+                case _:
+                    raise twiml.TwimlError("13201", f"<{type(verb).__name__}> in a document for a callee")
+        return True
+
+    def _leave_soon(self, after_ms: float | None) -> asyncio.Future[None]:
+        async def leave() -> None:
+            if after_ms is not None:
+                await self.clock.sleep(after_ms)
+                self.interrupt(Interruption("caller hung up"))
+
+        return asyncio.ensure_future(leave())
 
     def _answer(self) -> None:
         if self.status in {"queued", "ringing"}:
@@ -239,6 +333,8 @@ class Phone:
     # The stream
 
     async def _connect(self, verb: twiml.Connect) -> list[twiml.Verb] | str | None:
+        if self.streams and self._before_next_stream is not None:
+            await self._before_next_stream(self)
         line = self.order.scenario.line
         sid = new_sid("MZ")
         url = verb.stream.url

@@ -65,6 +65,20 @@ class Truncation:
 
 
 @dataclass(slots=True)
+class Dialled:
+    """One leg that Twilio dialled out of a call: how it went, and what its callee alone heard before being connected."""
+
+    to: str
+    caller_id: str
+    child_sid: str
+    status: str = ""  # Twilio's DialCallStatus
+    digits: str = ""
+    whispered: list[str] = field(default_factory=list)
+    connected: bool = False
+    at_ms: float = 0.0
+
+
+@dataclass(slots=True)
 class CallReport:
     """Everything known about one call."""
 
@@ -79,6 +93,8 @@ class CallReport:
     unknown_audio_ms: float = 0.0  # heard, louder than line noise, and no line of the simulated model
     spoken_by_twilio: list[str] = field(default_factory=list)
     dialled: list[str] = field(default_factory=list)
+    legs: list[Dialled] = field(default_factory=list)
+    keys_played: list[str] = field(default_factory=list)  # by Twilio, to the other end
     violations: Counter[str] = field(default_factory=Counter)  # Twilio's error codes
     realtime_sessions: int = 0
     realtime_errors: list[JSON] = field(default_factory=list)  # the `error` objects that were sent

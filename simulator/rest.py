@@ -1,11 +1,13 @@
-"""Twilio's REST API for calls: read, end, redirect, and create one.
+"""Twilio's REST API for calls: read, end, redirect, and create one; and text messages.
 
-`/2010-04-01/Accounts/{AccountSid}/Calls.json` and `.../Calls/{CallSid}.json`; Basic authentication, form bodies,
+`/2010-04-01/Accounts/{AccountSid}/Calls.json`, `.../Calls/{CallSid}.json` and `.../Messages.json`; Basic authentication, form bodies,
 errors as `{"code", "message", "more_info", "status"}`.
 """
 
 import asyncio
 import base64
+import re
+import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +27,12 @@ _MESSAGES: Final = {
     20429: "Too Many Requests",
     21220: "Call is not in-progress. Cannot redirect.",
     21201: "No 'To' number is specified",
+    21211: "The 'To' number is not a valid phone number.",
+    21603: "A 'From' phone number is required.",
+    21602: "Message body is required.",
+    21617: "The concatenated message body exceeds the 1600 character limit.",
 }
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _UPDATE_FIELDS: Final = frozenset(
     {"Status", "Url", "Method", "Twiml", "FallbackUrl", "FallbackMethod", "StatusCallback"}
     | {"StatusCallbackMethod", "TimeLimit"}
@@ -54,6 +61,7 @@ class Rest:
     ) -> None:
         self.failures: deque[Failure] = deque()
         self.requests: deque[JSON] = deque(maxlen=1000)
+        self.messages: deque[JSON] = deque(maxlen=1000)  # that were taken: to, from, body
         self._account = account
         self._calls = calls
         self._create = create
@@ -86,6 +94,10 @@ class Rest:
                 account == self._account.sid and scope["method"] == "POST"
             ):
                 return self._create_call(pairs)
+            case [_, "Accounts", account, "Messages"] if (
+                account == self._account.sid and scope["method"] == "POST"
+            ):
+                return self._send_message(dict(pairs))
             case [_, "Accounts", account, "Calls", sid] if (
                 account == self._account.sid and sid in self._calls
             ):
@@ -110,6 +122,34 @@ class Rest:
                 400, 21626, "Invalid StatusCallbackEvents: repeat the key instead of joining by comma"
             )
         return 201, resource(self._create(pairs))
+
+    def _send_message(self, form: dict[str, str]) -> tuple[int, JSON]:
+        to, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
+        if not _NUMBER.fullmatch(to):
+            return _error(400, 21211)
+        if not sender and not form.get("MessagingServiceSid"):
+            return _error(400, 21603)
+        if not body:
+            return _error(400, 21602)
+        if len(body) > 1600:
+            return _error(400, 21617)
+        self.messages.append({"to": to, "from": sender, "body": body})
+        sid = "SM" + secrets.token_hex(16)
+        return 201, {
+            "sid": sid,
+            "account_sid": self._account.sid,
+            "to": to,
+            "from": sender,
+            "body": body,
+            "status": "queued",
+            "error_code": None,
+            "error_message": None,
+            "direction": "outbound-api",
+            "api_version": "2010-04-01",
+            "num_segments": str(-(-len(body) // 153)),
+            "price": None,
+            "uri": f"/2010-04-01/Accounts/{self._account.sid}/Messages/{sid}.json",
+        }
 
     def _update(self, phone: Phone, form: dict[str, str]) -> tuple[int, JSON]:
         unknown = set(form) - _UPDATE_FIELDS

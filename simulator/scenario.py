@@ -126,6 +126,16 @@ class ToolAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """What becomes of dialling a number or a SIP address in this story."""
+
+    outcome: str = "answered"  # or "busy", "no-answer", "failed"
+    after_ms: float = 1000.0  # from dialling to the outcome; the document's time limit may end it sooner
+    talks_ms: float = 1000.0  # from being connected to the end of the conversation
+    caller_leaves_ms: float | None = None  # the caller hangs up so long after the dialling began
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One story."""
 
@@ -137,12 +147,19 @@ class Scenario:
     model: Model = field(default_factory=Model)
     faults: Faults = field(default_factory=Faults)
     line: Line = field(default_factory=Line)
+    operators: Mapping[str, Operator] = field(
+        default_factory=dict
+    )  # by number or address; "*" for all others
     patience_ms: float = 15_000.0  # how long the caller waits for anything before hanging up
 
     def texts(self) -> tuple[str, ...]:
         """Every fixed text that the assistant may say."""
         lines = [line for rule in self.assistant for line in rule.say]
         return (*lines, self.model.greeting, self.model.fallback)
+
+    def operator(self, number: str) -> Operator:
+        """What becomes of dialling a number."""
+        return self.operators.get(number) or self.operators.get("*") or Operator()
 
     def but(self, **changes: Any) -> "Scenario":
         """The same story with some parts told differently."""
@@ -171,6 +188,9 @@ def parse(data: Mapping[str, Any]) -> Scenario:
         parts["assistant"] = tuple(_rule(rule) for rule in told.get("assistant", ()))
         parts["tools"] = {tool: _make(ToolAnswer, answer) for tool, answer in told.get("tools", {}).items()}
         parts["model"] = _make(Model, told.get("model", {}))
+        parts["operators"] = {
+            number: _operator(operator) for number, operator in told.get("operators", {}).items()
+        }
         parts["faults"] = _make(Faults, told.get("faults", {}))
         parts["line"] = _make(Line, {**told.get("line", {})})
         return _make(Scenario, parts)
@@ -206,6 +226,13 @@ def _rule(data: Mapping[str, Any]) -> Rule:
             ),
         },
     )
+
+
+def _operator(data: Mapping[str, Any]) -> Operator:
+    operator = _make(Operator, data)
+    if operator.outcome not in {"answered", "busy", "no-answer", "failed"}:
+        raise ScenarioError(f"an operator is not {operator.outcome!r}")
+    return operator
 
 
 def _request(data: Mapping[str, Any]) -> Request:

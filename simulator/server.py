@@ -2,7 +2,7 @@
 
 Control: `POST /simulator/calls` places a call and streams its events as lines of JSON; `GET /simulator/scenarios`
 lists the stories; `PUT /simulator/faults` sets what goes wrong on the Realtime side for all calls, `DELETE` ends
-that; `GET /healthz`.
+that; `GET /healthz`; `/simulator/vapi` changes what Vapi's REST shows (see `vapi.py`).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from simulator import mcp, vapi
 from simulator import scenario as scenarios
 from simulator.asgi import Gone, Receive, Scope, Send, read_body, respond_json
 from simulator.phone import Order
@@ -54,13 +55,22 @@ class Application:
             await send({"type": "websocket.close", "code": 1000})  # before accept: HTTP 403
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        board = self.switchboard
-        path, method = scope["path"], scope["method"]
+        board, path = self.switchboard, scope["path"]
         if path.startswith("/2010-04-01/"):
             await board.rest.serve(scope, receive, send)
         elif path.startswith("/tools/"):
             await board.tools.serve(scope, receive, send)
-        elif path == "/healthz":
+        elif path == mcp.PREFIX or path.startswith(f"{mcp.PREFIX}/"):
+            await board.mcp.serve(scope, receive, send)
+        elif path.startswith(f"{vapi.PREFIX}/"):
+            await board.vapi.serve(scope, receive, send)
+        else:
+            await self._control(scope, receive, send)
+
+    async def _control(self, scope: Scope, receive: Receive, send: Send) -> None:
+        board = self.switchboard
+        path, method = scope["path"], scope["method"]
+        if path == "/healthz":
             live = sum(not phone.ended for phone in board.calls.values())
             await respond_json(send, {"ok": True, "live_calls": live})
         elif path == "/simulator/scenarios":
@@ -69,6 +79,11 @@ class Application:
             await self._faults(method, await read_body(receive), send)
         elif path == "/simulator/calls" and method == "POST":
             await self._call(await read_body(receive), receive, send)
+        elif path == vapi.CONTROL or path.startswith(f"{vapi.CONTROL}/"):
+            try:
+                await board.vapi.control(scope, receive, send)
+            except ValueError as error:
+                raise BadRequestError(str(error)) from error
         else:
             await respond_json(send, {"error": f"nothing at {method} {path}"}, status=404)
 

@@ -420,6 +420,9 @@ class Session:
         instructions = config.get("instructions")
         exact = instructions is not None and dialogue.exact_sentence(instructions) is not None
         takes = in_conversation and not exact and config.get("input") is None
+        if exact and in_conversation and self._all_calls_answered():
+            # Said in the place of an answer, it is one.
+            self._told = [stimulus for stimulus in self._told if stimulus.kind != "tool"]
         told, self._told = (self._told, []) if takes else ([], self._told)
         tools: list[JSON] = config["tools"] if "tools" in config else self.settings["tools"]
         plan = dialogue.plan(
@@ -436,6 +439,11 @@ class Session:
         if in_conversation:
             self.active = reply
         self._spawn(response.run(self, reply))
+
+    def _all_calls_answered(self) -> bool:
+        bodies = [item.body for item in self._items]
+        called = {body["call_id"] for body in bodies if body["type"] == "function_call"}
+        return called <= {body["call_id"] for body in bodies if body["type"] == "function_call_output"}
 
     def _cancel(self, response_id: str | None) -> None:
         if self.active is None or response_id not in {None, self.active.id} or self.active.cancel_reason:

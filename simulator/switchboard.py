@@ -1,23 +1,25 @@
 """All calls of one simulator, and who belongs to whom."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from simulator.clock import Clock
+from simulator.mcp import Mcp
 from simulator.phone import Account, Order, Phone, new_sid
 from simulator.realtime import Realtime
 from simulator.report import CallLog, CallReport, Truncation
 from simulator.rest import Rest
 from simulator.scenario import Scenario, load
 from simulator.twilio_http import Origins
+from simulator.vapi import Vapi
 from simulator.webhook import Tools
 
 _REMEMBERED: Final = 200  # ended calls that REST still knows
 
 
 class Switchboard:
-    """Places calls and keeps the three services that they meet."""
+    """Places calls and keeps the services that they meet, and Vapi's REST, which they do not."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -25,8 +27,12 @@ class Switchboard:
         self.realtime = Realtime()
         self.tools = Tools(self._find_call)
         self.rest = Rest(account, self.calls, create=self._create)
+        self.vapi = Vapi()
+        self.mcp = Mcp()
         self.outbound_scenario: str | Scenario = "one_tool"  # what someone who is called does
         self.outbound_origins = Origins()
+        # Awaited before a call opens one more stream: streams that open together may get each other's session.
+        self.before_next_stream: Callable[[Phone], Awaitable[None]] | None = None
         self.outbound_reports: asyncio.Queue[CallReport] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -51,6 +57,7 @@ class Switchboard:
             log=CallLog(report, Clock(speed=order.speed), tell=tell),
             on_upgrade=self.realtime.expect,
             on_refused=self.realtime.forget,
+            before_next_stream=self.before_next_stream,
         )
         while len(self.calls) >= _REMEMBERED:
             ended = next((sid for sid, known in self.calls.items() if known.ended), None)

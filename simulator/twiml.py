@@ -1,11 +1,12 @@
 """TwiML, read strictly: what Twilio would only warn about is an error here, with Twilio's code.
 
 Codes: 11750 too long, 12100 not XML, 12200 unknown verb, attribute or value, 12300 wrong content type,
-13223 nobody to dial, 15004 relative URL in a document sent by REST, 31922 and 31923
+13212 timeout, 13221 method, 13223 nobody to dial, 13224 no number, 13225 and 13325 keys, 13226 SIP address, 13420 nothing to play, 13520 nothing to say, 15004 relative URL in a document sent by REST, 31922 and 31923
 stream URL, 31941 track, 32018 document sent by REST too long.
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -76,12 +77,31 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Callee:
+    """Somebody to be dialled: a number, or with `sip` an address. `url` is the document that only they hear."""
+
+    to: str
+    sip: bool = False
+    url: str | None = None
+    method: str = "POST"
+    digits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dial:
     """Connects the caller to others; `numbers` are numbers or SIP addresses."""
 
-    numbers: tuple[str, ...]
+    callees: tuple[Callee, ...]
     action: str | None = None
     method: str = "POST"
+    timeout_s: float = 30.0
+    caller_id: str | None = None
+    answer_on_bridge: bool = False
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Who is dialled."""
+        return tuple(callee.to for callee in self.callees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +205,9 @@ def _verb(element: ET.Element, base_url: str | None) -> Verb:
         case "Connect":
             return _connect(element, base_url)
         case "Say":
-            return Say(text)
+            return Say(_said(text))
         case "Play":
-            return Play(url=text or None, digits=element.get("digits"))
+            return _played(text, element, base_url)
         case "Pause":
             return Pause(_seconds(element.get("length", "1")))
         case "Redirect":
@@ -259,16 +279,64 @@ def _stream_url(url: str) -> str:
 
 
 def _dial(element: ET.Element, text: str, base_url: str | None) -> Dial:
-    numbers = [text] if text else []
+    callees = [_callee(ET.Element("Number"), text, base_url)] if text else []
     for child in element:
         _check(child)
         if child.tag not in {"Number", "Sip"}:
             raise TwimlError("12200", f"<{child.tag}> may not stand in <Dial>")
-        numbers.append((child.text or "").strip())
-    if not all(numbers) or not numbers:
+        callees.append(_callee(child, (child.text or "").strip(), base_url))
+    if not callees:
         raise TwimlError("13223", "nobody to dial")
     action = element.get("action")
-    return Dial(tuple(numbers), _absolute(action, base_url) if action else None, _method(element))
+    timeout_s = _seconds(element.get("timeout", "30"))
+    if not 1 <= timeout_s <= 600:
+        raise TwimlError("13212", f"a timeout of {timeout_s:g} seconds")
+    return Dial(
+        tuple(callees),
+        _absolute(action, base_url) if action else None,
+        _method(element),
+        timeout_s=timeout_s,
+        caller_id=element.get("callerId"),
+        answer_on_bridge=_flag(element.get("answerOnBridge", "false")),
+    )
+
+
+def _callee(element: ET.Element, to: str, base_url: str | None) -> Callee:
+    sip = element.tag == "Sip"
+    if not to:
+        raise TwimlError("13224", f"an empty <{element.tag}>")
+    if sip and not _SIP.fullmatch(to):
+        raise TwimlError("13226", f"{to!r} is no SIP address")
+    digits = element.get("sendDigits", "")
+    if not _KEYS.fullmatch(digits):
+        raise TwimlError("13225", f"keys {digits!r}")
+    url = element.get("url")
+    return Callee(to, sip, _absolute(url, base_url) if url else None, _method(element), digits)
+
+
+_SIP: Final = re.compile(r"sips?:[^\s@]+@[^\s@?]+(\?[^\s]*)?", re.ASCII)
+_KEYS: Final = re.compile(r"[0-9*#A-DwW]*", re.ASCII)
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise TwimlError("12200", f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def _said(text: str) -> str:
+    if not text:
+        raise TwimlError("13520", "nothing to say")
+    return text
+
+
+def _played(text: str, element: ET.Element, base_url: str | None) -> Play:
+    digits = element.get("digits")
+    if digits is not None and (not digits or not _KEYS.fullmatch(digits)):
+        raise TwimlError("13325", f"keys {digits!r}")
+    if digits is None and not text:
+        raise TwimlError("13420", "nothing to play")
+    return Play(url=_absolute(text, base_url) if text else None, digits=digits)
 
 
 def _seconds(text: str) -> float:

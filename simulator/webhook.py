@@ -1,9 +1,10 @@
-"""A customer's tool server: `POST /tools/{name}`, in Vapi's envelope.
+"""A customer's tool server: `POST /tools/{name}`, in Vapi's envelope. Asked for the destination of a transfer, it answers
+with the story's result as it stands.
 
 A behaviour may stand before the name: `/tools/slow-3000/{name}`. Behaviours: `slow-MS` and `late` (25 s, past
 Vapi's limit of 20) answer after a while; `status-CODE` answers with that status; `html`, `plain`, `empty`,
 `no-content` answer without JSON; `half-body` and `drop` break the connection; `huge` answers 5 MB; `redirect`
-answers 307; `wrong-id`, `string-error`, `object`, `bare-result`, `multiline` bend the results.
+answers 307; `results-CODE` answers with results on that status; `wrong-id`, `extra-ids`, `string-error`, `object`, `bare-result`, `multiline` bend the results.
 """
 
 import asyncio
@@ -82,6 +83,9 @@ class Tools:
         if behaviour == "drop":
             _drop(receive)
             return
+        if asks_destination(body) and not behaviour:
+            await respond_json(send, answer.result)
+            return
         await _behave(behaviour or "", calls, answer.result, send)
 
     def _answer_for(self, name: str, phone: Phone | None) -> ToolAnswer:
@@ -104,11 +108,21 @@ def read_envelope(raw: bytes) -> tuple[list[str], list[JSON], Any]:
     message = body.get("message") if isinstance(body, dict) else None
     if not isinstance(message, dict):
         return ["message is missing"], [], body
+    if asks_destination(body):
+        return ([] if _has_call_id(message) else ["message.call.id is missing"]), [], body
     if message.get("type") == "function-call":
-        call = message.get("functionCall")
-        if not isinstance(call, dict) or not isinstance(call.get("parameters"), dict):
-            return ["functionCall.parameters is no object"], [], body
-        return [], [{"id": None, "name": call.get("name"), "arguments": call["parameters"]}], body
+        return _function_call(message, body)
+    return _tool_calls(message, body)
+
+
+def _function_call(message: JSON, body: Any) -> tuple[list[str], list[JSON], Any]:
+    call = message.get("functionCall")
+    if not isinstance(call, dict) or not isinstance(call.get("parameters"), dict):
+        return ["functionCall.parameters is no object"], [], body
+    return [], [{"id": None, "name": call.get("name"), "arguments": call["parameters"]}], body
+
+
+def _tool_calls(message: JSON, body: Any) -> tuple[list[str], list[JSON], Any]:
     problems: list[str] = []
     if message.get("type") != "tool-calls":
         problems.append(f"message.type is {message.get('type')!r}, not 'tool-calls'")
@@ -125,9 +139,19 @@ def read_envelope(raw: bytes) -> tuple[list[str], list[JSON], Any]:
         problems.append("toolCallList holds no call")
     if again != calls or with_tools != calls:
         problems.append("toolCallList, toolCalls and toolWithToolCallList hold different calls")
-    if not isinstance(message.get("call"), dict) or not message["call"].get("id"):
+    if not _has_call_id(message):
         problems.append("message.call.id is missing")
     return problems, calls, body
+
+
+def asks_destination(body: Any) -> bool:
+    """Whether a body asks where a call is to be transferred, rather than for a tool."""
+    message = body.get("message") if isinstance(body, dict) else None
+    return isinstance(message, dict) and message.get("type") == "transfer-destination-request"
+
+
+def _has_call_id(message: JSON) -> bool:
+    return isinstance(message.get("call"), dict) and bool(message["call"].get("id"))
 
 
 def _list(message: JSON, key: str, problems: list[str]) -> list[Any]:
@@ -193,7 +217,14 @@ async def _behave(behaviour: str, calls: list[JSON], result: Any, send: Send) ->
             return
         case _:
             pass  # a behaviour that bends the results
-    await respond_json(send, {"results": [_entry(name, call, result) for call in calls]})
+    status = int(figure) if name == "results" else 200
+    await respond_json(send, {"results": _results(name, calls, result)}, status=status)
+
+
+def _results(behaviour: str, calls: list[JSON], result: Any) -> list[JSON]:
+    results = [_entry(behaviour, call, result) for call in calls]
+    foreign: JSON = {"toolCallId": "call_of_somebody_else", "result": "Somebody else's answer."}
+    return [foreign, *results, foreign] if behaviour == "extra-ids" else results
 
 
 def _entry(behaviour: str, call: JSON, result: Any) -> JSON:

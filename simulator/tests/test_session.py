@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulator import clips
+from simulator import clips, ulaw
 from simulator.clock import Clock
 from simulator.dialogue import Dialogue
 from simulator.media_stream import _NOISE
@@ -308,6 +308,36 @@ async def test_a_tool_is_called_and_its_output_quoted() -> None:
     assert client.said[-1].startswith("Ticket 481 is waiting for parts")
     assert len(client.report.tool_calls[0].outputs) == 2
     assert client.report.realtime_warnings == ["2 outputs for one call of get_repair_status"]
+    client.session.end()
+
+
+@pytest.mark.parametrize("context", [{}, {"input": []}], ids=["in context", "alone"])
+async def test_an_exact_sentence_after_the_output_is_the_answer_to_it(context: Event) -> None:
+    client = make_client()
+    client.send("session.update", session=UPDATE["session"])
+    client.say(clips.clip_of(ASK, "caller").audio + ulaw.SILENCE * 8000)
+    called = await client.expect("response.function_call_arguments.done")
+    await client.expect("response.done")
+    output = {"type": "function_call_output", "call_id": called["call_id"], "output": "waiting_for_parts"}
+    exactly = {"instructions": "Say exactly this sentence and nothing else: One moment.", **context}
+
+    client.send("response.create", response=exactly)  # while the tool is at work
+    await client.expect("response.done")
+    client.send("conversation.item.create", item=output)
+    client.send("response.create", response=exactly)
+    await client.expect("response.done")
+    client.send(
+        "conversation.item.create",
+        item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "How much?"}]},
+    )
+    client.send("response.create")
+    await client.expect("response.done")
+
+    assert client.said[-3:] == [
+        "One moment.",
+        "One moment.",
+        "Sorry, I did not catch that. Could you say it again?",
+    ]
     client.session.end()
 
 

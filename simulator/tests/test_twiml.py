@@ -44,7 +44,7 @@ def test_other_verbs() -> None:
         twiml.Pause(2.0),
         twiml.Play(None, "1w2"),
         twiml.Redirect("https://voice.example.com/x"),
-        twiml.Dial(("+12025550111",), "https://voice.example.com/d"),
+        twiml.Dial((twiml.Callee("+12025550111"),), "https://voice.example.com/d"),
         twiml.Reject("busy"),
         twiml.Hangup(),
     ]
@@ -69,6 +69,15 @@ REFUSED = {
     "malformed url": (connect('url="wss://[v/m"'), "31923"),
     "pause without number": ("<Pause length='long'/>", "12200"),
     "nobody to dial": ("<Dial/>", "13223"),
+    "an empty number": ("<Dial><Number> </Number></Dial>", "13224"),
+    "keys that no telephone has": ("<Dial><Number sendDigits='1,2'>+12025550111</Number></Dial>", "13225"),
+    "no SIP address": ("<Dial><Sip>alice</Sip></Dial>", "13226"),
+    "a SIP address with blanks": ("<Dial><Sip>sip:alice@example.com?x=a b</Sip></Dial>", "13226"),
+    "a dial that never gives up": ("<Dial timeout='601'>+12025550111</Dial>", "13212"),
+    "no flag": ("<Dial answerOnBridge='yes'>+12025550111</Dial>", "12200"),
+    "nothing to say": ("<Say> </Say>", "13520"),
+    "nothing to play": ("<Play/>", "13420"),
+    "keys to play that no telephone has": ("<Play digits='1-2'/>", "13325"),
     "method": ("<Redirect method='PUT'>/x</Redirect>", "12200"),
     "broken": ("<Say>", "12100"),
 }
@@ -112,3 +121,28 @@ def test_an_inline_document_is_short_and_absolute() -> None:
     with pytest.raises(TwimlError, match="32018"):
         twiml.parse_inline(f"<Response><Say>{'x' * 4000}</Say></Response>")
     assert twiml.parse_inline("<Response/>") == []
+
+
+def test_who_is_dialled_and_how() -> None:
+    (verb,) = parse(
+        "<Dial action='/d' timeout='20' callerId='+12025550100' answerOnBridge='true'>"
+        "<Number url='/whisper' sendDigits='ww204'>+12025550111</Number><Sip>sip:desk@pbx.example?X-Site=north</Sip></Dial>"
+    )
+
+    assert verb == twiml.Dial(
+        (
+            twiml.Callee("+12025550111", url="https://voice.example.com/whisper", digits="ww204"),
+            twiml.Callee("sip:desk@pbx.example?X-Site=north", sip=True),
+        ),
+        "https://voice.example.com/d",
+        timeout_s=20,
+        caller_id="+12025550100",
+        answer_on_bridge=True,
+    )
+
+
+def test_a_whisper_sent_by_rest_needs_a_whole_address() -> None:
+    with pytest.raises(TwimlError) as refused:
+        twiml.parse_inline("<Response><Dial><Number url='/whisper'>+12025550111</Number></Dial></Response>")
+
+    assert refused.value.code == "15004"
