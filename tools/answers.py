@@ -30,13 +30,16 @@ class Result:
     """What an answer means.
 
     ``output_text`` is the text for the model in either case, ``error`` the reason for ops staff, empty when
-    answered. ``message`` is Vapi's "spoken instead" (type, content, role …), None where there is none.
+    answered. ``message`` is Vapi's "spoken instead" (type, content, role …), None where there is none. ``value`` is
+    the result as it came, for variables; ``by_status`` marks a failure of which only the HTTP status tells.
     """
 
     status: Literal["answered", "failed"]
     output_text: str = field(repr=False)
     error: str = ""
     message: dict[str, Any] | None = field(default=None, repr=False)
+    value: Any = field(default=None, repr=False)
+    by_status: bool = False
 
 
 def answer_read(*, body: bytes, content_type: str, http_status: int, tool_call_id: str) -> Result:
@@ -57,6 +60,20 @@ def answer_read(*, body: bytes, content_type: str, http_status: int, tool_call_i
             http_status, said=_error_text(value.get("error")) if isinstance(value, dict) else ""
         )
     return _value_read(value)
+
+
+def api_answer_read(*, body: bytes, content_type: str, http_status: int) -> Result:
+    """The result of a request without Vapi's envelope: the whole answer, which must be JSON."""
+    text = _decode(body, content_type)
+    accepted = 200 <= http_status < 300
+    try:
+        value = json_clean(json.loads(text)) if text.strip() else None
+    except (ValueError, RecursionError):
+        return _unreadable("no JSON") if accepted else _http_error(http_status)
+    if not accepted:
+        said = _error_text(value.get("error") or value.get("message")) if isinstance(value, dict) else ""
+        return _http_error(http_status, said=said)
+    return _answered(_one_line(value) or NO_RESULT, value=value)
 
 
 def _item_find(value: object, tool_call_id: str) -> dict[str, Any] | None:
@@ -80,7 +97,7 @@ def _item_read(item: dict[str, Any]) -> Result:
     message = item.get("message")
     message = message if isinstance(message, dict) else None
     if result:
-        return _answered(result, message=message)
+        return _answered(result, message=message, value=item.get("result"))
     said = _error_text(item.get("error"))
     if said:
         output = error_output(code="tool_error", message=f"The tool reported an error: {said}")
@@ -104,7 +121,7 @@ def _value_read(value: object) -> Result:
         case dict() | list():
             return _answered(NO_RESULT)
         case _:
-            return _answered(_one_line(value) or NO_RESULT)
+            return _answered(_one_line(value) or NO_RESULT, value=value)
 
 
 def _unmatched() -> Result:
@@ -124,16 +141,16 @@ def _text_read(text: str, content_type: str) -> Result:
         return _unreadable("a web page or XML")
     if not (kind == "" or kind.startswith("text/") or declared_json):
         return _unreadable("no text")
-    return _answered(_one_line(text) or NO_RESULT)
+    return _answered(_one_line(text) or NO_RESULT, value=text)
 
 
-def _answered(text: str, *, message: dict[str, Any] | None = None) -> Result:
-    return Result("answered", output_clip(text), message=message)
+def _answered(text: str, *, message: dict[str, Any] | None = None, value: Any = None) -> Result:
+    return Result("answered", output_clip(text), message=message, value=value)
 
 
 def _http_error(http_status: int, *, said: str = "") -> Result:
     error = f"The server answered with HTTP status {http_status}."
-    return Result("failed", http_error_output(http_status, said=said), error)
+    return Result("failed", http_error_output(http_status, said=said), error, by_status=True)
 
 
 def _unreadable(what: str) -> Result:

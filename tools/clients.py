@@ -1,35 +1,38 @@
-"""The webhook POST to a customer's tool server: one attempt, one deadline, no private addresses.
+"""The request to a customer's tool server: one attempt, one deadline, no private addresses.
 
-It is known at every moment whether the request can have left: between the connection and the first byte stands a gate
-that opens once, and a gate closed in time means "certainly not carried out".
+It is known at every moment whether the request can have left: before its first byte stands a gate that opens once,
+and a gate closed in time means "certainly not carried out".
+
+Connections are kept for the worker's next request, for a moment only: a server that ends an idle connection while a
+request is on its way to it would leave an outcome unknown that need not be.
 """
 
 import functools
+import ipaddress
 import logging
 import socket
 import ssl
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress
 from requests_hardened.ip_filter_adapter import IPFilterAdapter
-from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NameResolutionError
 from urllib3.util import parse_url
 from urllib3.util.ssl_ import create_urllib3_context
 from urllib3.util.ssl_match_hostname import CertificateError
-
-from tools.encryption import SecretUnreadableError, decrypt
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,41 @@ BODY_MAX_BYTES = 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 # How long a closed exchange may take to wind up before its thread is left to itself (it may sit in the resolver).
 _WIND_UP_S = 0.5
+# The usual servers end a connection that was idle for 5 s (Node) or more.
+IDLE_MAX_S = 2.5
+_HOSTS_KEPT = 100
+_CONNECTIONS_KEPT = 32
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What is sent: these exact bytes, these headers beside the usual ones."""
+
+    method: str
+    url: str
+    body: bytes | None = field(repr=False)
+    headers: Mapping[str, bytes] = field(repr=False)
+    # A redirect is not followed; as an answer it is of use only to who hands it on.
+    redirects_answer: bool = False
+    # Told each part of the answer as it comes in; True ends the reading, for streams that go on after what was asked.
+    enough: Callable[[bytes], bool] | None = None
+
+
+@dataclass(slots=True)
+class Steps:
+    """How long each step of an attempt took, in milliseconds; None for a step that was not reached or not needed.
+
+    ``first_byte_ms`` runs from the request's first byte to the head of the answer, ``whole_ms`` from the start of all.
+    """
+
+    resolve_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None
+    whole_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +86,8 @@ class HttpAnswer:
     content_type: str
     body: bytes = field(repr=False)
     elapsed_ms: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    steps: Steps = field(default_factory=Steps)
 
 
 class ToolError(Exception):
@@ -59,7 +99,14 @@ class ToolError(Exception):
     """
 
     def __init__(
-        self, *, code: str, why: str, sent: bool, http_status: int | None = None, late: bool = False
+        self,
+        *,
+        code: str,
+        why: str,
+        sent: bool,
+        http_status: int | None = None,
+        late: bool = False,
+        steps: Steps | None = None,
     ) -> None:
         super().__init__(why)
         self.code = code
@@ -67,61 +114,74 @@ class ToolError(Exception):
         self.sent = sent
         self.http_status = http_status
         self.late = late
+        self.steps = steps or Steps()
 
 
-def webhook_post(
-    *,
-    url: str,
-    body: bytes,
-    secret_token: str,
-    idempotency_key: str,
-    timeout_s: float,
-    send_within_s: float,
-) -> HttpAnswer:
-    """The server's answer to these exact bytes, whatever its status, redirects excepted.
+def http_send(request: HttpRequest, *, timeout_s: float, send_within_s: float) -> HttpAnswer:
+    """The server's answer, whatever its status, redirects excepted.
 
     ``timeout_s`` bounds the whole exchange, from resolving the name to the last byte of the answer.
     ``send_within_s`` is how long the request may still be let out. Raises ToolError.
     """
-    try:
-        headers = _headers(secret_token=secret_token, idempotency_key=idempotency_key)
-    except (SecretUnreadableError, ImproperlyConfigured) as exc:
-        why = "the webhook's secret cannot be decrypted"
-        raise ToolError(code="secret_unreadable", why=why, sent=False) from exc
-    exchange = _Exchange(
-        url=url, body=body, headers=headers, timeout_s=timeout_s, send_within_s=send_within_s
-    )
-    return exchange.run()
-
-
-def _headers(*, secret_token: str, idempotency_key: str) -> dict[str, str | bytes]:
-    headers: dict[str, str | bytes] = {
-        "Content-Type": "application/json",
-        "Accept": "application/json, text/plain, */*",
-        "Idempotency-Key": idempotency_key,
-    }
-    if secret_token:
-        # As bytes, or a letter outside Latin-1 would raise deep inside http.client.
-        headers["X-Vapi-Secret"] = decrypt(secret_token).encode()
-    return headers
+    return _Exchange(request, timeout_s=timeout_s, send_within_s=send_within_s).run()
 
 
 class _GateClosedError(Exception):
     """The request came to the gate too late, and was not let out."""
 
 
+class _AddressError(InvalidIPAddress):  # type: ignore[misc]  # the package ships no types
+    """The name leads to an address that webhooks may not reach."""
+
+
 EXPECTED = (requests.RequestException, HTTPError, OSError, ValueError, _GateClosedError)
 
 
+class _Line:
+    """A connection's own socket once more, so that an exchange can be ended from outside, TLS or not.
+
+    It belongs to one gate at a time: who is late may not cut off the next request on a connection that was kept.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock.dup()
+        self._lock = threading.Lock()
+        self._owner: _Gate | None = None
+
+    def take(self, owner: "_Gate") -> None:
+        with self._lock:
+            self._owner = owner
+
+    def hang_up(self, owner: "_Gate") -> None:
+        """Wake whoever reads or writes on the connection, if it still is this owner's."""
+        with self._lock:
+            if self._owner is owner:
+                try:
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                except OSError:  # the other side was faster
+                    pass
+
+    def leave(self) -> None:
+        with self._lock:
+            self._owner = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._owner = None
+            self._socket.close()
+
+
 class _Gate:
-    """Lets the request out once, unless it is closed or too late; closing also ends the exchange on its socket."""
+    """Lets the request out once, unless it is closed or too late; closing also ends the exchange on its connection."""
 
     def __init__(self, *, send_before: float) -> None:
         self._send_before = send_before
         self._lock = threading.Lock()
         self._closed = False
-        self._socket: socket.socket | None = None
+        self._line: _Line | None = None
         self.sent = False
+        self.sent_at = 0.0
+        self.steps = Steps()
 
     def let_out(self) -> None:
         """Note that the request leaves now. Raises _GateClosedError when it may not."""
@@ -129,56 +189,202 @@ class _Gate:
             if self._closed or time.monotonic() >= self._send_before:
                 raise _GateClosedError
             self.sent = True
+            self.sent_at = time.monotonic()
 
-    def watch(self, sock: socket.socket) -> None:
-        """Take note of the connection. A duplicate, because TLS takes the original over."""
+    def watch(self, line: _Line) -> None:
+        """Take note of the connection."""
         with self._lock:
-            self._socket = sock.dup()
+            self._line = line
+            line.take(self)
             if self._closed:
-                self._hang_up()
+                line.hang_up(self)
 
     def close(self) -> None:
         """Let nothing out any more, and wake whoever reads or writes on the connection."""
         with self._lock:
             self._closed = True
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        if self._socket is None:
-            return
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # the other side was faster
-            pass
-        self._socket.close()
-        self._socket = None
+            if self._line is not None:
+                self._line.hang_up(self)
 
 
-class _GatedAdapter(IPFilterAdapter):  # type: ignore[misc]  # the package ships no types
-    """The address filter, with the gate told of each connection and one TLS context for all."""
+# Each exchange has a thread of its own, in which urllib3 finds its gate here.
+_here = threading.local()
 
-    def __init__(self, *, gate: _Gate, is_https_proto: bool, allow_loopback: bool) -> None:
+
+class _WatchedConnection(HTTPConnection):
+    """A connection that tells the gate of its exchange what it does."""
+
+    kept_since = 0.0
+    _line: _Line | None = None
+    _asked = False
+
+    def _new_conn(self) -> socket.socket:
+        gate: _Gate = _here.gate
+        started = time.monotonic()
+        sock = super()._new_conn()
+        gate.steps.connect_ms = _ms_since(started)
+        self._line = _Line(sock)
+        gate.watch(self._line)
+        return sock
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        self._asked = False
+        super().putrequest(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if not self._asked:
+            gate: _Gate = _here.gate
+            assert self._line is not None
+            gate.watch(self._line)
+            gate.let_out()  # the last step before the first byte of the request
+            self._asked = True
+        super().send(data)
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        super().close()
+
+    def leave(self) -> None:
+        """Nobody's any more, until the next request."""
+        self.kept_since = time.monotonic()
+        if self._line is not None:
+            self._line.leave()
+
+
+class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
+    """The same, over TLS."""
+
+    def connect(self) -> None:
+        gate: _Gate = _here.gate
+        started = time.monotonic()
+        super().connect()
+        gate.steps.tls_ms = max(0.0, _ms_since(started) - (gate.steps.connect_ms or 0.0))
+
+
+class _Kept:
+    """What a pool of ours does beside urllib3's: it keeps connections for a moment only."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        conn: Any = super()._get_conn(timeout)  # type: ignore[misc]  # a pool's method
+        if conn.sock is not None and time.monotonic() - conn.kept_since > IDLE_MAX_S:
+            conn.close()
+        return conn
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.leave()
+        super()._put_conn(conn)  # type: ignore[misc]  # a pool's method
+
+
+class _Pool(_Kept, HTTPConnectionPool):
+    ConnectionCls = _WatchedConnection
+
+
+class _TlsPool(_Kept, HTTPSConnectionPool):
+    ConnectionCls = _WatchedTlsConnection
+
+
+class _SafeAdapter(IPFilterAdapter):  # type: ignore[misc]  # the package ships no types
+    """The address filter, with what the settings open and a second look at what it let through.
+
+    The address that was looked at is the one that is connected to: it takes the name's place in the pool's key.
+    """
+
+    def __init__(self, *, is_https_proto: bool, allow_loopback: bool, allowed: tuple[Network, ...]) -> None:
+        self._allowed = allowed
         super().__init__(is_https_proto=is_https_proto, allow_loopback=allow_loopback)
-        self._gate = gate
+
+    def init_poolmanager(self, *_: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(_HOSTS_KEPT, _CONNECTIONS_KEPT, block=False)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
+        started = time.monotonic()
+        host_params, pool_kwargs = self._resolved(request, verify, cert)
+        _here.gate.steps.resolve_ms = _ms_since(started)
         if self._is_https_proto:
             pool_kwargs["ssl_context"] = _tls_context()
         return host_params, pool_kwargs
+
+    def _resolved(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self._allowed:
+            opened = self._opened(request)
+            if opened is not None:
+                return self._pinned(opened, request, verify, cert)
+        host_params, pool_kwargs = super().build_connection_pool_key_attributes(request, verify, cert)
+        address = ipaddress.ip_address(host_params["host"].strip("[]"))
+        if not (self._allow_loopback and address.is_loopback) and address_forbidden(address):
+            raise _AddressError(address)
+        return host_params, pool_kwargs
+
+    def _opened(self, request: requests.PreparedRequest) -> Address | None:
+        """The address of the request's host, if it is in a network that the settings open."""
+        url = parse_url(request.url or "")
+        found = socket.getaddrinfo((url.host or "").strip("[]"), url.port, type=socket.SOCK_STREAM)
+        address = ipaddress.ip_address(found[0][4][0])
+        return address if any(address in network for network in self._allowed) else None
+
+    def _pinned(
+        self, address: Address, request: requests.PreparedRequest, verify: Any, cert: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the filter would give for this address, which it must not judge."""
+        host_params, pool_kwargs = HTTPAdapter.build_connection_pool_key_attributes(
+            self, request, verify, cert
+        )
+        name = host_params["host"]
+        port = f":{host_params['port']}" if host_params["port"] else ""
+        request.headers["Host"] = (f"[{name}]" if ":" in name else name) + port
+        params: dict[str, Any] = {**host_params}
+        pool: dict[str, Any] = {**pool_kwargs}
+        if self._is_https_proto:
+            pool |= {"assert_hostname": name, "server_hostname": name}
+        params["host"] = f"[{address}]" if address.version == 6 else str(address)
+        return params, pool
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         # requests would load the authorities again for every connection, which costs 40 ms.
         conn.cert_reqs = "CERT_REQUIRED"
 
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> HTTPConnectionPool:
-        pool: HTTPConnectionPool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        pool.ConnectionCls = _watched(pool.ConnectionCls, self._gate)
-        return pool
+
+# Forms of IPv6 in which an IPv4 address travels, and what is_global calls global although no webhook belongs there.
+_NEVER = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "::/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/23",
+        "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+    )
+)
+
+
+def address_forbidden(address: Address) -> bool:
+    """Whether webhooks may not go there: whatever is not plainly an address of the public internet."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return True
+        if address.ipv4_mapped is not None:
+            return address_forbidden(address.ipv4_mapped)
+    return (
+        not address.is_global
+        or address.is_multicast
+        or address.is_reserved
+        or any(address in network for network in _NEVER)
+    )
 
 
 class _Session(HTTPSession):  # type: ignore[misc]  # the package ships no types
@@ -188,18 +394,37 @@ class _Session(HTTPSession):  # type: ignore[misc]  # the package ships no types
         return None
 
 
-def _watched(connection_class: Any, gate: _Gate) -> Any:
-    class WatchedConnection(connection_class):  # type: ignore[misc]  # plain or TLS, known only here
-        def _new_conn(self) -> socket.socket:
-            sock: socket.socket = super()._new_conn()
-            gate.watch(sock)
-            return sock
+def _session(timeouts: tuple[float, float]) -> requests.Session:
+    """A session of one exchange, over the worker's connections. It is not closed, for that would close them."""
+    allow_loopback = bool(settings.DEBUG or getattr(settings, "WEBHOOK_ALLOW_LOOPBACK", False))
+    config = Config(
+        ip_filter_enable=False,  # by the adapters below
+        ip_filter_allow_loopback_ips=allow_loopback,
+        never_redirect=True,
+        default_timeout=timeouts,
+        user_agent_override=None,
+    )
+    session: requests.Session = _Session(config)
+    # A proxy would resolve the name by itself, and .netrc is nobody's wish here.
+    session.trust_env = False
+    session.headers = requests.structures.CaseInsensitiveDict(
+        {"User-Agent": "Tandem", "Accept-Encoding": "gzip, deflate"}
+    )
+    # One customer's cookies are not another's.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    allowed = tuple(settings.TOOL_ALLOWED_NETWORKS)
+    for scheme in ("http", "https"):
+        session.mount(f"{scheme}://", _adapter(scheme, allowed, allow_loopback=allow_loopback))
+    return session
 
-        def connect(self) -> None:
-            super().connect()
-            gate.let_out()  # the last step before the first byte of the request
 
-    return WatchedConnection
+@functools.cache
+def _adapter(scheme: str, allowed: tuple[Network, ...], *, allow_loopback: bool) -> _SafeAdapter:
+    return _SafeAdapter(is_https_proto=scheme == "https", allow_loopback=allow_loopback, allowed=allowed)
+
+
+def _ms_since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 3)
 
 
 @functools.cache
@@ -211,20 +436,10 @@ def _tls_context() -> ssl.SSLContext:
 
 
 class _Exchange:
-    """One POST, in a thread of its own, so that nothing it waits for can outlast the deadline."""
+    """One request, in a thread of its own, so that nothing it waits for can outlast the deadline."""
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        body: bytes,
-        headers: Mapping[str, str | bytes],
-        timeout_s: float,
-        send_within_s: float,
-    ) -> None:
-        self._url = url
-        self._body = body
-        self._headers = headers
+    def __init__(self, request: HttpRequest, *, timeout_s: float, send_within_s: float) -> None:
+        self._request = request
         self._timeout_s = timeout_s
         self._started = time.monotonic()
         self._gate = _Gate(send_before=self._started + send_within_s)
@@ -242,71 +457,75 @@ class _Exchange:
             self._done.wait(_WIND_UP_S)
         if self._answer is not None:
             return self._answer
+        self._gate.steps.whole_ms = _ms_since(self._started)
         if not in_time or self._error is None:
-            raise self._deadline_error() from self._error
-        raise self._tool_error(self._error) from self._error
+            error = self._deadline_error()
+        else:
+            error = self._tool_error(self._error)
+        error.steps = self._gate.steps
+        raise error from self._error
 
     def _attempt(self) -> None:
+        _here.gate = self._gate
         try:
-            self._answer = self._post()
+            self._answer = self._ask()
         except Exception as exc:  # noqa: BLE001  # the end of a thread: whatever it was, the waiting side sorts it
             self._error = exc
         finally:
             self._done.set()
 
-    def _post(self) -> HttpAnswer:
-        allow_loopback = bool(settings.DEBUG or getattr(settings, "WEBHOOK_ALLOW_LOOPBACK", False))
+    def _ask(self) -> HttpAnswer:
         # A read waits longer than the whole may take, so that it is always the deadline that ends it.
         timeouts = (CONNECT_TIMEOUT_S, self._timeout_s + CONNECT_TIMEOUT_S)
-        config = Config(
-            ip_filter_enable=True,
-            ip_filter_allow_loopback_ips=allow_loopback,
-            never_redirect=True,
-            default_timeout=timeouts,
-            user_agent_override="Tandem",
-        )
-        with _Session(config) as session:
-            session.trust_env = (
-                False  # a proxy would resolve the name by itself, and .netrc is nobody's wish here
-            )
-            for scheme in ("http", "https"):
-                adapter: HTTPAdapter = _GatedAdapter(
-                    gate=self._gate, is_https_proto=scheme == "https", allow_loopback=allow_loopback
-                )
-                session.mount(f"{scheme}://", adapter)
-            with session.post(
-                self._url,
-                data=self._body,
-                headers=self._headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=timeouts,
-            ) as response:
-                return self._read(response)
+        request = self._request
+        with _session(timeouts).request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=dict(request.headers),
+            stream=True,
+            allow_redirects=False,
+            timeout=timeouts,
+        ) as response:
+            self._gate.steps.first_byte_ms = _ms_since(self._gate.sent_at)
+            return self._read(response)
 
     def _read(self, response: requests.Response) -> HttpAnswer:
         self._http_status = response.status_code
-        if 300 <= response.status_code < 400:
+        if 300 <= response.status_code < 400 and not self._request.redirects_answer:
             why = f"the tool's server redirected it{_target(response)}, and redirects are not followed"
             raise ToolError(code="redirected", why=why, sent=True, http_status=response.status_code)
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK_BYTES):
+        for chunk in self._parts(response):
             body += chunk
             if len(body) > BODY_MAX_BYTES:
                 why = f"the answer was too large (over {BODY_MAX_BYTES // 1024} KiB)"
                 raise ToolError(code="answer_too_large", why=why, sent=True, http_status=response.status_code)
+            if self._request.enough is not None and self._request.enough(chunk):
+                break
+        self._gate.steps.whole_ms = _ms_since(self._started)
         return HttpAnswer(
             http_status=response.status_code,
             content_type=response.headers.get("Content-Type", ""),
             body=bytes(body),
-            elapsed_ms=round((time.monotonic() - self._started) * 1000),
+            elapsed_ms=round(self._gate.steps.whole_ms),
+            headers=response.headers,
+            steps=self._gate.steps,
         )
+
+    def _parts(self, response: requests.Response) -> Iterator[bytes]:
+        """The body in large pieces, or as it comes in where somebody waits for a part of it."""
+        if self._request.enough is None:
+            yield from response.iter_content(_CHUNK_BYTES)
+            return
+        while part := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            yield part
 
     def _deadline_error(self) -> ToolError:
         if self._gate.sent:
-            why = f"no complete answer came within {self._timeout_s:g} seconds"
+            why = f"no complete answer came within {round(self._timeout_s, 1):g} seconds"
             return ToolError(code="timeout", why=why, sent=True, http_status=self._http_status, late=True)
-        why = f"no connection was made within {self._timeout_s:g} seconds"
+        why = f"no connection was made within {round(self._timeout_s, 1):g} seconds"
         return ToolError(code="connect_timeout", why=why, sent=False, late=True)
 
     def _tool_error(self, exc: Exception) -> ToolError:

@@ -203,6 +203,15 @@ class ToolCall(models.Model):
     answered_at = models.DateTimeField(null=True, blank=True)
     told_at = models.DateTimeField(null=True, blank=True, help_text="When the model was told the outcome.")
     orphaned = models.BooleanField(default=False, help_text="The call ended before the model could be told.")
+    attempts_begun = models.PositiveSmallIntegerField(
+        default=0, help_text="How often the request was sent, or was to be."
+    )
+    message = models.JSONField(
+        null=True, blank=True, help_text="What the server wanted spoken, in Vapi's form."
+    )
+    variables = models.JSONField(
+        default=dict, blank=True, help_text="What the call learnt from the answer, by name."
+    )
 
     class Meta:
         ordering = ["requested_at", "id"]
@@ -225,3 +234,88 @@ class ToolCall(models.Model):
         if self.sent_at is None or self.answered_at is None:
             return None
         return round((self.answered_at - self.sent_at).total_seconds() * 1000)
+
+    @property
+    def came_late(self) -> bool:
+        """Whether the answer came only after the model had been told that there was none."""
+        return self.told_at is not None and self.answered_at is not None and self.answered_at > self.told_at
+
+
+class ToolAttempt(models.Model):
+    """One request of a tool call, as it went: usually the only one."""
+
+    id = models.BigAutoField(primary_key=True)
+    tool_call = models.ForeignKey(ToolCall, on_delete=models.CASCADE, related_name="attempts")
+    n = models.PositiveSmallIntegerField(help_text="1 for the first.")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    sent = models.BooleanField(help_text="False: it certainly never left.")
+    code = models.CharField(
+        max_length=40, blank=True, help_text="How it failed; empty where it was answered."
+    )
+    error = models.TextField(blank=True)
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    answer = models.TextField(blank=True, help_text="The server's answer, clipped.")
+    resolve_ms = models.FloatField(null=True, blank=True)
+    connect_ms = models.FloatField(null=True, blank=True, help_text="Empty on a connection that was kept.")
+    tls_ms = models.FloatField(null=True, blank=True)
+    first_byte_ms = models.FloatField(
+        null=True, blank=True, help_text="From the request to the first of the answer."
+    )
+    whole_ms = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["tool_call", "n"]
+        constraints = [models.UniqueConstraint(name="tool_attempt_once", fields=["tool_call", "n"])]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.n}"
+
+
+class CapturePoint(models.Model):
+    """Where a customer points one Vapi tool for a few days, so that what Vapi really sends is seen and handed on."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tool = models.OneToOneField(Tool, on_delete=models.CASCADE, related_name="capture_point")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    enabled = models.BooleanField(default=True)
+    keep_count = models.PositiveIntegerField(
+        default=200,
+        validators=[MinValueValidator(1), MaxValueValidator(2000)],
+        verbose_name="requests kept",
+        help_text="Older ones are deleted as new ones come.",
+    )
+    keep_days = models.PositiveSmallIntegerField(
+        default=14,
+        validators=[MinValueValidator(1), MaxValueValidator(90)],
+        verbose_name="days kept",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"Capture of {self.tool.name}"
+
+
+class Capture(models.Model):
+    """One request that Vapi sent to a capture point, and what the customer's server answered."""
+
+    id = models.BigAutoField(primary_key=True)
+    point = models.ForeignKey(CapturePoint, on_delete=models.CASCADE, related_name="captures")
+    received_at = models.DateTimeField(db_index=True)
+    body = EncryptedTextField(blank=True, help_text="As it came; what is no UTF-8 is replaced.")
+    headers = models.JSONField(default=list, help_text="Name and value in their order, secret values hidden.")
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    answer = EncryptedTextField(blank=True)
+    answer_type = models.CharField(max_length=200, blank=True)
+    error = models.TextField(blank=True)
+    elapsed_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-received_at", "-id"]
+        indexes = [models.Index(fields=["point", "-received_at"], name="capture_by_point")]
+
+    def __str__(self) -> str:
+        return f"Request of {self.received_at:%Y-%m-%d %H:%M:%S}"

@@ -1,16 +1,19 @@
 """What the live call asks of a worker: one tool call, complete, so that forwarding it needs no other row."""
 
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from tools.auth.credentials import ServerAuth
 from tools.snapshots import ToolSnapshot
 
 ITEM_ID_MAX = 64
 TIMEOUT_MAX_S = 300
 
-SecretFrom = Literal["", "tool", "assistant"]
+ServerFrom = Literal["", "tool", "assistant", "organisation"]
+_TOOL_FIELDS = frozenset(one.name for one in fields(ToolSnapshot))
+_SERVERS = ("", "tool", "assistant", "organisation")
 
 
 class OrderError(ValueError):
@@ -22,9 +25,9 @@ class ToolOrder:
     """One tool call to be forwarded.
 
     ``expires_at`` is the moment the model is told that it timed out: from then on it must not be sent.
-    ``server_secret_token`` is the secret as a Fernet token (``tools.encryption.encrypt``), empty when none is
-    sent; ``secret_from`` says whose it is. ``context`` holds ``call``, ``assistant``, ``phoneNumber``,
-    ``customer`` and ``messages`` in Vapi's shapes, optionally ``assistantVersion`` and ``variableValues``.
+    ``auth`` is what convinces the server, as Fernet tokens; ``server_from`` says whose server that is. ``context``
+    holds ``call``, ``assistant``, ``phoneNumber``, ``customer`` and ``messages`` in Vapi's shapes, optionally
+    ``assistantVersion`` and ``variableValues``.
     """
 
     call_id: uuid.UUID
@@ -35,8 +38,8 @@ class ToolOrder:
     requested_at: datetime
     expires_at: datetime
     context: dict[str, Any] = field(repr=False)
-    secret_from: SecretFrom = ""
-    server_secret_token: str = field(default="", repr=False)
+    server_from: ServerFrom = ""
+    auth: ServerAuth = field(default_factory=ServerAuth)
 
     def to_json(self) -> dict[str, Any]:
         """The order as JSON-ready values: what the task is called with."""
@@ -49,8 +52,8 @@ class ToolOrder:
             "requested_at": self.requested_at.isoformat(),
             "expires_at": self.expires_at.isoformat(),
             "context": self.context,
-            "secret_from": self.secret_from,
-            "server_secret_token": self.server_secret_token,
+            "server_from": self.server_from,
+            "auth": self.auth.to_json(),
         }
 
     @classmethod
@@ -60,28 +63,20 @@ class ToolOrder:
         timeout_s = tool.get("timeout_s")
         if not isinstance(timeout_s, int) or not 1 <= timeout_s <= TIMEOUT_MAX_S:
             raise OrderError(f"timeout_s is not a number of seconds from 1 to {TIMEOUT_MAX_S}")
-        secret_from = _text(stored, "secret_from", missing="")
-        if secret_from not in ("", "tool", "assistant"):
-            raise OrderError("secret_from is neither tool nor assistant")
+        server_from = _text(stored, "server_from", missing="")
+        if server_from not in _SERVERS:
+            raise OrderError("server_from is neither tool, nor assistant, nor organisation")
         return cls(
             call_id=_uuid(stored, "call_id"),
             call_sid=_text(stored, "call_sid"),
             tool_call_id=_item_id(stored),
-            tool=ToolSnapshot(
-                id=_text(tool, "id"),
-                kind=_text(tool, "kind"),
-                name=_text(tool, "name"),
-                description=_text(tool, "description"),
-                parameters=_dict(tool, "parameters"),
-                server_url=_text(tool, "server_url"),
-                timeout_s=timeout_s,
-            ),
+            tool=_tool(tool),
             arguments=_dict(stored, "arguments"),
             requested_at=moment_read(stored, "requested_at"),
             expires_at=moment_read(stored, "expires_at"),
             context=_dict(stored, "context"),
-            secret_from=cast(SecretFrom, secret_from),
-            server_secret_token=_text(stored, "server_secret_token", missing=""),
+            server_from=cast(ServerFrom, server_from),
+            auth=_auth(stored),
         )
 
 
@@ -125,6 +120,20 @@ def moment_read(stored: dict[str, Any], key: str) -> datetime:
     if moment.tzinfo is None:
         raise OrderError(f"{key} has no time zone")
     return moment
+
+
+def _tool(stored: dict[str, Any]) -> ToolSnapshot:
+    for key in ("id", "kind", "name", "description", "server_url"):
+        _text(stored, key)
+    _dict(stored, "parameters")
+    return ToolSnapshot(**{key: value for key, value in stored.items() if key in _TOOL_FIELDS})
+
+
+def _auth(stored: dict[str, Any]) -> ServerAuth:
+    try:
+        return ServerAuth.from_json(_dict(stored, "auth") if "auth" in stored else {})
+    except TypeError as exc:
+        raise OrderError("auth has not the shape of one") from exc
 
 
 def _text(stored: dict[str, Any], key: str, *, missing: str | None = None) -> str:

@@ -4,7 +4,7 @@ The line that every text keeps: a request that never left was certainly not carr
 not answered may or may not have been.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from tools.jsontext import json_text, text_clean
@@ -15,7 +15,7 @@ ANSWER_KEPT_CHARS = 10_000
 # A guess: some 5,000 tokens, which the model reads again in every later turn.
 OUTPUT_MAX_CHARS = 20_000
 
-_UNSURE = (
+UNSURE = (
     "The action may or may not have taken effect. Do not say that it succeeded or that it failed, and do not request it "
     "again; tell the caller that it could not be confirmed."
 )
@@ -28,7 +28,8 @@ class Outcome:
 
     ``output`` is the text for the model, ``error`` the reason for ops staff (empty when answered), ``answer`` what
     the server sent, clipped. ``sent`` is False only where the request certainly never left. ``elapsed_ms`` is the
-    time to the complete answer, None where there was none.
+    time to the complete answer, None where there was none. ``message`` is what the server wants spoken instead of
+    the model's own words, in Vapi's form; ``variables`` is what the call has learnt from the answer.
     """
 
     status: FinalStatus
@@ -38,6 +39,8 @@ class Outcome:
     answer: str = ""
     sent: bool = True
     elapsed_ms: int | None = None
+    message: dict[str, Any] | None = field(default=None, repr=False)
+    variables: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as JSON-ready values."""
@@ -75,6 +78,26 @@ def refused(*, code: str, why: str) -> Outcome:
     return Outcome("refused", error_output(code=code, message=message), error=f"Not sent: {why}.", sent=False)
 
 
+def arguments_refused(why: str) -> Outcome:
+    """Not sent, because the arguments do not fit the tool. ``why``: sentences for the model that quote none of them."""
+    message = (
+        f"The request was not sent, because its arguments do not fit: {why} Nothing was done. Correct them and request it "
+        "again; ask the caller for what you do not know."
+    )
+    output = error_output(code="invalid_arguments", message=message)
+    return Outcome("refused", output, error=f"Not sent, since the arguments do not fit: {why}", sent=False)
+
+
+def rejected() -> Outcome:
+    """Not sent, because the tool's own rejection plan says so in this moment of the call."""
+    message = (
+        "The request was not sent: a rule of this tool does not allow it at this point of the conversation. Nothing was "
+        "done. Do not say that it was; go on with the conversation, and request it again only once something has changed."
+    )
+    output = error_output(code="rejected", message=message)
+    return Outcome("refused", output, error="Not sent: the tool's rejection plan refused it.", sent=False)
+
+
 def not_reached(*, code: str, why: str) -> Outcome:
     """Not sent, because the server could not be reached: certainly not carried out."""
     message = f"The tool's server could not be reached: {why}. {_NOT_DONE}"
@@ -83,7 +106,7 @@ def not_reached(*, code: str, why: str) -> Outcome:
 
 def unknown(*, code: str, why: str, http_status: int | None = None) -> Outcome:
     """Sent, and no answer came: nobody here knows whether it was carried out."""
-    message = f"The request was sent, but {why}. {_UNSURE}"
+    message = f"The request was sent, but {why}. {UNSURE}"
     error = f"Sent, but {why}; outcome unknown."
     return Outcome(
         "timed_out", error_output(code=code, message=message), error=error, http_status=http_status
@@ -92,7 +115,7 @@ def unknown(*, code: str, why: str, http_status: int | None = None) -> Outcome:
 
 def spoiled(*, code: str, why: str, http_status: int) -> Outcome:
     """Sent, and something came that is no usable answer, such as half a body or a redirect."""
-    message = f"The request was sent, but {why}. {_UNSURE}"
+    message = f"The request was sent, but {why}. {UNSURE}"
     return Outcome(
         "failed",
         error_output(code=code, message=message),
@@ -107,10 +130,10 @@ def http_error_output(http_status: int, *, said: str = "") -> str:
     if http_status < 500:
         message = f"The tool's server rejected the request with HTTP status {http_status}{reason}. Most likely nothing was done; do not say that it succeeded."
     else:
-        message = f"The tool's server failed with HTTP status {http_status}{reason}. {_UNSURE}"
+        message = f"The tool's server failed with HTTP status {http_status}{reason}. {UNSURE}"
     return error_output(code="http_error", message=message)
 
 
 def no_result_output(why: str) -> str:
     """The model's text for an answer without a result for this call; begins as Vapi's does, since prompts quote it."""
-    return error_output(code="no_result", message=f"No result returned. {why}. {_UNSURE}")
+    return error_output(code="no_result", message=f"No result returned. {why}. {UNSURE}")

@@ -3,8 +3,10 @@
 import uuid
 from collections.abc import Iterable
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Coalesce
 
+from tools.auth.credentials import ServerAuth
 from tools.encryption import stored_token
 from tools.models import Tool, ToolCall
 
@@ -28,10 +30,30 @@ def tool_id_known(*, tool_id: str) -> uuid.UUID | None:
     return key if Tool.objects.filter(pk=key).exists() else None
 
 
-def tool_secret_tokens(*, tool_ids: Iterable[str]) -> dict[str, str]:
-    """For each tool with a URL of its own: its secret as a token for ``ToolOrder.server_secret_token``, or "".
+def tool_auths(*, tool_ids: Iterable[str]) -> dict[str, ServerAuth]:
+    """For each tool with a server of its own: what convinces that server, as tokens; nothing is decrypted.
 
-    A tool that is missing here uses its assistant's URL, and so its assistant's secret.
+    A tool that is missing here uses the server of its assistant or of the organisation, and what goes with that.
     """
-    tools = Tool.objects.filter(pk__in=list(tool_ids)).exclude(server_url="")
-    return {str(pk): token for pk, token in tools.values_list("pk", stored_token("server_secret"))}
+    own_server = ~Q(server_url="") | Q(kind=Tool.Kind.API_REQUEST)
+    rows = Tool.objects.filter(own_server, pk__in=list(tool_ids)).values_list("pk", *_AUTH_COLUMNS)
+    return {str(pk): server_auth(*columns) for pk, *columns in rows}
+
+
+def auth_columns(prefix: str = "") -> tuple[Cast | Coalesce, ...]:
+    """The columns behind ``server_auth`` of a tool or an assistant, for a query's ``values_list`` or ``annotate``."""
+    return (
+        stored_token(f"{prefix}server_secret"),
+        stored_token(f"{prefix}server_headers"),
+        Coalesce(Cast(f"{prefix}credential_id", TextField()), Value(""), output_field=TextField()),
+        Coalesce(f"{prefix}credential__kind", Value(""), output_field=TextField()),
+        Coalesce(stored_token(f"{prefix}credential__settings"), Value(""), output_field=TextField()),
+    )
+
+
+def server_auth(*columns: str | None) -> ServerAuth:
+    """What ``auth_columns`` found."""
+    return ServerAuth(*(column or "" for column in columns))
+
+
+_AUTH_COLUMNS = auth_columns()

@@ -7,22 +7,22 @@ would put them in plain text for logs and monitors.
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from asgiref.sync import async_to_sync
 from celery import Task, shared_task
 from celery.exceptions import OperationalError as BrokerError
 from channels.exceptions import ChannelFull
-from channels.layers import get_channel_layer
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from tools import outcomes, services
+from tools import outcomes, replies, services
+from tools.captures import store as capture
 from tools.orders import ToolOrder, ToolRefusal
 from tools.outcomes import Outcome
+from tools.sending import Attempt, Sent
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +70,9 @@ RECORDS: dict[str, Any] = {
 def tool_call_forward(self: PrivateTask, order: dict[str, Any], reply_channel: str) -> None:
     """Forward one tool call and send the outcome to the live call.
 
-    The reply is ``{"type": "tool.result", "call_id", "tool_call_id", "status", "output"}``. It may come twice, and
-    after the order's expiry: the live call takes the first that it still waits for.
+    The reply is ``{"type": "tool.result", "call_id", "tool_call_id", "status", "output"}``, with ``message`` (what the
+    server wants spoken, in Vapi's form) and ``variables`` (what the call has learnt) where there are any. It may come
+    twice, and after the order's expiry: the live call takes the first that it still waits for.
     """
     wanted = ToolOrder.from_json(order)
     try:
@@ -94,15 +95,35 @@ def tool_call_forward(self: PrivateTask, order: dict[str, Any], reply_channel: s
 
 
 @shared_task(name="tools.tasks.tool_call_settle", **RECORDS)
-def tool_call_settle(call_id: str, tool_call_id: str, outcome: dict[str, Any]) -> None:
-    """Write an outcome that could not be written when it came."""
+def tool_call_settle(
+    call_id: str, tool_call_id: str, outcome: dict[str, Any], attempts: list[dict[str, Any]] | None = None
+) -> None:
+    """Write an outcome, and the attempts that it took, which could not be written when they ended."""
     services.tool_call_settle(
         call_id=uuid.UUID(call_id), item_id=tool_call_id, outcome=Outcome.from_json(outcome)
+    )
+    tool_attempts_write(call_id, tool_call_id, attempts or [])
+
+
+@shared_task(name="tools.tasks.tool_attempts_write", **RECORDS)
+def tool_attempts_write(call_id: str, tool_call_id: str, attempts: list[dict[str, Any]]) -> None:
+    """Write attempts that could not be written when they ended."""
+    services.tool_attempts_write(
+        call_id=uuid.UUID(call_id),
+        item_id=tool_call_id,
+        attempts=[Attempt.from_json(one) for one in attempts],
     )
 
 
 @shared_task(name="tools.tasks.tool_call_told", **RECORDS)
-def tool_call_told(call_id: str, tool_call_id: str, at: str, output: str, orphaned: bool) -> None:  # noqa: FBT001  # a task's arguments are positional
+def tool_call_told(  # a task's arguments are plain values
+    call_id: str,
+    tool_call_id: str,
+    at: str,
+    output: str,
+    orphaned: bool,  # noqa: FBT001  # and positional
+    awaited: bool = True,  # noqa: FBT001, FBT002
+) -> None:
     """Note what the model was told and when (ISO), or that the call ended before it could be told."""
     services.tool_call_told(
         call_id=uuid.UUID(call_id),
@@ -110,6 +131,7 @@ def tool_call_told(call_id: str, tool_call_id: str, at: str, output: str, orphan
         at=datetime.fromisoformat(at),
         output=output,
         orphaned=orphaned,
+        awaited=awaited,
     )
 
 
@@ -137,8 +159,15 @@ def tool_calls_expire() -> None:
         logger.warning("tool calls had been forgotten", extra={"expired": expired})
 
 
+@shared_task(name="tools.tasks.captures_expire", **RECORDS)
+def captures_expire() -> None:
+    """Delete captures that have reached their age; for the beat, every hour."""
+    capture.captures_expire(now=timezone.now())
+
+
 def _send_and_settle(order: ToolOrder, reply_channel: str) -> None:
-    outcome = services.tool_call_send(order=order, now=timezone.now())
+    sent = services.tool_call_send(order=order, now=timezone.now())
+    outcome = sent.outcome
 
     def settle() -> bool:
         return services.tool_call_settle(call_id=order.call_id, item_id=order.tool_call_id, outcome=outcome)
@@ -147,21 +176,38 @@ def _send_and_settle(order: ToolOrder, reply_channel: str) -> None:
         written = _through_outage(settle, until=timezone.now() + SETTLE_PATIENCE)
     except DATABASE_AWAY:
         _reply(order, reply_channel, outcome)
-        _settle_later(order, outcome)
+        _settle_later(order, sent)
         return
     if not written:
         logger.warning("tool call had its outcome already", extra=_fields(order))
     _reply(order, reply_channel, outcome)
+    _attempts_write(order, sent.attempts)
     done = {"status": outcome.status, "http_status": outcome.http_status, "elapsed_ms": outcome.elapsed_ms}
     logger.info("tool call forwarded", extra={**_fields(order), **done})
 
 
-def _settle_later(order: ToolOrder, outcome: Outcome) -> None:
+def _settle_later(order: ToolOrder, sent: Sent) -> None:
+    attempts = [one.to_json() for one in sent.attempts]
     try:
-        tool_call_settle.delay(str(order.call_id), order.tool_call_id, outcome.to_json())
+        tool_call_settle.delay(str(order.call_id), order.tool_call_id, sent.outcome.to_json(), attempts)
     except BrokerError:
         # The row stays in `sent` until tool_calls_expire calls its outcome unknown.
         logger.error("outcome of a tool call lost: database and broker are away", extra=_fields(order))  # noqa: TRY400  # exception text may hold rows
+
+
+def _attempts_write(order: ToolOrder, attempts: Sequence[Attempt]) -> None:
+    """Write the attempts down; nobody waits for that any more."""
+    try:
+        services.tool_attempts_write(call_id=order.call_id, item_id=order.tool_call_id, attempts=attempts)
+    except DATABASE_AWAY:
+        _attempts_later(order, attempts)
+
+
+def _attempts_later(order: ToolOrder, attempts: Sequence[Attempt]) -> None:
+    try:
+        tool_attempts_write.delay(str(order.call_id), order.tool_call_id, [one.to_json() for one in attempts])
+    except BrokerError:
+        logger.warning("attempts of a tool call were not written down", extra=_fields(order))
 
 
 def _through_outage(work: Callable[[], T], *, until: datetime) -> T:
@@ -180,18 +226,20 @@ def _through_outage(work: Callable[[], T], *, until: datetime) -> T:
 
 def _reply(order: ToolOrder, reply_channel: str, outcome: Outcome) -> None:
     """Tell the live call, trying again for a second and a half. The row stands whether or not that succeeds."""
-    message = {
+    message: dict[str, Any] = {
         "type": "tool.result",
         "call_id": str(order.call_id),
         "tool_call_id": order.tool_call_id,
         "status": outcome.status,
         "output": outcome.output,
     }
-    layer = get_channel_layer()
-    assert layer is not None
+    if outcome.message:
+        message["message"] = outcome.message
+    if outcome.variables:
+        message["variables"] = outcome.variables
     for pause_s in (*REPLY_PAUSES_S, None):
         try:
-            async_to_sync(layer.send)(reply_channel, message)
+            replies.message_send(reply_channel, message)
         except (RedisError, OSError, ChannelFull) as exc:
             if pause_s is None:
                 fields = {**_fields(order), "cause": type(exc).__name__}

@@ -8,91 +8,175 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('tools', '0001_initial'),
+        ("tools", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='tool',
-            name='asynchronous',
-            field=models.BooleanField(default=False, help_text='The assistant goes on at once; the answer is only written down.', verbose_name='do not wait'),
+            model_name="tool",
+            name="asynchronous",
+            field=models.BooleanField(
+                default=False,
+                help_text="The assistant goes on at once; the answer is only written down.",
+                verbose_name="do not wait",
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='backoff_plan',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, help_text='Whether a failed request is sent again: type, maxRetries, baseDelaySeconds, excludedStatusCodes. Empty: never.'),
+            model_name="tool",
+            name="backoff_plan",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=dict,
+                help_text="Whether a failed request is sent again: type, maxRetries, baseDelaySeconds, excludedStatusCodes. Empty: never.",
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='legacy_form',
-            field=models.BooleanField(default=False, help_text="Vapi's first form, function-call instead of tool-calls, for servers of 2023 and 2024.", verbose_name='old webhook form'),
+            model_name="tool",
+            name="legacy_form",
+            field=models.BooleanField(
+                default=False,
+                help_text="Vapi's first form, function-call instead of tool-calls, for servers of 2023 and 2024.",
+                verbose_name="old webhook form",
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='messages',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=list, help_text="What is said at the start, when it takes long, at the end and on failure, in Vapi's form."),
+            model_name="tool",
+            name="messages",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=list,
+                help_text="What is said at the start, when it takes long, at the end and on failure, in Vapi's form.",
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='rejection_plan',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, help_text="When the call of the tool is refused, in Vapi's form."),
+            model_name="tool",
+            name="rejection_plan",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True, default=dict, help_text="When the call of the tool is refused, in Vapi's form."
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='server_headers',
-            field=tools.encryption.EncryptedTextField(blank=True, help_text='A JSON object of headers that are sent as they are.'),
+            model_name="tool",
+            name="server_headers",
+            field=tools.encryption.EncryptedTextField(
+                blank=True, help_text="A JSON object of headers that are sent as they are."
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='settings',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, help_text="What only this kind of tool has, in Vapi's words: destinations, url, method, body, metadata …"),
+            model_name="tool",
+            name="settings",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=dict,
+                help_text="What only this kind of tool has, in Vapi's words: destinations, url, method, body, metadata …",
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='static_parameters',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=list, help_text="Values sent besides the model's, and instead of them: a list of key and value."),
+            model_name="tool",
+            name="static_parameters",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True,
+                default=list,
+                help_text="Values sent besides the model's, and instead of them: a list of key and value.",
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='vapi_type',
-            field=models.CharField(blank=True, editable=False, help_text="Vapi's name of a kind that Tandem has none for.", max_length=80),
+            model_name="tool",
+            name="vapi_type",
+            field=models.CharField(
+                blank=True,
+                editable=False,
+                help_text="Vapi's name of a kind that Tandem has none for.",
+                max_length=80,
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='variable_extraction',
-            field=tools.ordered_json.OrderedJSONField(blank=True, default=dict, help_text="What of the answer becomes a variable, in Vapi's form."),
+            model_name="tool",
+            name="variable_extraction",
+            field=tools.ordered_json.OrderedJSONField(
+                blank=True, default=dict, help_text="What of the answer becomes a variable, in Vapi's form."
+            ),
         ),
         migrations.AddField(
-            model_name='tool',
-            name='wire_name',
-            field=models.CharField(blank=True, help_text='Only where your server knows the tool by a name that the model may not use.', max_length=400, verbose_name='name in webhooks'),
+            model_name="tool",
+            name="wire_name",
+            field=models.CharField(
+                blank=True,
+                help_text="Only where your server knows the tool by a name that the model may not use.",
+                max_length=400,
+                verbose_name="name in webhooks",
+            ),
         ),
         migrations.AlterField(
-            model_name='tool',
-            name='kind',
-            field=models.CharField(choices=[('function', 'Webhook'), ('apiRequest', 'HTTP request'), ('endCall', 'Hang up'), ('transferCall', 'Transfer the call'), ('handoff', 'Hand over to another assistant'), ('dtmf', 'Press keys'), ('sms', 'Send a text message'), ('voicemail', 'Leave a message on a voicemail'), ('mcp', 'MCP server'), ('query', 'Search a knowledge base'), ('other', "Another kind of Vapi's")], default='function', help_text='Webhook: your server is asked for the answer. Hang up: the assistant says goodbye and ends the call.', max_length=20),
+            model_name="tool",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("function", "Webhook"),
+                    ("apiRequest", "HTTP request"),
+                    ("endCall", "Hang up"),
+                    ("transferCall", "Transfer the call"),
+                    ("handoff", "Hand over to another assistant"),
+                    ("dtmf", "Press keys"),
+                    ("sms", "Send a text message"),
+                    ("voicemail", "Leave a message on a voicemail"),
+                    ("mcp", "MCP server"),
+                    ("query", "Search a knowledge base"),
+                    ("other", "Another kind of Vapi's"),
+                ],
+                default="function",
+                help_text="Webhook: your server is asked for the answer. Hang up: the assistant says goodbye and ends the call.",
+                max_length=20,
+            ),
         ),
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=120)),
-                ('kind', models.CharField(blank=True, choices=[('', 'Not entered yet'), ('bearer', 'Bearer token'), ('oauth2', 'OAuth2 client credentials'), ('hmac', 'HMAC signature')], default='', max_length=10)),
-                ('settings', tools.encryption.EncryptedTextField(blank=True)),
-                ('vapi_id', models.CharField(blank=True, editable=False, max_length=80)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Not entered yet"),
+                            ("bearer", "Bearer token"),
+                            ("oauth2", "OAuth2 client credentials"),
+                            ("hmac", "HMAC signature"),
+                        ],
+                        default="",
+                        max_length=10,
+                    ),
+                ),
+                ("settings", tools.encryption.EncryptedTextField(blank=True)),
+                ("vapi_id", models.CharField(blank=True, editable=False, max_length=80)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('vapi_id', ''), _negated=True), fields=('vapi_id',), name='credential_once_per_vapi_id')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("vapi_id", ""), _negated=True),
+                        fields=("vapi_id",),
+                        name="credential_once_per_vapi_id",
+                    )
+                ],
             },
         ),
         migrations.AddField(
-            model_name='tool',
-            name='credential',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tools', to='tools.credential'),
+            model_name="tool",
+            name="credential",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="tools",
+                to="tools.credential",
+            ),
         ),
     ]

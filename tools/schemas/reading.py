@@ -4,10 +4,7 @@ import json
 from typing import Any
 
 from tools.jsontext import json_clean
-
-
-class ArgumentsError(ValueError):
-    """The model's arguments cannot be used. The text says why, in words for the model, and quotes none of them."""
+from tools.schemas.errors import ArgumentsError
 
 
 def arguments_read(*, text: str, parameters: dict[str, Any]) -> dict[str, Any]:

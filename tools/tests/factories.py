@@ -7,7 +7,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from tools.models import Tool, ToolCall
+from tools.auth.credentials import ServerAuth
+from tools.captures.store import token_hash
+from tools.models import Capture, CapturePoint, Tool, ToolCall
 from tools.orders import ToolOrder
 from tools.snapshots import ToolSnapshot
 
@@ -53,6 +55,9 @@ def make_order(
     tool = tool or make_order_tool()
     tool = replace(tool, server_url=url or tool.server_url, timeout_s=timeout_s or tool.timeout_s)
     requested_at = fields.pop("requested_at", None) or timezone.now()
+    secret_token = fields.pop("server_secret_token", "")
+    if secret_token:
+        fields["auth"] = ServerAuth(secret_token=secret_token)
     defaults: dict[str, Any] = {
         "call_id": uuid.uuid4(),
         "call_sid": CALL_SID,
@@ -62,3 +67,19 @@ def make_order(
         "context": {"customer": {"number": "+13125550177"}, "messages": []},
     }
     return ToolOrder(tool=tool, requested_at=requested_at, **{**defaults, **fields})
+
+
+def make_capture_point(*, token: str = "t0ken", **fields: Any) -> CapturePoint:  # noqa: S107
+    """A saved capture point of this token."""
+    defaults: dict[str, Any] = {"token_hash": token_hash(token)}
+    if "tool" not in fields:
+        defaults["tool"] = make_tool()
+    return CapturePoint.objects.create(**{**defaults, **fields})
+
+
+def make_capture(**fields: Any) -> Capture:
+    """A saved capture, as received a moment ago."""
+    defaults: dict[str, Any] = {"received_at": timezone.now(), "body": "{}", "http_status": 200}
+    if "point" not in fields:
+        defaults["point"] = make_capture_point()
+    return Capture.objects.create(**{**defaults, **fields})

@@ -19,6 +19,7 @@ class ToolServer:
     url: str = ""
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -31,22 +32,28 @@ Behaviour = Callable[[BaseHTTPRequestHandler, ToolServer], None]
 
 
 @contextmanager
-def serve(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None) -> Iterator[ToolServer]:
-    """A server on a free port that behaves like this to every POST."""
+def serve(
+    behaviour: Behaviour, *, tls: ssl.SSLContext | None = None, keep_alive: bool = False
+) -> Iterator[ToolServer]:
+    """A server on a free port that behaves like this to every request. It hangs up after each, unless told to keep alive."""
     server = ToolServer()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             server.requests.append((dict(self.headers.items()), body))
             server.paths.append(self.path)
+            server.methods.append(self.command)
             try:
                 behaviour(self, server)
             except (OSError, ValueError):
                 server.hung_up.set()
-            self.close_connection = True
+            if not keep_alive or behaviour is silent:
+                self.close_connection = True
+
+        do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815  # the names in the base class
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name in the base class
             pass

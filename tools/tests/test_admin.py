@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tools.models import Tool, ToolCall, empty_parameters
-from tools.parameters import parameters_problems
+from tools.schemas import parameters_problems
 from tools.tests.factories import make_tool, make_tool_call
 
 pytestmark = pytest.mark.django_db
@@ -57,12 +57,12 @@ def test_a_tool_is_added(admin_client: Client) -> None:
         ('{"type": "object",\n "properties": {]}', "line 2, column 17"),
         ("[]", "not a JSON object"),
         ("7", "not a JSON object"),
-        ('{"type": "string"}', "must have"),
+        ('{"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}', "leads to nothing"),
         ('{"type": "object", "anyOf": []}', "anyOf"),
         ('{"type": "object", "type": "object"}', "stands twice"),
         ('{"type": "object", "x": NaN}', "NaN is not JSON"),
         ('{"type": "object", "required": "ticket"}', "list of names"),
-        ('{"type": "object", "properties": {"tags": {"type": "array"}}}', "items"),
+        ('{"type": "object", "properties": {"tags": 7}}', "tags must be an object"),
         ("[" * 5000 + "]" * 5000, "nested"),
     ],
 )
@@ -70,6 +70,25 @@ def test_parameters_that_openai_would_refuse_are_refused_with_a_reason(
     admin_client: Client, typed: str, message: str
 ) -> None:
     assert message in error(add(admin_client, parameters=typed), "parameters")
+
+
+def test_the_page_shows_what_the_model_sees_and_what_was_changed(admin_client: Client) -> None:
+    union = {"oneOf": [{"type": "integer"}, {"type": "string", "enum": ["booster"]}]}
+    tool = make_tool(parameters={"type": "object", "properties": {"dose": union}})
+
+    html = admin_client.get(reverse("admin:tools_tool_change", args=[tool.pk])).content.decode()
+
+    assert "What the model sees" in html
+    assert "May be text, or a number; shown as text" in html
+    assert "&#x27;booster&#x27;; or a whole number." in html
+
+
+def test_a_schema_that_needs_no_change_is_said_to_be_shown_as_it_is(admin_client: Client) -> None:
+    tool = make_tool(parameters={"type": "object", "properties": {"a": {"type": "string"}}})
+
+    html = admin_client.get(reverse("admin:tools_tool_change", args=[tool.pk])).content.decode()
+
+    assert "nothing in them had to be changed" in html
 
 
 def test_what_was_typed_wrongly_is_still_there(admin_client: Client) -> None:

@@ -33,6 +33,38 @@ def test_json_is_spelled_as_javascript_spells_it(value: object, text: str) -> No
     assert json_text(value) == text
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        4.0,
+        0.0,
+        -3.0,
+        4.5,
+        0.1,
+        1e15,
+        1e16,
+        123456789012345678.0,
+        1e20,
+        1e21,
+        1e22,
+        1e-4,
+        1e-5,
+        1e-7,
+        2**70,
+        -1e300,
+    ],
+)
+def test_a_number_is_spelled_the_same_alone_and_deep_inside(value: float) -> None:
+    assert json_text({"a": [{"b": value}]}) == f'{{"a":[{{"b":{json_text(value)}}}]}}'
+
+
+@pytest.mark.parametrize("text", ["4.0", "1e5", "a\\u0000b", "a\x00b", "\ud800", '\x7f\u2028\x1f"\\/'])
+def test_a_text_is_spelled_the_same_alone_and_deep_inside(text: str) -> None:
+    assert (
+        json_text({text: [text, (text,)]}) == f"{{{json_text(text)}:[{json_text(text)},[{json_text(text)}]]}}"
+    )
+
+
 @given(ANY_JSON)
 def test_cleaned_json_can_be_stored_and_sent(value: object) -> None:
     text = json_text(value)

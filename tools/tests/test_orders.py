@@ -9,7 +9,7 @@ from tools.tests.factories import MOMENT, make_order
 
 
 def test_an_order_survives_json() -> None:
-    order = make_order(requested_at=MOMENT, secret_from="tool", server_secret_token="gAAAA")
+    order = make_order(requested_at=MOMENT, server_from="tool", server_secret_token="gAAAA")
 
     assert ToolOrder.from_json(json.loads(json.dumps(order.to_json()))) == order
 
@@ -43,7 +43,9 @@ def test_an_order_shows_neither_arguments_nor_history_nor_secret() -> None:
         ({"arguments": []}, "arguments"),
         ({"requested_at": "yesterday"}, "requested_at"),
         ({"expires_at": "2026-06-10T14:03:42"}, "expires_at"),
-        ({"secret_from": "nobody"}, "secret_from"),
+        ({"server_from": "nobody"}, "server_from"),
+        ({"auth": {"secret_token": 3}}, "auth"),
+        ({"auth": {"password": "x"}}, "auth"),
     ],
 )
 def test_a_wrong_order_names_the_field(changes: dict[str, Any], names: str) -> None:

@@ -4,8 +4,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from tools.auth.credentials import ServerAuth
 from tools.encryption import decrypt
-from tools.selectors import tool_call_get, tool_calls_of, tool_id_known, tool_secret_tokens
+from tools.models import Credential
+from tools.selectors import tool_auths, tool_call_get, tool_calls_of, tool_id_known
 from tools.tests.factories import make_tool, make_tool_call
 
 pytestmark = pytest.mark.django_db
@@ -32,15 +34,28 @@ def test_an_unknown_tool_has_no_id(text: str) -> None:
     assert tool_id_known(tool_id=text) is None
 
 
-def test_tokens_are_for_tools_with_a_url_of_their_own() -> None:
-    secret, bare, borrowing = (
+def test_tokens_are_for_tools_with_a_server_of_their_own() -> None:
+    secret, bare, borrowing, request = (
         make_tool(server_secret="s3"),
         make_tool(),
         make_tool(server_url="", server_secret="s4"),
+        make_tool(kind="apiRequest", server_url=""),
     )
 
-    tokens = tool_secret_tokens(tool_ids=[str(tool.pk) for tool in (secret, bare, borrowing)])
+    auths = tool_auths(tool_ids=[str(tool.pk) for tool in (secret, bare, borrowing, request)])
 
-    assert set(tokens) == {str(secret.pk), str(bare.pk)}
-    assert tokens[str(bare.pk)] == ""
-    assert decrypt(tokens[str(secret.pk)]) == "s3"
+    assert set(auths) == {str(secret.pk), str(bare.pk), str(request.pk)}
+    assert auths[str(bare.pk)] == ServerAuth()
+    assert decrypt(auths[str(secret.pk)].secret_token) == "s3"
+
+
+def test_headers_and_credential_come_as_tokens_too() -> None:
+    credential = Credential.objects.create(name="Booking", kind="bearer", settings='{"token": "t0ken"}')
+    tool = make_tool(credential=credential, server_headers='{"X-Site": "north"}')
+
+    (auth,) = tool_auths(tool_ids=[str(tool.pk)]).values()
+
+    assert (auth.credential_id, auth.credential_kind) == (str(credential.pk), "bearer")
+    assert decrypt(auth.credential_token) == '{"token": "t0ken"}'
+    assert decrypt(auth.headers_token) == '{"X-Site": "north"}'
+    assert "t0ken" not in str(auth.to_json())

@@ -46,6 +46,10 @@ def take(order: ToolOrder, now: datetime | None = None) -> Taken | InFlight | Se
     return services.tool_call_take(order=order, now=now or order.requested_at)
 
 
+def send(order: ToolOrder, *, now: datetime | None = None) -> Outcome:
+    return services.tool_call_send(order=order, now=now or timezone.now()).outcome
+
+
 def settle(order: ToolOrder, outcome: Outcome = ANSWERED) -> bool:
     return services.tool_call_settle(call_id=order.call_id, item_id=order.tool_call_id, outcome=outcome)
 
@@ -90,6 +94,16 @@ def test_the_first_to_take_an_order_may_send_it() -> None:
         order.arguments,
         order.requested_at,
     )
+
+
+def test_a_new_order_is_taken_in_one_statement(django_assert_num_queries: Any) -> None:
+    tool = make_tool()
+    order = make_order(tool=make_order_tool(id=str(tool.pk)))
+
+    with django_assert_num_queries(1):
+        assert take(order) == Taken()
+
+    assert row_of(order).attempts_begun == 1
 
 
 def test_an_order_whose_tool_was_deleted_is_still_forwarded() -> None:
@@ -231,7 +245,7 @@ def test_only_one_of_two_workers_at_once_sends(transactional_db: None) -> None:
 )
 def test_an_answer_reaches_the_model(behaviour: Behaviour, status: str, output: str, loopback: None) -> None:
     with serve(behaviour) as server:
-        outcome = services.tool_call_send(order=make_order(url=server.url), now=timezone.now())
+        outcome = send(make_order(url=server.url))
 
     assert (outcome.status, outcome.output, outcome.sent) == (status, output, True)
     assert outcome.elapsed_ms is not None
@@ -255,7 +269,7 @@ def test_a_bad_server_leaves_the_outcome_open(
     behaviour: Behaviour, status: str, code: str, http_status: int | None, loopback: None
 ) -> None:
     with serve(behaviour) as server:
-        outcome = services.tool_call_send(order=make_order(url=server.url, timeout_s=1), now=timezone.now())
+        outcome = send(make_order(url=server.url, timeout_s=1))
 
     told = json.loads(outcome.output)
     assert (outcome.status, told["error"], outcome.http_status) == (status, code, http_status)
@@ -265,7 +279,7 @@ def test_a_bad_server_leaves_the_outcome_open(
 
 
 def test_an_unreachable_server_did_certainly_nothing(loopback: None) -> None:
-    outcome = services.tool_call_send(order=make_order(url=refused_url()), now=timezone.now())
+    outcome = send(make_order(url=refused_url()))
 
     assert (outcome.status, outcome.sent, outcome.elapsed_ms) == ("failed", False, None)
     assert "Nothing was done" in told_message(outcome)
@@ -276,14 +290,14 @@ def test_an_order_that_expires_before_the_connection_stands_is_not_sent(loopback
     order = make_order()
     with serve(booking) as server:
         order = replace(order, tool=replace(order.tool, server_url=server.url))
-        outcome = services.tool_call_send(order=order, now=order.expires_at)
+        outcome = send(order, now=order.expires_at)
 
     assert (outcome.status, outcome.sent) == ("refused", False)
     assert server.requests == []
 
 
 def test_the_server_gets_vapis_envelope_and_the_secret(loopback: None) -> None:
-    order = make_order(server_secret_token=encrypt("s3"), secret_from="assistant")
+    order = make_order(server_secret_token=encrypt("s3"), server_from="assistant")
     with serve(booking) as server:
         services.tool_call_send(
             order=replace(order, tool=replace(order.tool, server_url=server.url)), now=order.requested_at
@@ -307,7 +321,7 @@ def test_arguments_nested_without_end_are_not_sent(loopback: None) -> None:
 
     with serve(booking) as server:
         order = replace(order, tool=replace(order.tool, server_url=server.url))
-        outcome = services.tool_call_send(order=order, now=order.requested_at)
+        outcome = send(order, now=order.requested_at)
 
     assert (outcome.status, outcome.sent) == ("refused", False)
     assert settle(order, outcome)
@@ -515,3 +529,239 @@ def test_any_order_and_repetition_ends_in_one_honest_outcome(steps: list[str], o
     else:
         assert row.told_at is None
         assert row.orphaned == ("orphaned" in steps)
+
+
+# --- Attempts, plans and rules
+
+
+def carry_out(order: ToolOrder) -> Outcome:
+    """As the task does it: take, send, settle, write the attempts down."""
+    assert take(order) == Taken()
+    sent = services.tool_call_send(order=order, now=timezone.now())
+    settle(order, sent.outcome)
+    services.tool_attempts_write(call_id=order.call_id, item_id=order.tool_call_id, attempts=sent.attempts)
+    return sent.outcome
+
+
+QUICK = {"type": "fixed", "maxRetries": 2, "baseDelaySeconds": 0}
+
+
+def test_each_attempt_is_a_row(loopback: None) -> None:
+    with serve(answering("oops", status=503)) as server:
+        order = make_order(tool=make_order_tool(backoff_plan=QUICK), url=server.url)
+        carry_out(order)
+
+    row = row_of(order)
+    attempts = list(row.attempts.all())
+    assert row.attempts_begun == 3
+    assert [(one.n, one.code, one.http_status, one.answer) for one in attempts] == [
+        (n, "http_error", 503, "oops") for n in (1, 2, 3)
+    ]
+    assert all(one.finished_at >= one.started_at for one in attempts)
+    assert all(one.whole_ms is not None and one.first_byte_ms is not None for one in attempts)
+
+
+def test_attempts_are_written_once_however_often(loopback: None) -> None:
+    with serve(booking) as server:
+        order = make_order(url=server.url)
+        take(order)
+        sent = services.tool_call_send(order=order, now=timezone.now())
+    for _ in range(2):
+        services.tool_attempts_write(
+            call_id=order.call_id, item_id=order.tool_call_id, attempts=sent.attempts
+        )
+
+    assert row_of(order).attempts.count() == 1
+
+
+def test_attempts_of_nobody_are_left_aside() -> None:
+    services.tool_attempts_write(call_id=uuid.uuid4(), item_id="x", attempts=[])
+
+
+def test_once_the_model_was_told_the_plan_is_over(loopback: None) -> None:
+    order = make_order(tool=make_order_tool(backoff_plan=QUICK))
+
+    with serve(answering("oops", status=503)) as server:
+        order = replace(order, tool=replace(order.tool, server_url=server.url))
+        take(order)
+        tell(order, output="timed out")
+        services.tool_call_send(order=order, now=timezone.now())
+
+    assert len(server.requests) == 1
+    assert row_of(order).attempts_begun == 1
+
+
+def test_whoever_lost_the_row_sends_no_more(loopback: None) -> None:
+    with serve(answering("oops", status=503)) as server:
+        order = make_order(tool=make_order_tool(backoff_plan=QUICK), url=server.url)
+        take(order)
+        ToolCall.objects.filter(call_id=order.call_id).update(status=Status.TIMED_OUT)
+        services.tool_call_send(order=order, now=timezone.now())
+
+    assert len(server.requests) == 1
+
+
+def test_a_worker_that_died_between_attempts_is_known_by_the_attempt_without_an_end(loopback: None) -> None:
+    plan = {**QUICK, "maxRetries": 5}
+    with serve(answering("oops", status=503)) as server:
+        order = make_order(tool=make_order_tool(backoff_plan=plan), url=server.url, timeout_s=5)
+        take(order)
+        dies_after = iter([True, True])
+
+        class Killed(BaseException):
+            pass
+
+        real = services._sent_again
+
+        def sent_again(order: ToolOrder, failed: Any) -> bool:
+            if not next(dies_after, False):
+                raise Killed
+            return real(order, failed)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(services, "_sent_again", sent_again)
+            with pytest.raises(Killed):
+                services.tool_call_send(order=order, now=timezone.now())
+
+    # Another worker gets the order; the one that sent it may be alive until its time is over.
+    assert isinstance(take(order, order.requested_at + timedelta(seconds=6)), InFlight)
+    late = take(order, order.expires_at + timedelta(seconds=6))
+
+    row = row_of(order)
+    assert isinstance(late, Settled)
+    assert "may or may not" in told_message(late.outcome)
+    assert (row.status, row.attempts_begun, row.attempts.count()) == (Status.TIMED_OUT, 3, 2)
+    assert len(server.requests) == 3
+
+
+def test_with_a_plan_a_sender_may_live_until_the_orders_end() -> None:
+    moment = timezone.now()
+    order = make_order(
+        tool=make_order_tool(backoff_plan=QUICK),
+        timeout_s=2,
+        requested_at=moment,
+        expires_at=moment + timedelta(seconds=30),
+    )
+    take(order)
+
+    again = take(order, moment + timedelta(seconds=20))
+
+    assert again == InFlight(wait_s=15.0)
+
+
+def test_a_rule_of_the_tool_refuses_before_sending(loopback: None) -> None:
+    plan = {"conditions": [{"type": "regex", "regex": "wait", "target": {"role": "user", "position": -1}}]}
+    context = {"messages": [{"role": "user", "message": "No, wait."}]}
+    order = make_order(tool=make_order_tool(rejection_plan=plan), context=context)
+
+    taken = take(order)
+
+    assert isinstance(taken, Settled)
+    assert taken.outcome.status == "refused"
+    assert "Nothing was done" in told_message(taken.outcome)
+    assert (row_of(order).status, row_of(order).sent_at) == (Status.REFUSED, None)
+    assert "rejection plan" in row_of(order).error
+    calm = make_order(tool=order.tool, context={"messages": [{"role": "user", "message": "Yes."}]})
+    assert take(calm) == Taken()
+
+
+def test_a_rule_may_ask_for_the_calls_variables() -> None:
+    plan = {"conditions": [{"type": "liquid", "liquid": "{% unless slot %}true{% endunless %}"}]}
+    tool = make_order_tool(rejection_plan=plan)
+
+    assert isinstance(take(make_order(tool=tool)), Settled)
+    assert take(make_order(tool=tool, context={"variableValues": {"slot": "nine"}})) == Taken()
+
+
+def test_what_the_call_learnt_and_what_was_to_be_spoken_stand_in_the_row() -> None:
+    order = make_order()
+    take(order)
+    message = {"type": "request-complete", "content": "Done."}
+    settle(order, replace(ANSWERED, variables={"slot": "nine"}, message=message))
+
+    row = row_of(order)
+    assert (row.variables, row.message) == ({"slot": "nine"}, message)
+    again = take(order)
+    assert isinstance(again, Settled)
+    assert (again.outcome.variables, again.outcome.message) == ({"slot": "nine"}, message)
+
+
+def test_a_call_that_nobody_waits_for_is_carried_out_although_the_model_was_told_at_once() -> None:
+    order = make_order(tool=make_order_tool(asynchronous=True))
+    services.tool_call_told(
+        call_id=order.call_id,
+        item_id=order.tool_call_id,
+        at=order.requested_at,
+        output="accepted",
+        orphaned=False,
+        awaited=False,
+    )
+
+    assert take(order) == Taken()
+    settle(order)
+    row = row_of(order)
+    assert (row.status, row.outcome, row.answer) == (Status.ANSWERED, "accepted", "{}")
+
+
+def test_a_late_answer_is_kept_and_known_as_late() -> None:
+    order = make_order(requested_at=timezone.now() - timedelta(seconds=30))
+    take(order)
+    tell(order, at=order.requested_at + timedelta(seconds=20), output="timed out")
+    settle(order, replace(ANSWERED, elapsed_ms=25_000))
+
+    row = row_of(order)
+    assert (row.status, row.outcome, row.came_late) == (Status.ANSWERED, "timed out", True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"url": ""}])
+def test_an_http_request_without_a_url_has_no_server(settings: dict[str, Any]) -> None:
+    tool = make_order_tool(kind="apiRequest", settings=settings)
+
+    taken = take(make_order(tool=replace(tool, server_url="")))
+
+    assert isinstance(taken, Settled)
+    assert taken.outcome.status == "refused"
+
+
+def test_a_huge_result_of_many_lines_reaches_the_model_clipped_and_in_one_line(loopback: None) -> None:
+    result = "line\n" * 100_000
+    answer = {"results": [{"toolCallId": "call_bK2zT7", "result": result}]}
+    with serve(answering(json.dumps(answer))) as server:
+        order = make_order(url=server.url)
+        outcome = carry_out(order)
+
+    assert outcome.status == "answered"
+    assert len(outcome.output) < 21_000
+    assert "\n" not in outcome.output
+    assert "[cut here" in outcome.output
+    assert len(row_of(order).answer) <= outcomes.ANSWER_KEPT_CHARS
+
+
+@pytest.mark.parametrize(
+    ("answer", "output"),
+    [
+        ({"results": [{"toolCallId": "call_bK2zT7", "result": {"a": [1]}}]}, '{"a":[1]}'),
+        ({"results": [{"toolCallId": "call_bK2zT7", "result": "a\nb\r\nc"}]}, "a b c"),
+        (
+            {
+                "results": [
+                    {"toolCallId": "x", "result": "no"},
+                    {"toolCallId": "call_bK2zT7", "result": "yes"},
+                ]
+            },
+            "yes",
+        ),
+        ({"results": [{"toolCallId": "call_bK2zT7", "result": "yes"}], "extra": 1}, "yes"),
+    ],
+    ids=["object", "lines", "extra ids", "extra keys"],
+)
+@pytest.mark.parametrize("status", [200, 500])
+def test_results_in_the_body_count_whatever_the_status(
+    answer: dict[str, Any], output: str, status: int, loopback: None
+) -> None:
+    with serve(answering(json.dumps(answer), status=status)) as server:
+        order = make_order(tool=make_order_tool(backoff_plan=QUICK), url=server.url)
+        assert carry_out(order).output == output
+
+    assert len(server.requests) == 1
+    assert row_of(order).http_status == status

@@ -1,0 +1,1 @@
+"""How a customer's server is convinced that a request is ours."""

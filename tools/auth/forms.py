@@ -1,0 +1,169 @@
+"""The form of a credential: what each kind needs, with secrets that are written and never shown."""
+
+import json
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from tools.encryption import SecretUnreadableError
+from tools.models import Credential
+
+Kind = Credential.Kind
+# Our field, Vapi's word in the stored settings.
+FIELDS: Final[dict[str, dict[str, str]]] = {
+    Kind.BEARER: {
+        "token": "token",
+        "header_name": "headerName",
+        "bearer_prefix": "bearerPrefixEnabled",
+    },
+    Kind.OAUTH2: {
+        "token_url": "url",
+        "client_id": "clientId",
+        "client_secret": "clientSecret",
+        "scope": "scope",
+    },
+    Kind.HMAC: {
+        "secret_key": "secretKey",
+        "secret_is_base64": "secretIsBase64",
+        "algorithm": "algorithm",
+        "signature_header": "signatureHeader",
+        "signature_prefix": "signaturePrefix",
+        "signature_encoding": "signatureEncoding",
+        "include_timestamp": "includeTimestamp",
+        "timestamp_header": "timestampHeader",
+        "message_id_header": "messageIdHeader",
+        "payload_format": "payloadFormat",
+    },
+}
+SECRETS: Final = ("token", "client_secret", "secret_key")
+REQUIRED: Final[dict[str, tuple[str, ...]]] = {
+    Kind.BEARER: ("token",),
+    Kind.OAUTH2: ("token_url", "client_id", "client_secret"),
+    Kind.HMAC: ("secret_key",),
+}
+
+
+def _text(label: str, help_text: str = "", **options: Any) -> forms.CharField:
+    widget = UnfoldAdminTextInputWidget(attrs={"spellcheck": "false", "autocomplete": "off"})
+    return forms.CharField(
+        required=False, label=label, help_text=help_text, max_length=500, widget=widget, **options
+    )
+
+
+def _secret(label: str) -> forms.CharField:
+    widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"})
+    return forms.CharField(required=False, label=label, strip=False, max_length=4000, widget=widget)
+
+
+def _choice(label: str, *choices: str) -> forms.ChoiceField:
+    return forms.ChoiceField(
+        required=False, label=label, choices=[(one, one) for one in choices], widget=UnfoldAdminSelectWidget()
+    )
+
+
+def _switch(label: str, help_text: str = "", *, on: bool = False) -> forms.BooleanField:
+    return forms.BooleanField(
+        required=False, label=label, help_text=help_text, initial=on, widget=UnfoldBooleanWidget()
+    )
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain class at run time
+    """A credential of any kind. Only the settings of the chosen kind are kept."""
+
+    token = _secret("Token")
+    header_name = _text("Header", "Empty: Authorization.")
+    bearer_prefix = _switch("Put “Bearer” before the token", on=True)
+
+    token_url = _text(
+        "Token URL", "Where an access token is asked for.", validators=[URLValidator(["https", "http"])]
+    )
+    client_id = _text("Client id")
+    client_secret = _secret("Client secret")
+    scope = _text("Scope", "Empty: none is asked for.")
+
+    secret_key = _secret("Signing secret")
+    secret_is_base64 = _switch("The secret is Base64", "As those that begin with whsec_.")
+    algorithm = _choice("Algorithm", "sha256", "sha512", "sha1")
+    signature_header = _text("Signature header", "Empty: x-signature.")
+    signature_prefix = _text("Before the signature", "For example sha256=.")
+    signature_encoding = _choice("Signature written as", "hex", "base64")
+    include_timestamp = _switch("Sign the time too", on=True)
+    timestamp_header = _text("Time header", "Empty: x-timestamp.")
+    message_id_header = _text("Message id header", "Empty: none is sent.")
+    payload_format = _text(
+        "What is signed",
+        "Of {body}, {timestamp}, {method}, {url} and {svix-id}. Empty: {timestamp}.{body}, or {body} without the time.",
+    )
+
+    class Meta:
+        model = Credential
+        fields = ["name", "kind"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stored, unreadable = stored_settings(self.instance)
+        for ours, theirs in FIELDS.get(self.instance.kind, {}).items():
+            if ours not in self.fields:
+                continue
+            if ours in SECRETS:
+                self.fields[ours].help_text = (
+                    "One is stored. Leave this empty to keep it, or type a new one."
+                    if self._stored.get(theirs)
+                    else "What is stored cannot be read any more. Enter it again."
+                    if unreadable
+                    else "None is stored."
+                )
+            elif theirs in self._stored:
+                self.fields[ours].initial = self._stored[theirs]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        kind = cleaned.get("kind") or ""
+        kept = self._stored if kind == self.initial.get("kind") else {}
+        for name in REQUIRED.get(kind, ()):
+            if (
+                name in self.fields
+                and not cleaned.get(name)
+                and not (name in SECRETS and kept.get(FIELDS[kind][name]))
+            ):
+                self.add_error(name, "This kind needs it.")
+        for name in SECRETS:
+            value = cleaned.get(name) or ""
+            if value != value.strip() or not value.isprintable():
+                self.add_error(
+                    name, ValidationError("It begins or ends with a space, or holds a line break.")
+                )
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002 # Django's signature
+        kind = self.cleaned_data["kind"]
+        kept = self._stored if kind == self.initial.get("kind") else {}
+        settings: dict[str, Any] = {}
+        for ours, theirs in FIELDS.get(kind, {}).items():
+            value = self.cleaned_data.get(ours)
+            if ours in SECRETS and not value:
+                value = kept.get(theirs)
+            if value not in ("", None):
+                settings[theirs] = value
+        # Settings of Vapi's that no field shows stay.
+        unknown = {name: value for name, value in kept.items() if name not in FIELDS.get(kind, {}).values()}
+        self.instance.settings = json.dumps({**unknown, **settings}) if kind else ""
+        return super().save(commit)
+
+
+def stored_settings(credential: Credential) -> tuple[dict[str, Any], bool]:
+    """What is stored, and whether something is that cannot be read (any more)."""
+    try:
+        stored = credential.settings
+        settings = json.loads(stored) if stored else {}
+    except (SecretUnreadableError, ValueError):
+        return {}, True
+    return (settings, False) if isinstance(settings, dict) else ({}, True)

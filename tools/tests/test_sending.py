@@ -1,0 +1,511 @@
+"""Sending orders to servers on loopback: attempts, credentials, answers."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tools import breaker
+from tools.auth.credentials import ServerAuth
+from tools.encryption import encrypt
+from tools.orders import ToolOrder
+from tools.sending import Attempt, Sent, order_send
+from tools.tests.factories import make_order, make_order_tool
+from tools.tests.servers import (
+    Behaviour,
+    ToolServer,
+    answering,
+    booking,
+    closing,
+    half_a_body,
+    refused_url,
+    serve,
+    silent,
+)
+
+pytestmark = pytest.mark.usefixtures("loopback", "redis_client")
+
+QUICK = {"type": "fixed", "maxRetries": 2, "baseDelaySeconds": 0}
+
+
+def send(order: ToolOrder, go_on: Callable[[Attempt], bool] = lambda _: True) -> Sent:
+    return order_send(order, now=timezone.now(), go_on=go_on)
+
+
+def planned(url: str, plan: dict[str, Any] | None = None, **fields: Any) -> ToolOrder:
+    tool = make_order_tool(backoff_plan=QUICK if plan is None else plan)
+    return make_order(tool=tool, url=url, **fields)
+
+
+def after(failures: int, bad: Behaviour, good: Behaviour = booking) -> Behaviour:
+    """Bad so many times, and good from then on."""
+    left = [failures]
+
+    def behave(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
+        left[0] -= 1
+        (bad if left[0] >= 0 else good)(handler, server)
+
+    return behave
+
+
+# --- Attempts
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [answering("oops", status=503), answering("{}", status=500), closing, half_a_body],
+    ids=["503", "500", "closes", "half a body"],
+)
+def test_a_plan_has_the_same_request_sent_again(bad: Behaviour) -> None:
+    with serve(after(2, bad)) as server:
+        sent = send(planned(server.url))
+
+    assert (sent.outcome.status, sent.outcome.output) == ("answered", "Booked n-0611-0930.")
+    assert [one.n for one in sent.attempts] == [1, 2, 3]
+    assert [bool(one.code) for one in sent.attempts] == [True, True, False]
+    bodies = {body for _, body in server.requests}
+    assert len(server.requests) == 3
+    assert len(bodies) == 1
+    assert {headers["Idempotency-Key"] for headers, _ in server.requests} == {"call_bK2zT7"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "bad", "requests"),
+    [
+        ({}, answering("oops", status=503), 1),
+        ({}, closing, 1),
+        ({**QUICK, "maxRetries": 0}, closing, 1),
+        ({**QUICK, "maxRetries": 1}, closing, 2),
+        ({**QUICK, "excludedStatusCodes": [503]}, answering("oops", status=503), 1),
+        (QUICK, answering("<html>", content_type="text/html"), 1),
+        (QUICK, answering("", status=302, headers={"Location": "/x"}), 1),
+        (QUICK, answering('{"results":[{"toolCallId":"call_bK2zT7","error":"no"}]}', status=500), 1),
+        (QUICK, answering('{"results":[{"toolCallId":"call_bK2zT7","error":"no"}]}'), 1),
+    ],
+    ids=["no plan", "no plan, lost", "0", "1", "excluded", "html", "redirect", "error in results", "error"],
+)
+def test_nothing_is_sent_again_that_the_plan_does_not_ask_for(
+    plan: dict[str, Any], bad: Behaviour, requests: int
+) -> None:
+    with serve(bad) as server:
+        sent = send(planned(server.url, plan))
+
+    assert len(server.requests) == len(sent.attempts) == requests
+    assert sent.outcome.status in ("failed", "timed_out")
+
+
+def test_a_connection_that_was_refused_is_tried_again_and_was_certainly_never_sent() -> None:
+    sent = send(planned(refused_url()))
+
+    assert [(one.code, one.sent) for one in sent.attempts] == [("connection_failed", False)] * 3
+    assert (sent.outcome.status, sent.outcome.sent) == ("failed", False)
+
+
+def test_no_attempt_begins_after_the_orders_time() -> None:
+    plan = {"type": "exponential", "maxRetries": 5, "baseDelaySeconds": 1}
+    with serve(answering("oops", status=503)) as server:
+        now = timezone.now()
+        order = planned(server.url, plan, requested_at=now, expires_at=now + timedelta(seconds=0.8))
+        started = time.monotonic()
+        sent = send(order)
+
+    assert len(sent.attempts) == 1
+    assert time.monotonic() - started < 0.8
+
+
+def test_a_later_attempt_waits_no_longer_than_the_order_lives() -> None:
+    with serve(after(1, closing, silent)) as server:
+        now = timezone.now()
+        order = planned(server.url, requested_at=now, expires_at=now + timedelta(seconds=1), timeout_s=20)
+        started = time.monotonic()
+        sent = send(order)
+
+    assert [one.code for one in sent.attempts] == ["connection_lost", "timeout"]
+    assert sent.outcome.status == "timed_out"
+    assert time.monotonic() - started < 3
+
+
+def test_who_has_lost_the_order_meanwhile_sends_no_more() -> None:
+    asked: list[Attempt] = []
+
+    def lost(attempt: Attempt) -> bool:
+        asked.append(attempt)
+        return False
+
+    with serve(closing) as server:
+        sent = send(planned(server.url), lost)
+
+    assert len(server.requests) == 1
+    assert asked == list(sent.attempts)
+
+
+def test_the_pauses_are_those_of_the_plan() -> None:
+    plan = {"type": "exponential", "maxRetries": 2, "baseDelaySeconds": 0.1}
+    with serve(closing) as server:
+        sent = send(planned(server.url, plan))
+
+    first, second, third = sent.attempts
+    assert 0.1 <= (second.started_at - first.finished_at).total_seconds() < 0.2
+    assert 0.2 <= (third.started_at - second.finished_at).total_seconds() < 0.4
+
+
+def test_nothing_is_called_not_done_while_an_earlier_attempt_may_have_done_it() -> None:
+    def lost(attempt: Attempt) -> bool:
+        ending.close()  # the server is down from now on
+        return True
+
+    with ExitStack() as ending:
+        server = ending.enter_context(serve(closing))
+        sent = send(planned(server.url), lost)
+
+    assert [one.code for one in sent.attempts] == [
+        "connection_lost",
+        "connection_failed",
+        "connection_failed",
+    ]
+    assert (sent.outcome.status, sent.outcome.sent) == ("timed_out", True)
+    assert "may or may not" in sent.outcome.output
+    assert "Nothing was done" not in sent.outcome.output
+
+
+def test_a_refusal_after_a_lost_attempt_is_no_proof_either() -> None:
+    with serve(after(1, closing, answering('{"error": "taken"}', status=409))) as server:
+        sent = send(planned(server.url, {**QUICK, "excludedStatusCodes": [409]}))
+
+    assert [one.http_status for one in sent.attempts] == [None, 409]
+    assert (sent.outcome.status, sent.outcome.http_status) == ("timed_out", 409)
+    assert "may or may not" in sent.outcome.output
+
+
+def test_after_plain_refusals_the_last_word_stands() -> None:
+    with serve(answering("{}", status=429)) as server:
+        sent = send(planned(server.url))
+
+    assert (sent.outcome.status, sent.outcome.http_status, len(sent.attempts)) == ("failed", 429, 3)
+    assert "Most likely nothing was done" in sent.outcome.output
+
+
+def test_an_attempt_survives_json() -> None:
+    with serve(booking) as server:
+        (attempt,) = send(make_order(url=server.url)).attempts
+
+    assert Attempt.from_json(json.loads(json.dumps(attempt.to_json()))) == attempt
+    assert attempt.steps.whole_ms is not None
+
+
+# --- Convincing the server
+
+
+def credential(kind: str, settings: dict[str, Any]) -> ServerAuth:
+    return ServerAuth(
+        credential_id="c-1", credential_kind=kind, credential_token=encrypt(json.dumps(settings))
+    )
+
+
+def test_a_signature_is_over_the_bytes_that_arrive_and_new_for_each_attempt() -> None:
+    auth = credential("hmac", {"secretKey": "k", "payloadFormat": "{svix-id}.{timestamp}.{body}"})
+    with serve(after(1, closing)) as server:
+        order = planned(server.url, {**QUICK, "baseDelaySeconds": 1.1}, auth=auth)
+        send(order)
+
+    stamps = []
+    for headers, body in server.requests:
+        stamps.append(headers["x-timestamp"])
+        payload = f"call_bK2zT7.{headers['x-timestamp']}.".encode() + body
+        assert headers["x-signature"] == hmac.new(b"k", payload, hashlib.sha256).hexdigest()
+    assert len(set(stamps)) == 2
+
+
+def test_a_token_in_the_url_arrives_as_it_was_entered() -> None:
+    with serve(booking) as server:
+        send(make_order(url=f"{server.url}?secret=a%20b+c&x=%2F"))
+
+    assert server.paths == ["/vapi?secret=a%20b+c&x=%2F"]
+
+
+class OAuthServer:
+    """Gives numbered tokens below /token, and carries out requests that have the newest."""
+
+    def __init__(self, *, refuse: int = 0) -> None:
+        self.given = 0
+        self.refuse = refuse
+
+    def __call__(self, handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
+        if handler.path == "/token":
+            self.given += 1
+            answering(json.dumps({"access_token": f"t{self.given}", "expires_in": 3600}))(handler, server)
+        elif self.refuse > 0:
+            self.refuse -= 1
+            answering("{}", status=401)(handler, server)
+        else:
+            answering(json.dumps({"result": handler.headers["Authorization"]}))(handler, server)
+
+
+def oauth(server: ToolServer) -> ServerAuth:
+    settings = {"url": server.url.replace("/vapi", "/token"), "clientId": "id", "clientSecret": "s3"}
+    return credential("oauth2", settings)
+
+
+def test_a_token_is_fetched_once_for_many_requests() -> None:
+    issuer = OAuthServer()
+    with serve(issuer) as server:
+        outcomes = [send(make_order(url=server.url, auth=oauth(server))).outcome for _ in range(3)]
+
+    assert [one.output for one in outcomes] == ["Bearer t1"] * 3
+    assert issuer.given == 1
+
+
+def test_after_a_401_a_fresh_token_is_tried_once() -> None:
+    with serve(OAuthServer(refuse=1)) as server:
+        sent = send(make_order(url=server.url, auth=oauth(server)))
+    with serve(OAuthServer(refuse=9)) as stubborn:
+        refused = send(make_order(url=stubborn.url, auth=oauth(stubborn)))
+
+    assert (sent.outcome.output, len(sent.attempts)) == ("Bearer t2", 2)
+    assert [one.http_status for one in refused.attempts] == [401, 401]
+    assert refused.outcome.status == "failed"
+
+
+def test_without_a_token_the_tool_was_certainly_not_asked() -> None:
+    with serve(booking) as server:
+        dead = credential("oauth2", {"url": refused_url(), "clientId": "id", "clientSecret": "s3"})
+        sent = send(make_order(url=server.url, auth=dead))
+
+    assert server.requests == []
+    assert (sent.outcome.status, sent.outcome.sent) == ("failed", False)
+    assert "Nothing was done" in sent.outcome.output
+
+
+@pytest.mark.parametrize(
+    ("auth", "code"),
+    [
+        (ServerAuth(secret_token="gAAAA"), "secret_unreadable"),
+        (ServerAuth(credential_id="c-1"), "credential_unusable"),
+        (ServerAuth(headers_token="-"), "secret_unreadable"),
+    ],
+)
+def test_who_cannot_convince_does_not_ask(auth: ServerAuth, code: str) -> None:
+    with serve(booking) as server:
+        sent = send(make_order(url=server.url, auth=auth))
+
+    assert server.requests == []
+    assert json.loads(sent.outcome.output)["error"] == code
+    assert not sent.outcome.sent
+
+
+# --- What goes out and what comes of it
+
+
+def test_static_values_and_the_name_on_the_wire_go_out() -> None:
+    static = [{"key": "site", "value": "north"}, {"key": "caller", "value": "{{customer.number}}"}]
+    tool = make_order_tool(static_parameters=static, wire_name="Book an appointment!")
+    with serve(booking) as server:
+        send(make_order(tool=tool, url=server.url))
+
+    function = server.bodies[0]["message"]["toolCallList"][0]["function"]
+    assert function["name"] == "Book an appointment!"
+    assert function["arguments"] == {
+        "slot": "n-0611-0930",
+        "site": "north",
+        "caller": "+13125550177",
+    }
+
+
+def test_a_required_value_that_is_static_is_not_asked_of_the_model() -> None:
+    parameters = {"type": "object", "properties": {"site": {"type": "string"}}, "required": ["site"]}
+    tool = make_order_tool(parameters=parameters, static_parameters=[{"key": "site", "value": "north"}])
+    with serve(answering('{"result": "ok"}')) as server:
+        assert send(make_order(tool=tool, url=server.url, arguments={})).outcome.status == "answered"
+
+
+def test_arguments_that_do_not_fit_are_not_sent() -> None:
+    parameters = {"type": "object", "properties": {"slot": {"type": "string"}}, "required": ["slot"]}
+    with serve(booking) as server:
+        sent = send(make_order(tool=make_order_tool(parameters=parameters), url=server.url, arguments={}))
+
+    assert server.requests == []
+    assert (sent.outcome.status, json.loads(sent.outcome.output)["error"]) == ("refused", "invalid_arguments")
+
+
+def test_the_first_form_of_webhooks_goes_out_and_its_answer_is_read() -> None:
+    tool = make_order_tool(legacy_form=True)
+    with serve(answering('{"result": "Booked."}')) as server:
+        sent = send(make_order(tool=tool, url=server.url))
+
+    message = server.bodies[0]["message"]
+    assert message["type"] == "function-call"
+    assert message["functionCall"] == {"name": "book_appointment", "parameters": {"slot": "n-0611-0930"}}
+    assert sent.outcome.output == "Booked."
+
+
+@pytest.mark.parametrize("result", [{"slots": [{"label": "nine"}]}, '{"slots": [{"label": "nine"}]}'])
+def test_variables_come_from_the_result_of_this_call(result: Any) -> None:
+    plan = {"aliases": [{"key": "offered", "value": "{{ $.slots[0].label }} for {{ customer.number }}"}]}
+    answer = {"results": [{"toolCallId": "call_bK2zT7", "result": result}]}
+    with serve(answering(json.dumps(answer))) as server:
+        tool = make_order_tool(variable_extraction=plan)
+        sent = send(make_order(tool=tool, url=server.url))
+
+    assert sent.outcome.variables == {"offered": "nine for +13125550177"}
+
+
+def test_a_failure_teaches_nothing() -> None:
+    plan = {"aliases": [{"key": "x", "value": "1"}]}
+    with serve(answering("oops", status=500)) as server:
+        sent = send(make_order(tool=make_order_tool(variable_extraction=plan), url=server.url))
+
+    assert sent.outcome.variables == {}
+
+
+def test_what_the_server_wants_spoken_is_passed_on() -> None:
+    message = {"type": "request-complete", "content": "All done."}
+    answer = {"results": [{"toolCallId": "call_bK2zT7", "result": "ok", "message": message}]}
+    with serve(answering(json.dumps(answer))) as server:
+        assert send(make_order(url=server.url)).outcome.message == message
+
+
+# --- HTTP requests without the envelope
+
+
+def api_tool(url: str, **settings: Any) -> Any:
+    return make_order_tool(
+        kind="apiRequest",
+        server_url="",
+        parameters={"type": "object", "properties": {"phone": {"type": "string"}}},
+        settings={"url": url, **settings},
+        variable_extraction={"schema": {"type": "object", "properties": {"patientId": {"type": "string"}}}},
+    )
+
+
+def test_an_http_request_is_sent_bare_and_its_whole_answer_is_the_result() -> None:
+    with serve(answering('{"patientId": "p-1"}')) as server:
+        headers = {"properties": {"X-Source": {"value": "phone-desk"}}}
+        order = make_order(
+            tool=api_tool(server.url, method="PUT", headers=headers),
+            arguments={"phone": "+1"},
+            auth=credential("bearer", {"token": "t"}),
+        )
+        sent = send(order)
+
+    ((given, body),) = server.requests
+    assert (server.methods, json.loads(body)) == (["PUT"], {"phone": "+1"})
+    assert (given["X-Source"], given["Authorization"]) == ("phone-desk", "Bearer t")
+    assert given["Idempotency-Key"] == "call_bK2zT7"
+    assert (sent.outcome.status, sent.outcome.output) == ("answered", '{"patientId":"p-1"}')
+    assert sent.outcome.variables == {"patientId": "p-1"}
+
+
+def test_a_get_carries_no_body() -> None:
+    with serve(answering("[1]")) as server:
+        tool = api_tool(server.url + "?tel={{ phone }}", method="GET")
+        sent = send(make_order(tool=tool, arguments={"phone": "+1 2"}))
+
+    ((headers, body),) = server.requests
+    assert (server.methods, server.paths, body) == (["GET"], ["/vapi?tel=%2B1%202"], b"")
+    assert "Content-Type" not in headers
+    assert sent.outcome.output == "[1]"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "code"),
+    [
+        (answering("plain words", content_type="text/plain"), "failed", "no_result"),
+        (answering("<html>"), "failed", "no_result"),
+        (answering('{"message": "no such patient"}', status=404), "failed", "http_error"),
+        (answering("oops", status=500), "failed", "http_error"),
+    ],
+    ids=["text", "html", "404", "500"],
+)
+def test_an_http_request_wants_json(behaviour: Behaviour, status: str, code: str) -> None:
+    with serve(behaviour) as server:
+        sent = send(make_order(tool=api_tool(server.url), arguments={}))
+
+    assert (sent.outcome.status, json.loads(sent.outcome.output)["error"]) == (status, code)
+
+
+def test_an_empty_answer_to_an_http_request_is_told_as_vapi_tells_it() -> None:
+    with serve(answering("", status=204)) as server:
+        sent = send(make_order(tool=api_tool(server.url), arguments={}))
+
+    assert (sent.outcome.status, sent.outcome.output) == ("answered", "No result returned.")
+
+
+def test_an_http_request_that_is_set_up_wrongly_is_not_sent() -> None:
+    sent = send(make_order(tool=api_tool("https://x.example/", method="TRACE"), arguments={}))
+
+    assert (sent.outcome.status, sent.attempts) == ("refused", ())
+
+
+# --- A host in trouble
+
+
+def test_a_host_that_fails_again_and_again_is_left_alone_and_the_model_hears_that_nothing_was_done() -> None:
+    with serve(closing) as server:
+        for _ in range(breaker.FAILURES_TO_OPEN):
+            send(make_order(url=server.url))
+        sent = send(make_order(url=server.url))
+
+    assert len(server.requests) == breaker.FAILURES_TO_OPEN
+    assert (sent.outcome.status, sent.outcome.sent) == ("failed", False)
+    assert json.loads(sent.outcome.output)["error"] == "breaker_open"
+    assert "Nothing was done" in sent.outcome.output
+
+
+def test_the_attempts_of_one_order_speak_against_a_host_once() -> None:
+    with serve(closing) as server:
+        for _ in range(breaker.FAILURES_TO_OPEN - 1):
+            send(planned(server.url))
+        (state,) = breaker.breakers_list()
+
+    assert state.failures == breaker.FAILURES_TO_OPEN - 1
+    assert len(server.requests) == 3 * (breaker.FAILURES_TO_OPEN - 1)
+
+
+def test_a_probe_that_fails_counts_at_once_although_its_order_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(breaker, "OPEN_S", 0.0)
+    with serve(closing) as server:
+        for _ in range(breaker.FAILURES_TO_OPEN):
+            send(make_order(url=server.url))
+        monkeypatch.setattr(breaker, "OPEN_S", 15.0)
+        sent = send(planned(server.url))
+
+    assert [one.code for one in sent.attempts] == ["connection_lost", "breaker_open"]
+    assert "may or may not" in sent.outcome.output
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
+def test_answers_that_are_a_requests_own_fault_never_open_a_breaker(status: int) -> None:
+    with serve(answering("{}", status=status)) as server:
+        for _ in range(breaker.FAILURES_TO_OPEN + 2):
+            send(make_order(url=server.url))
+
+    assert len(server.requests) == breaker.FAILURES_TO_OPEN + 2
+
+
+def test_an_order_for_elsewhere_is_not_held_back() -> None:
+    with serve(closing) as bad, serve(booking) as good:
+        for _ in range(breaker.FAILURES_TO_OPEN):
+            send(make_order(url=bad.url))
+
+        assert send(make_order(url=good.url)).outcome.status == "answered"
+
+
+def test_a_late_start_is_no_fault_of_the_host() -> None:
+    with serve(booking) as server:
+        order = make_order(url=server.url)
+        for _ in range(breaker.FAILURES_TO_OPEN + 1):
+            order_send(order, now=order.expires_at, go_on=lambda _: True)
+
+        assert send(replace(order, tool_call_id="call_2")).outcome.output != ""
+    assert len(server.requests) == 1

@@ -1,0 +1,172 @@
+"""Test requests: a tool asked from the admin, by the way a call asks it, in a call that is plainly a sample.
+
+No row of the ledger is written and the breaker hears nothing, so that no count of failures moves.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from tools import outcomes
+from tools.auth.credentials import ServerAuth
+from tools.clients import HttpAnswer, HttpRequest, http_send
+from tools.encryption import encrypt
+from tools.liquid.bag import template_bag
+from tools.models import Tool
+from tools.orders import ServerFrom, ToolOrder
+from tools.rejection import rejects
+from tools.selectors import auth_columns, server_auth, tool_auths
+from tools.sending import Sent, order_send
+from tools.snapshots import ToolSnapshot, tool_snapshot_take
+
+# A person waits for the page, and so does one of the web process's threads. All attempts together.
+TRIAL_MAX_S = 25
+KINDS = frozenset({Tool.Kind.FUNCTION, Tool.Kind.API_REQUEST})
+
+SAMPLE_CALLER = "+12025550142"
+SAMPLE_LINE = "+12025550100"
+_SAMPLE_CALL_SID = "CA" + "0" * 32
+_SAYS_SO = "This is a test request from the admin, not a call."
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who is asked, for whose sake, and what convinces them. ``assistant`` is what the webhook says of it."""
+
+    tool: ToolSnapshot
+    server_from: ServerFrom
+    auth: ServerAuth
+    assistant: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the request goes, a template for some tools; empty where there is no server."""
+        own = self.tool.settings.get("url") if self.tool.kind == Tool.Kind.API_REQUEST else ""
+        return str(own or self.tool.server_url)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request as it went out with all its headers, and its whole answer, if one came."""
+
+    request: HttpRequest
+    answer: HttpAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a test request ended, and what went to and fro. An attempt that failed before its request has no exchange."""
+
+    order: ToolOrder
+    sent: Sent
+    exchanges: tuple[Exchange, ...] = ()
+
+
+def has_own_server(tool: Tool) -> bool:
+    """Whether the tool itself says whom to ask."""
+    return bool(tool.server_url) or tool.kind == Tool.Kind.API_REQUEST
+
+
+def trial_server(tool: Any, *, assistant_id: str = "") -> Server:
+    """The server that a call would ask: the tool's own, else that of the assistant, else the organisation's."""
+    assistant: dict[str, Any] = {}
+    auth = ServerAuth()
+    if assistant_id:
+        names = ("pk", "name", "server_url", "server_backoff_plan", "variables")
+        row = tool.assistants.filter(pk=assistant_id).values_list(*names, *auth_columns()).get()
+        assistant = dict(zip(names, row, strict=False))
+        auth = server_auth(*row[len(names) :])
+    snapshot = tool_snapshot_take(
+        tool,
+        server_url=assistant.get("server_url", ""),
+        backoff_plan=assistant.get("server_backoff_plan") or {},
+    )
+    said = {"id": str(assistant["pk"]), "name": assistant["name"]} if assistant else {}
+    variables = assistant.get("variables") or {}
+    own = tool_auths(tool_ids=[snapshot.id]).get(snapshot.id)
+    if own is not None:
+        return Server(snapshot, "tool", own, said, variables)
+    if snapshot.server_url:
+        return Server(snapshot, "assistant", auth, said, variables)
+    url, secret = settings.ORGANISATION_SERVER_URL, settings.ORGANISATION_SERVER_SECRET
+    if not url:
+        return Server(snapshot, "", ServerAuth(), said, variables)
+    auth = ServerAuth(secret_token=encrypt(secret) if secret else "")
+    return Server(replace(snapshot, server_url=url), "organisation", auth, said, variables)
+
+
+def trial_order(server: Server, *, arguments: dict[str, Any], mark: str, now: datetime) -> ToolOrder:
+    """The order of a test request. ``mark`` makes its id, the same for the same press of the button."""
+    call_id = uuid.uuid4()
+    return ToolOrder(
+        call_id=call_id,
+        call_sid=_SAMPLE_CALL_SID,
+        tool_call_id=f"call_test_{mark}",
+        tool=replace(server.tool, timeout_s=min(server.tool.timeout_s, TRIAL_MAX_S)),
+        arguments=arguments,
+        requested_at=now,
+        expires_at=now + timedelta(seconds=TRIAL_MAX_S),
+        context=_context(server, call_id=str(call_id), now=now),
+        server_from=server.server_from,
+        auth=server.auth,
+    )
+
+
+def trial_run(order: ToolOrder) -> Trial:
+    """The end of the test request, after at most TRIAL_MAX_S seconds and a little."""
+    exchanges: list[Exchange] = []
+
+    def send(request: HttpRequest, *, timeout_s: float, send_within_s: float) -> HttpAnswer:
+        exchange = Exchange(request)
+        exchanges.append(exchange)
+        exchange.answer = http_send(request, timeout_s=timeout_s, send_within_s=send_within_s)
+        return exchange.answer
+
+    if _is_rejected(order):
+        return Trial(order, Sent(outcomes.rejected()))
+    sent = order_send(order, now=order.requested_at, go_on=lambda _: True, send=send)
+    return Trial(order, sent, tuple(exchanges))
+
+
+def _is_rejected(order: ToolOrder) -> bool:
+    return rejects(
+        order.tool.rejection_plan,
+        messages=order.context["messages"],
+        variables=template_bag(order.context, now=order.requested_at),
+        now=order.requested_at,
+    )
+
+
+def _context(server: Server, *, call_id: str, now: datetime) -> dict[str, Any]:
+    """A call in the shape of a real one, which says in several places that it is none."""
+    org_id = settings.VAPI_ORG_ID or str(uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_ORIGIN))
+    created = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    customer = {"number": SAMPLE_CALLER, "name": "Test request"}
+    time_ms = round(now.timestamp() * 1000)
+    return {
+        "call": {
+            "id": call_id,
+            "orgId": org_id,
+            "type": "inboundPhoneCall",
+            "status": "ringing",
+            "createdAt": created,
+            "updatedAt": created,
+            **({"assistantId": server.assistant["id"]} if server.assistant else {}),
+            "phoneCallProvider": "twilio",
+            "phoneCallProviderId": _SAMPLE_CALL_SID,
+            "phoneCallTransport": "pstn",
+            "customer": customer,
+            "metadata": {"testRequest": True},
+        },
+        "assistant": {"orgId": org_id, **server.assistant},
+        "phoneNumber": {"orgId": org_id, "provider": "twilio", "number": SAMPLE_LINE},
+        "customer": customer,
+        "messages": [{"role": "user", "message": _SAYS_SO, "time": time_ms, "secondsFromStart": 0.0}],
+        "variableValues": dict(server.variables),
+        "assistantVersion": None,
+    }
