@@ -20,7 +20,7 @@ from assistants.models import Assistant, AssistantVersion
 from assistants.snapshots import Snapshot, snapshot_read, snapshot_take
 from calls.bridge.plan import session_payload
 from calls.forms import PhoneNumberForm
-from calls.models import Call, CallProblem, PhoneNumber
+from calls.models import LIVE, Call, CallProblem, PhoneNumber
 from calls.plans import plan_from_snapshot
 from calls.timeline import call_lines
 from tools.adminkit import (
@@ -41,6 +41,7 @@ from tools.adminkit import (
 STATUS_TONES: dict[str, Tone] = {
     Call.Status.RINGING: "info",
     Call.Status.IN_PROGRESS: "info",
+    Call.Status.FORWARDING: "info",
     Call.Status.ENDED: "plain",
     Call.Status.REFUSED: "bad",
 }
@@ -236,7 +237,7 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
 
     def page_context(self, request: HttpRequest, obj: Call) -> dict[str, Any]:
         lines = call_lines(obj)
-        live = obj.status in (Call.Status.RINGING, Call.Status.IN_PROGRESS)
+        live = obj.status in LIVE
         return {
             "facts_left": self._who(obj),
             "facts_right": self._how(obj),

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import websockets
@@ -14,10 +14,9 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from websockets.asyncio.client import ClientConnection, connect
 
+from assistants.realtime import LARGEST_EVENT, realtime_headers, realtime_url
 from calls import twiml
 
-# Events with audio of 3 MB were seen; the default limit of 1 MiB would end the call in the middle of an answer.
-LARGEST_EVENT = 16 * 1024 * 1024
 # Appends are dropped by us long before this: sending must never wait, for the reader of the caller does it.
 WRITE_LIMIT = 1024 * 1024
 OPEN_WITHIN_S = 8.0
@@ -36,7 +35,15 @@ class RealtimeRefusedError(Exception):
 
 
 class TwilioRefusedError(Exception):
-    """Twilio's REST did not do what was asked. The text is fit for a problem row."""
+    """Twilio's REST did not do what was asked. The text is fit for a problem row; ``unsure``: it may have been done."""
+
+    def __init__(self, why: str, *, unsure: bool = False) -> None:
+        super().__init__(why)
+        self.unsure = unsure
+
+
+class CallGoneError(TwilioRefusedError):
+    """The telephone call was over before it could be changed."""
 
 
 async def realtime_connect(model: str) -> ClientConnection:
@@ -51,11 +58,11 @@ async def realtime_connect(model: str) -> ClientConnection:
 
 
 async def _connect(model: str) -> ClientConnection:
-    url = f"{settings.OPENAI_REALTIME_URL}?{urlencode({'model': model})}"
+    url = realtime_url(model)
     try:
         return await connect(
             url,
-            additional_headers={"Authorization": f"Bearer {settings.OPENAI_API_KEY}"},
+            additional_headers=realtime_headers(),
             compression=None,  # base64 hardly shrinks, and every frame would pay for trying
             max_size=LARGEST_EVENT,
             write_limit=WRITE_LIMIT,
@@ -106,17 +113,27 @@ def apologise(*, call_sid: str, account_sid: str, text: str, language: str) -> N
     _update_call(call_sid, account_sid, twiml=twiml.apology_document(text, language))
 
 
-def _update_call(call_sid: str, account_sid: str, **change: str) -> None:
+def redirect(*, call_sid: str, account_sid: str, document: str) -> None:
+    """Put a live call on another document; its media stream ends with that. Raises CallGoneError, TwilioRefusedError."""
+    if not _update_call(call_sid, account_sid, twiml=document):
+        raise CallGoneError("The call was over already.")
+
+
+def _update_call(call_sid: str, account_sid: str, **change: str) -> bool:
+    """Whether the call was there to be changed. Raises TwilioRefusedError."""
     client = twilio_client(account_sid)
     for last in (False, True):
         try:
             client.calls(call_sid).update(**change)
         except TwilioRestException as exc:
             if exc.code in ALREADY_OVER or exc.status == 404:
-                return
+                return False
             if exc.status != TOO_MANY or last:
-                raise TwilioRefusedError(f"Twilio answered {exc.status}, error {exc.code}.") from exc
+                why = f"Twilio answered {exc.status}, error {exc.code}."
+                raise TwilioRefusedError(why, unsure=exc.status >= 500) from exc
         except (TwilioException, requests.RequestException) as exc:
-            raise TwilioRefusedError(f"Twilio could not be reached: {type(exc).__name__}.") from exc
+            why = f"Twilio could not be reached: {type(exc).__name__}."
+            raise TwilioRefusedError(why, unsure=True) from exc
         else:
-            return
+            return True
+    raise AssertionError("the last attempt returns or raises")

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import secrets
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -20,20 +21,26 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import BaseChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseError
+from django.utils import timezone
 from redis.exceptions import RedisError
 from websockets.asyncio.client import ClientConnection
 
-from calls import clients, selectors, services
+from calls import clients, forwarding, selectors, services, twiml
 from calls.bridge import commands as do
 from calls.bridge import realtime, twilio
 from calls.bridge.conversation import Conversation
 from calls.bridge.errors import RemoteProtocolError
+from calls.bridge.plan import Place
+from calls.bridge.toolcalls import failure
 from calls.database_threads import in_database_thread
 from calls.groups import call_group
 from calls.plans import plan_from_snapshot
 from calls.recorder import Recorder
 from calls.selectors import StreamCall
 from calls.signatures import websocket_signature_valid
+from calls.tool_messages import tool_result
+from calls.transfers import destination_chosen, destination_read, destination_stored
+from calls.variables import call_rendered
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +57,11 @@ LOAD_WITHIN_S = 5.0
 DRAIN_WITHIN_S = 10.0
 JOURNAL_WITHIN_S = 5.0
 LAYER_PAUSE_S = 0.5
+UNSURE_S = 1.0  # from an order whose answer was lost to the end of the stream, if it was taken
+_NO_DESTINATION = (
+    "The server named a destination that cannot be dialled, so the call was not transferred. Say so honestly, and offer "
+    "what else you can do."
+)
 # The servers' words for a socket that is closed: by the other side, or by us.
 SOCKET_GONE = (OSError, RuntimeError)
 
@@ -98,7 +110,7 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
     def _begin(self, call: StreamCall) -> None:
         self.call = call
         self._loop = asyncio.get_running_loop()
-        self.conversation = Conversation(plan_from_snapshot(call.snapshot))
+        self.conversation = Conversation(plan_from_snapshot(call.snapshot), secrets.randbelow)
         self.recorder = Recorder(call)
         self._to_twilio: deque[str] = deque()
         self._to_realtime: deque[str] = deque()
@@ -109,6 +121,8 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._jobs: set[asyncio.Task[None]] = set()
+        self._forwarding: asyncio.Task[None] | None = None
+        self._chosen: dict[str, dict[str, Any]] = {}  # destinations that servers have named, by tool call
         self._over: asyncio.Event = asyncio.Event()
         self._layer: BaseChannelLayer | None = get_channel_layer()
         self.channel_name = ""
@@ -116,6 +130,9 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
     async def _clean_up(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._forwarding is not None:
+            # The stream ends with the order, often before we hear that it was taken.
+            await asyncio.wait([self._forwarding], timeout=DRAIN_WITHIN_S)
         for job in self._jobs:
             job.cancel()
         # A server that was told to stop ends the process as soon as its last socket is done.
@@ -228,13 +245,8 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
                 self._spawn(self._verify(command))
             case do.RunTool():
                 self.recorder.tool_forward(command, reply_channel=self.channel_name)
-            case do.HangUp():
-                self._spawn(self._end_call(clients.hang_up, services.HUNG_UP))
-            case do.Apologise(text=text):
-                language = self.call.snapshot.language
-                self._spawn(
-                    self._end_call(clients.apologise, services.MODEL_FAILED, text=text, language=language)
-                )
+            case do.HangUp() | do.Apologise() | do.Forward():
+                self._leave(command)
             case do.CloseStream(code=code):
                 self._spawn(self._close_twilio(code))
             case do.CloseRealtime():
@@ -244,6 +256,19 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
                 self._over.set()
             case _:
                 self.recorder.note(command)
+
+    def _leave(self, command: do.HangUp | do.Apologise | do.Forward) -> None:
+        """Have Twilio take the call from here. The conversation asks for one of these at a time."""
+        match command:
+            case do.HangUp():
+                self._spawn(self._end_call(clients.hang_up, services.HUNG_UP))
+            case do.Apologise(text=text):
+                language = self.call.snapshot.language
+                self._spawn(
+                    self._end_call(clients.apologise, services.MODEL_FAILED, text=text, language=language)
+                )
+            case do.Forward():
+                self._forwarding = self._spawn(self._forward_call(command))
 
     async def _verify(self, command: do.VerifyStream) -> None:
         claim = functools.partial(
@@ -277,6 +302,78 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
             with contextlib.suppress(DatabaseError):
                 await in_database_thread(lambda: services.call_leaving(call_id=call.call_id, reason=reason))
             await self._close_twilio(1000)
+
+    async def _forward_call(self, command: do.Forward) -> None:
+        """Have Twilio connect the caller to somebody else. Nothing is ordered that is not written down."""
+        call, stored = self.call, self._destination(command)
+        begin = functools.partial(
+            forwarding.transfer_begin,
+            call_id=call.call_id,
+            tool_call_id=command.call_id,
+            stored=stored,
+            history=self.recorder.history,
+            language=call.snapshot.language,
+        )
+        try:
+            begun = await asyncio.wait_for(in_database_thread(begin), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("a transfer could not be written down", extra={"call_id": str(call.call_id)})
+            begun = None
+        if begun is None:
+            await self._not_forwarded("It could not be recorded.")
+            return
+        if begun.destination.summary is not None:
+            self.recorder.transfer_summarise(begun.transfer_id, begun.destination.summary)
+        document = twiml.dial_document(
+            begun.destination,
+            public_origin=settings.PUBLIC_ORIGIN,
+            transfer_id=str(begun.transfer_id),
+            caller_id=begun.caller_id,
+        )
+        order = functools.partial(
+            clients.redirect, call_sid=call.call_sid, account_sid=call.account_sid, document=document
+        )
+        try:
+            await asyncio.to_thread(order)
+        except clients.TwilioRefusedError as exc:
+            await self._forward_refused(begun, exc)
+            return
+        await self._carry_out(self.conversation.forwarded())
+        with contextlib.suppress(DatabaseError):
+            await in_database_thread(lambda: forwarding.transfer_dialled(transfer_id=begun.transfer_id))
+
+    async def _forward_refused(self, begun: forwarding.Begun, exc: clients.TwilioRefusedError) -> None:
+        if exc.unsure:
+            # It may have been done and only the answer lost; then the stream ends now.
+            await asyncio.sleep(UNSURE_S)
+            if self._over.is_set() or not self._twilio_open:
+                await self._carry_out(self.conversation.forwarded())
+                return
+        gone = isinstance(exc, clients.CallGoneError)
+        refuse = functools.partial(
+            forwarding.transfer_refused, transfer_id=begun.transfer_id, why=str(exc), caller_gone=gone
+        )
+        try:
+            await asyncio.wait_for(in_database_thread(refuse), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("a refused transfer could not be written down")
+        await self._not_forwarded("Twilio did not take the order.")
+
+    async def _not_forwarded(self, why: str) -> None:
+        message = (
+            f"The call could not be transferred. {why} The caller is still on the line with you. Say so honestly, and "
+            "offer what else you can do. Do not say that anybody will call back unless a tool has arranged it."
+        )
+        now = self._loop.time()
+        await self._carry_out(self.conversation.forward_failed("transfer_failed", message, now=now))
+
+    def _destination(self, command: do.Forward) -> dict[str, Any]:
+        """The destination in Vapi's words: the one that a server has named, else the tool's."""
+        chosen = self._chosen.get(command.call_id)
+        if chosen is not None:
+            return chosen
+        tool = next(tool for tool in self.call.snapshot.tools if tool.name == command.name)
+        return destination_stored(tool.settings, command.destination)
 
     async def _close_twilio(self, code: int) -> None:
         if self._twilio_open:
@@ -327,19 +424,32 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
         now = self._loop.time()
         match message.get("type"):
             case "tool.result":
-                todo = self.conversation.receive_tool_result(
-                    message["tool_call_id"], message["output"], now=now
-                )
+                self.recorder.variables_learnt(message.get("variables") or {})
+                todo = self._tool_answered(message, now)
             case "call.over":
                 todo = self.conversation.hang_up(message["reason"], now=now)
             case _:
                 return
         await self._carry_out(todo)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _tool_answered(self, message: dict[str, Any], now: float) -> list[do.Command]:
+        tool_call_id, language = message["tool_call_id"], self.call.snapshot.language
+        if message.get("status") == "answered" and self.recorder.asks_destination(tool_call_id):
+            chosen = destination_chosen(message["output"])
+            destination = destination_read(chosen, language=language)
+            if destination is not None:
+                self._chosen[tool_call_id] = chosen
+                place = Place(destination.name, destination.message)
+                return self.conversation.transfer_to(tool_call_id, place, now=now)
+            message = {"status": "failed", "output": failure("no_destination", _NO_DESTINATION)}
+        result = tool_result(message, language=language)
+        return self.conversation.receive_tool_result(tool_call_id, result, now=now)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         job = asyncio.ensure_future(work)
         self._jobs.add(job)  # held until done, or it may be collected
         job.add_done_callback(self._job_done)
+        return job
 
     def _job_done(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
@@ -362,9 +472,7 @@ def _signed(scope: dict[str, Any]) -> bool:
 async def _load(call_id: uuid.UUID) -> StreamCall | int:
     """The call behind the path, or the code to close with."""
     try:
-        call = await asyncio.wait_for(
-            in_database_thread(lambda: selectors.call_for_stream(call_id)), LOAD_WITHIN_S
-        )
+        call = await asyncio.wait_for(in_database_thread(lambda: _read(call_id)), LOAD_WITHIN_S)
     except (DatabaseError, TimeoutError, TypeError):
         logger.exception("a media stream could not be looked up", extra={"call_id": str(call_id)})
         return INTERNAL_ERROR
@@ -372,3 +480,9 @@ async def _load(call_id: uuid.UUID) -> StreamCall | int:
         logger.warning("media stream for no open call refused", extra={"call_id": str(call_id)})
         return POLICY_VIOLATION
     return call
+
+
+def _read(call_id: uuid.UUID) -> StreamCall | None:
+    """The call as it is run: read, and its templates rendered, away from the event loop."""
+    call = selectors.call_for_stream(call_id)
+    return call_rendered(call, now=timezone.now()) if call is not None else None

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from assistants.models import Assistant
-from calls.models import Call, CallProblem, PhoneNumber
+from calls.models import LIVE, Call, CallProblem, PhoneNumber
 from tools.adminkit import ms_text
 
 SHOWN = 5
@@ -62,7 +62,7 @@ def _tiles(since: Any) -> list[Tile]:
         .aggregate(
             total=Count("pk"),
             answered=Count("pk", filter=Q(started_at__isnull=False)),
-            live=Count("pk", filter=Q(status__in=[Call.Status.RINGING, Call.Status.IN_PROGRESS])),
+            live=Count("pk", filter=Q(status__in=LIVE)),
             wrong=Count("pk", filter=Q(has_problem=True)),
             slowest=Max("first_sound_ms"),
         )

@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable
+from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
@@ -13,17 +14,19 @@ from calls.signatures import ALGORITHM_HEADER, http_signature_valid
 
 logger = logging.getLogger(__name__)
 
-View = Callable[[HttpRequest], HttpResponse]
+Parts = ParamSpec("Parts")
 LARGEST_BODY = 64 * 1024
 
 
-def twilio_webhook(view: View) -> View:
+def twilio_webhook(
+    view: Callable[Concatenate[HttpRequest, Parts], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, Parts], HttpResponse]:
     """The view for POSTs that Twilio signed with one of our auth tokens; all others get 403, 405 or 413."""
 
     @csrf_exempt
     @require_POST
     @functools.wraps(view)
-    def checked(request: HttpRequest) -> HttpResponse:
+    def checked(request: HttpRequest, /, *args: Parts.args, **parts: Parts.kwargs) -> HttpResponse:
         if int(request.headers.get("Content-Length") or 0) > LARGEST_BODY:
             return HttpResponse("The body is larger than any webhook of Twilio.", status=413)
         body = request.body  # before POST is parsed, or it could not be read any more
@@ -40,6 +43,6 @@ def twilio_webhook(view: View) -> View:
                 "The request is not signed with our Twilio auth token for this address. "
                 "Check TWILIO_AUTH_TOKEN, and that PUBLIC_ORIGIN is exactly the origin in the number's webhook URL."
             )
-        return view(request)
+        return view(request, *args, **parts)
 
     return checked

@@ -2,8 +2,9 @@
 
 import atexit
 import functools
+import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +13,19 @@ from celery import current_app
 from django.conf import settings
 
 from calls.bridge import commands as do
+from calls.bridge.ending import FORWARDED
 from calls.bridge.limits import NOT_STARTED
 from calls.bridge.toolcalls import GRACE_S
 from calls.outbox import Outbox
 from calls.selectors import StreamCall
 from calls.services import SHUT_DOWN
-from calls.tool_context import tool_context
+from calls.summaries import summary_request
+from calls.tool_context import organisation_id, tool_context
+from calls.transfers import SummaryPlan
+from tools.auth.credentials import ServerAuth
+from tools.encryption import encrypt
+from tools.models import Tool
+from tools.snapshots import ToolSnapshot
 
 ROLES = {do.Speaker.CALLER: "user", do.Speaker.ASSISTANT: "bot"}
 
@@ -46,12 +54,31 @@ class Recorder:
         self._tools = {tool.name: tool for tool in call.snapshot.tools}
         self._started_at = datetime.now(UTC)
         self._messages: list[dict[str, Any]] = []
+        self._forwarded: dict[str, ToolSnapshot] = {}
+        self._learnt: dict[str, Any] = {}
         self._troubles = 0
         self._shut_down = False
+        # A call that was away goes on with the clock, the history and the counts that it had.
+        back = call.resumption
+        self._offset = timedelta()
+        self._messages += back.messages if back else []
+        self._facts = back.facts if back else {}
+        self._session = f"{back.session}:" if back else ""
 
     def started(self) -> None:
-        """The stream was verified: the utterances' clock begins."""
+        """The stream was verified: the utterances' clock begins, and what its templates lacked is written down."""
         self._started_at = datetime.now(UTC)
+        if self._call.resumption is not None:
+            self._offset = self._started_at - self._call.resumption.began_at
+            self._started_at -= self._offset
+            return  # what the templates lacked is known from the first session
+        if self._call.undefined:
+            names = ", ".join(self._call.undefined)
+            self._template_problem(
+                "template:undefined", "undefined_variables", f"No value, so left empty: {names}"
+            )
+        for place, error in enumerate(self._call.template_errors):
+            self._template_problem(f"template:{place}", "template_error", error)
 
     def interrupted_by_shutdown(self) -> None:
         """Our own server closed the stream; nobody hung up."""
@@ -73,9 +100,11 @@ class Recorder:
                 )
             case do.ToolRefused():
                 self._tool_refused(command)
-                self._told(command.call_id, command.output, orphaned=False)
+                self._told(command.call_id, command.output, orphaned=command.orphaned)
             case do.ToolDone():
                 self._tool_done(command)
+            case do.ToolLate():
+                self._history_result(command.call_id, command.output, datetime.now(UTC))
             case do.ToolSettled():
                 self._told(command.call_id, command.output, orphaned=command.orphaned)
             case _:
@@ -86,18 +115,48 @@ class Recorder:
         self._troubles += 1
         self._problem(f"shell:{self._troubles}", do.Source.TANDEM, code, message, benign=False)
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """What was said and done so far, in Vapi's shapes."""
+        return list(self._messages)
+
+    def transfer_summarise(self, transfer_id: uuid.UUID, plan: SummaryPlan) -> None:
+        """Have a worker write what the operator is told of the call."""
+        now = datetime.now(UTC)
+        request = summary_request(
+            plan.messages, self._messages, variables=self._call.variables | self._learnt, now=now
+        )
+        self._outbox.put(
+            "calls.tasks.transfer_summarise",
+            {
+                "transfer_id": str(transfer_id),
+                "model": self._call.snapshot.model,
+                "request": {"instructions": request.instructions, "texts": list(request.texts)},
+                "expires_at": (now + timedelta(seconds=plan.within_s)).isoformat(),
+            },
+        )
+
     def ended(self, ended: do.Ended, *, frames_dropped: int) -> None:
-        """Write the whole transcript once more, close it, and close the call."""
+        """Write the whole transcript once more, close it, and close the call unless it goes on elsewhere."""
         if not self._was_verified(ended):
             return
         now = datetime.now(UTC)
         self._utterances(list(ended.spoken), closed_at=now)
-        facts = {
+        counts = {
             "barge_ins": ended.barge_ins,
             "frames_in": ended.frames_in,
             "frames_dropped": frames_dropped,
-            "first_sound_ms": ended.first_sound_ms,
         }
+        facts: dict[str, int | None] = {
+            name: count + self._facts.get(name, 0) for name, count in counts.items()
+        }
+        if self._call.resumption is None:
+            facts["first_sound_ms"] = ended.first_sound_ms
+        if ended.reason == FORWARDED:
+            # Whoever is called now may send the call back; Twilio tells us how that ended.
+            call_id = str(self._call.call_id)
+            self._outbox.put("calls.tasks.call_forwarded", {"call_id": call_id, "facts": facts})
+            return
         self._outbox.put(
             "calls.tasks.call_finish",
             {
@@ -119,17 +178,26 @@ class Recorder:
             {
                 "call_id": str(self._call.call_id),
                 "started_at": self._started_at.isoformat(),
-                "utterances": [asdict(one) for one in spoken],
+                "utterances": [self._utterance(one) for one in spoken],
                 "closed_at": closed_at.isoformat() if closed_at else None,
             },
         )
+
+    def _utterance(self, spoken: do.Spoken) -> dict[str, Any]:
+        """One utterance on the clock of the whole call."""
+        away_ms = round(self._offset / timedelta(milliseconds=1))
+        times = {"began_ms": spoken.began_ms + away_ms, "ended_ms": spoken.ended_ms + away_ms}
+        return {**asdict(spoken), **times}
+
+    def _template_problem(self, key: str, code: str, message: str) -> None:
+        self._problem(key, do.Source.TANDEM, code, message, benign=True)
 
     def _problem(self, key: str, source: do.Source, code: str, message: str, *, benign: bool) -> None:
         self._outbox.put(
             "calls.tasks.problem_write",
             {
                 "call_id": str(self._call.call_id),
-                "key": key,
+                "key": f"{self._session}{key}",
                 "source": source.value,
                 "code": code,
                 "message": message,
@@ -142,9 +210,10 @@ class Recorder:
 
     def tool_forward(self, command: do.RunTool, *, reply_channel: str) -> None:
         """Have a worker ask the customer's server."""
-        tool = self._tools[command.name]
+        tool, server_from, auth = self._server(self._tools[command.name])
         now = datetime.now(UTC)
-        self._messages.append(self._tool_message(command, now))
+        self._forwarded[command.call_id] = tool
+        self._messages.append(self._tool_message(command, tool.name_on_the_wire, now))
         self._outbox.put(
             "tools.tasks.tool_call_forward",
             {
@@ -156,20 +225,42 @@ class Recorder:
                     "arguments": dict(command.arguments),
                     "requested_at": now.isoformat(),
                     "expires_at": (now + timedelta(seconds=command.waits_s + GRACE_S)).isoformat(),
-                    **self._secret(tool.id),
+                    "server_from": server_from,
+                    "auth": auth.to_json(),
                     "context": tool_context(
-                        self._call, public_origin=settings.PUBLIC_ORIGIN, messages=list(self._messages)
+                        self._call,
+                        public_origin=settings.PUBLIC_ORIGIN,
+                        org_id=organisation_id(settings.VAPI_ORG_ID, settings.PUBLIC_ORIGIN),
+                        messages=list(self._messages),
+                        learnt=self._learnt,
                     ),
                 },
                 "reply_channel": reply_channel,
             },
         )
 
-    def _secret(self, tool_id: str) -> dict[str, str]:
-        """Whose secret goes with this tool's requests, and the secret as a token."""
-        own = self._call.tool_secrets.get(tool_id)
-        whose, token = ("assistant", self._call.assistant_secret) if own is None else ("tool", own)
-        return {"secret_from": whose if token else "", "server_secret_token": token}
+    def asks_destination(self, tool_call_id: str) -> bool:
+        """Whether this tool call asks a server where the call is to be transferred."""
+        tool = self._forwarded.get(tool_call_id)
+        return tool is not None and tool.kind == Tool.Kind.TRANSFER
+
+    def variables_learnt(self, variables: Mapping[str, Any]) -> None:
+        """Keep what a tool's answer told, for the webhooks that follow."""
+        self._learnt |= variables
+
+    def _server(self, tool: ToolSnapshot) -> tuple[ToolSnapshot, str, ServerAuth]:
+        """The tool with the server in force, whose server that is, and what convinces it: the tool's, the
+        assistant's, the organisation's."""
+        own = self._call.tool_auths.get(tool.id)
+        if own is not None:
+            return tool, "tool", own
+        if tool.server_url:
+            return tool, "assistant", self._call.assistant_auth
+        url, secret = settings.ORGANISATION_SERVER_URL, settings.ORGANISATION_SERVER_SECRET
+        if not url:
+            return tool, "", ServerAuth()
+        auth = ServerAuth(secret_token=encrypt(secret) if secret else "")
+        return replace(tool, server_url=url), "organisation", auth
 
     def _tool_refused(self, command: do.ToolRefused) -> None:
         self._outbox.put(
@@ -204,16 +295,9 @@ class Recorder:
 
     def _told(self, tool_call_id: str, output: str, *, orphaned: bool) -> None:
         now = datetime.now(UTC)
+        tool = self._forwarded.get(tool_call_id)
         if not orphaned:
-            self._messages.append(
-                {
-                    "role": "tool_call_result",
-                    "toolCallId": tool_call_id,
-                    "result": output,
-                    "time": _epoch_ms(now),
-                    "secondsFromStart": self._seconds(now),
-                }
-            )
+            self._history_result(tool_call_id, output, now)
         self._outbox.put(
             "tools.tasks.tool_call_told",
             {
@@ -222,30 +306,45 @@ class Recorder:
                 "at": now.isoformat(),
                 "output": output,
                 "orphaned": orphaned,
+                "awaited": tool is None or not tool.asynchronous,
             },
         )
 
     # Vapi's message history -----------------------------------------------------------------------------------
 
     def _message(self, spoken: do.Spoken) -> dict[str, Any]:
-        began = self._started_at + timedelta(milliseconds=spoken.began_ms)
+        began = self._started_at + self._offset + timedelta(milliseconds=spoken.began_ms)
+        ended = self._started_at + self._offset + timedelta(milliseconds=spoken.ended_ms)
         return {
             "role": ROLES[spoken.speaker],
             "message": spoken.heard_text,
             "time": _epoch_ms(began),
-            "endTime": _epoch_ms(self._started_at + timedelta(milliseconds=spoken.ended_ms)),
-            "secondsFromStart": spoken.began_ms / 1000,
+            "endTime": _epoch_ms(ended),
+            "secondsFromStart": self._seconds(began),
             "duration": spoken.ended_ms - spoken.began_ms,
         }
 
-    def _tool_message(self, command: do.RunTool, now: datetime) -> dict[str, Any]:
+    def _tool_message(self, command: do.RunTool, name: str, now: datetime) -> dict[str, Any]:
         return {
             "role": "tool_calls",
             "message": "",
             "time": _epoch_ms(now),
             "secondsFromStart": self._seconds(now),
-            "toolCalls": [_history_call(command.call_id, command.name, command.arguments)],
+            "toolCalls": [_history_call(command.call_id, name, command.arguments)],
         }
+
+    def _history_result(self, tool_call_id: str, output: str, now: datetime) -> None:
+        tool = self._forwarded.get(tool_call_id)
+        self._messages.append(
+            {
+                "role": "tool_call_result",
+                "toolCallId": tool_call_id,
+                "name": tool.name_on_the_wire if tool else "",
+                "result": output,
+                "time": _epoch_ms(now),
+                "secondsFromStart": self._seconds(now),
+            }
+        )
 
     def _seconds(self, moment: datetime) -> float:
         return round((moment - self._started_at).total_seconds(), 3)

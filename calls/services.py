@@ -8,11 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from assistants.models import Assistant
-from calls.models import Call, CallProblem, PhoneNumber
+from calls.models import LIVE, Call, CallProblem, CallTransfer, PhoneNumber
 from calls.selectors import phone_number_for_did
 from tools.jsontext import text_clean
 
@@ -121,16 +123,33 @@ def stream_claim(*, call_id: uuid.UUID, call_sid: str, account_sid: str, stream_
     now = timezone.now()
     unused = Call.objects.filter(
         pk=call_id,
-        status=Call.Status.RINGING,
+        # A call that comes back from a transfer has begun before, and its clock goes on.
+        status__in=[Call.Status.RINGING, Call.Status.FORWARDING],
         token_used_at__isnull=True,
         token_minted_at=call.token_minted_at,
         token_minted_at__gte=now - TOKEN_LIVES,
     )
     return bool(
         unused.update(
-            token_used_at=now, started_at=now, status=Call.Status.IN_PROGRESS, stream_sid=stream_sid
+            token_used_at=now,
+            started_at=Coalesce("started_at", Value(now)),
+            status=Call.Status.IN_PROGRESS,
+            stream_sid=stream_sid,
         )
     )
+
+
+def token_renew(*, call_id: uuid.UUID, since: datetime) -> str:
+    """A token for one more stream of a call that was away; the same one until it is used or ``since`` is another."""
+    away = Call.objects.filter(pk=call_id, status=Call.Status.FORWARDING)
+    away.exclude(token_minted_at=since).update(token_minted_at=since, token_used_at=None, ended_reason="")
+    return _token(call_id, since)
+
+
+def call_forwarded(*, call_id: uuid.UUID, facts: Mapping[str, Any]) -> bool:
+    """Write the facts of a conversation that ended in a transfer: the call itself goes on. Whether it is known."""
+    counted = {name: Greatest(name, Value(count)) for name, count in facts.items() if count is not None}
+    return bool(Call.objects.filter(pk=call_id).update(**counted))
 
 
 def call_finish(
@@ -148,15 +167,25 @@ def call_finish(
     Call.objects.filter(pk=call_id).update(
         status=Call.Status.ENDED, ended_at=ended_at, ended_reason=ended_reason, **facts
     )
+    _transfers_over(call)
     return True
+
+
+def _transfers_over(call: Call) -> None:
+    """Nobody comes back to a call that is over, so nobody needs to be reminded of it."""
+    call.transfers.exclude(history=[]).update(history=[])
 
 
 def call_over(*, call_sid: str, ended_reason: str) -> Call | None:
     """The call that Twilio says is over, closed unless the bridge has closed it; None for one we never had."""
     call = Call.objects.filter(call_sid=call_sid).first()
     if call is not None:
-        live = Call.objects.filter(pk=call.pk, status__in=[Call.Status.RINGING, Call.Status.IN_PROGRESS])
+        if call.status == Call.Status.FORWARDING and call.token_used_at is not None:
+            # How the dialling went is not known here; whoever learns it corrects this.
+            ended_reason = "assistant-forwarded-call"
+        live = Call.objects.filter(pk=call.pk, status__in=LIVE)
         live.update(status=Call.Status.ENDED, ended_at=timezone.now(), ended_reason=ended_reason)
+        _transfers_over(call)
     return call
 
 
@@ -166,19 +195,23 @@ def call_leaving(*, call_id: uuid.UUID, reason: str) -> None:
     live.update(ended_reason=reason)
 
 
-def call_after_stream(*, call_sid: str) -> Refused | None:
+def call_after_stream(*, call_sid: str) -> Refused | CallTransfer | None:
     """What to say when a stream has ended and the line is still open; None: nothing, just hang up.
+
+    A call that is being transferred is to be dialled: whether Twilio has had the order is not known here.
 
     A call that nobody has declared over is one whose bridge died in the middle of it.
     """
     call = (
         Call.objects.select_related("assistant")
-        .only("ended_reason", "assistant__apology", "assistant__language")
+        .only("status", "token_used_at", "ended_reason", "assistant__apology", "assistant__language")
         .filter(call_sid=call_sid)
         .first()
     )
     if call is None:
         return None
+    if call.status == Call.Status.FORWARDING and call.token_used_at is not None:
+        return call.transfers.filter(ended_at__isnull=True).last()
     live = Call.objects.filter(pk=call.pk, status__in=[Call.Status.RINGING, Call.Status.IN_PROGRESS])
     if not call.ended_reason:
         # The bridge's own word may still be on its way; it overrides this.

@@ -7,9 +7,9 @@ from typing import TypeAlias
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from calls.models import Call
+from calls.models import Call, CallTransfer
 from tools.admin import status_badge
-from tools.adminkit import json_pretty, ms_text
+from tools.adminkit import Tone, badge, duration_text, json_pretty, ms_text
 from tools.models import ToolCall
 from tools.selectors import tool_calls_of
 from transcripts.admin import SpokenLine, clock_text, spoken_line
@@ -32,18 +32,43 @@ class ToolLine:
     template = "admin/tandem/line_tool.html"
 
 
-Line: TypeAlias = SpokenLine | ToolLine
+@dataclass(frozen=True, slots=True)
+class TransferLine:
+    """One transfer for the page: to whom, and what became of it."""
+
+    at_ms: int
+    address: str
+    outcome: SafeString
+    facts: list[tuple[str, str]]
+    told: str
+    error: str
+    speaker = "tool"
+    template = "admin/tandem/line_transfer.html"
+
+
+Line: TypeAlias = SpokenLine | ToolLine | TransferLine
+
+# Twilio's words for how dialling ended, and ours.
+_OUTCOMES: dict[str, tuple[str, Tone]] = {
+    "completed": ("Connected", "good"),
+    "answered": ("Connected", "good"),
+    "busy": ("Busy", "warn"),
+    "no-answer": ("Nobody answered", "warn"),
+    "canceled": ("Cancelled", "warn"),
+    "failed": ("Failed", "bad"),
+}
 
 
 def call_lines(call: Call) -> list[tuple[str, str, Line]]:
-    """Clock, template and content of each line, oldest first. Three queries, however long the call was."""
+    """Clock, template and content of each line, oldest first. Four queries, however long the call was."""
     transcript = transcript_of_call(call.id)
     zero = transcript.started_at if transcript else call.started_at or call.created_at
     spoken: list[Line] = [spoken_line(one) for one in transcript.utterances.all()] if transcript else []
     asked: list[Line] = [
         _tool_line(one, zero) for one in tool_calls_of(call_id=call.id).defer("tool__server_secret")
     ]
-    lines = sorted(spoken + asked, key=lambda line: line.at_ms)
+    away: list[Line] = [_transfer_line(one, zero) for one in call.transfers.defer("history", "destination")]
+    lines = sorted(spoken + asked + away, key=lambda line: line.at_ms)
     return [(clock_text(line.at_ms), line.template, line) for line in lines]
 
 
@@ -58,3 +83,30 @@ def _tool_line(tool_call: ToolCall, zero: datetime) -> ToolLine:
         outcome=tool_call.outcome,
         url=reverse("admin:tools_toolcall_change", args=[tool_call.pk]),
     )
+
+
+def _transfer_line(transfer: CallTransfer, zero: datetime) -> TransferLine:
+    facts = [
+        ("Shown as", transfer.caller_id),
+        ("Mode", transfer.mode),
+        ("Talked for", duration_text(transfer.duration_s) if transfer.duration_s is not None else ""),
+        ("Afterwards", "Back to the assistant" if transfer.resumed_at else ""),
+        ("SID of the dialled leg", transfer.child_sid),
+    ]
+    return TransferLine(
+        at_ms=round((transfer.requested_at - zero).total_seconds() * 1000),
+        address=transfer.address,
+        outcome=_outcome(transfer),
+        facts=[(label, value) for label, value in facts if value],
+        told=transfer.summary,
+        error=transfer.error,
+    )
+
+
+def _outcome(transfer: CallTransfer) -> SafeString:
+    if transfer.error:
+        return badge("Not dialled", "bad")
+    if not transfer.dial_status:
+        return badge("Under way" if transfer.ended_at is None else "Unknown", "info")
+    words, tone = _OUTCOMES.get(transfer.dial_status, (transfer.dial_status, "warn"))
+    return badge(words, tone, title=f"In Twilio's words: {transfer.dial_status}")

@@ -1,5 +1,6 @@
 """What a customer's server is told about the call beside the tool call itself, in Vapi's shapes. Pure."""
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -7,21 +8,37 @@ from assistants.snapshots import Snapshot
 from calls.selectors import StreamCall
 
 
-def tool_context(call: StreamCall, *, public_origin: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """The ``call``, ``assistant``, ``phoneNumber``, ``customer`` and ``messages`` of a tool webhook."""
+def organisation_id(configured: str, public_origin: str) -> str:
+    """The id that stands where Vapi has its customer's: the configured one, else one that this installation keeps."""
+    return configured or str(uuid.uuid5(uuid.NAMESPACE_URL, public_origin))
+
+
+def tool_context(
+    call: StreamCall,
+    *,
+    public_origin: str,
+    org_id: str,
+    messages: list[dict[str, Any]],
+    learnt: dict[str, Any],
+) -> dict[str, Any]:
+    """The ``call``, ``assistant``, ``phoneNumber``, ``customer``, ``messages`` and ``variableValues`` of a tool webhook.
+
+    ``learnt`` are the variables that tools have set in this call; they win.
+    """
     call_id = str(call.call_id)
     created = _moment(call.created_at)
     customer = {"number": call.caller}
     return {
         "call": {
             "id": call_id,
+            "orgId": org_id,
             "type": "inboundPhoneCall",
             # Vapi sends the call as of its creation.
             "status": "ringing",
             "createdAt": created,
             "updatedAt": created,
             "assistantId": call.snapshot.assistant_id,
-            "phoneNumberId": call.phone_number_id or None,
+            **({"phoneNumberId": call.phone_number_id} if call.phone_number_id else {}),
             "phoneCallProvider": "twilio",
             "phoneCallProviderId": call.call_sid,
             "phoneCallTransport": "pstn",
@@ -31,10 +48,16 @@ def tool_context(call: StreamCall, *, public_origin: str, messages: list[dict[st
                 "controlUrl": f"{public_origin}/call/{call_id}/control",
             },
         },
-        "assistant": _assistant(call.snapshot),
-        "phoneNumber": {"id": call.phone_number_id or None, "provider": "twilio", "number": call.did},
+        "assistant": {"orgId": org_id, **_assistant(call.snapshot)},
+        "phoneNumber": {
+            **({"id": call.phone_number_id} if call.phone_number_id else {}),
+            "orgId": org_id,
+            "provider": "twilio",
+            "number": call.did,
+        },
         "customer": customer,
         "messages": messages,
+        "variableValues": {**call.variables, **learnt},
         "assistantVersion": f"v{call.version_number}",
     }
 

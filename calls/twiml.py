@@ -1,6 +1,8 @@
 """The documents that tell Twilio what to do with a call."""
 
-from twilio.twiml.voice_response import Connect, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
+
+from calls.transfers import Destination
 
 # Twilio wants a region with the language; a language that is not here is spoken by its default voice.
 _SAY_LANGUAGES = {
@@ -30,13 +32,52 @@ def stream_document(*, public_origin: str, media_origin: str, call_id: str, toke
 def apology_document(text: str, language: str) -> str:
     """Have Twilio itself say a sentence and hang up."""
     response = VoiceResponse()
-    said_in = _SAY_LANGUAGES.get(language[:2].lower())
-    if said_in:
-        response.say(text, language=said_in)
-    else:
-        response.say(text)
+    _say(response, text, language)
     response.hangup()
     return str(response)
+
+
+def dial_document(
+    destination: Destination, *, public_origin: str, transfer_id: str, caller_id: str, pause_s: int = 0
+) -> str:
+    """Connect the caller to somebody else. Twilio then asks us what follows, so the caller is never left in silence.
+
+    Every address is absolute: the document is also sent by REST, where Twilio knows no address to begin from.
+    """
+    place = f"{public_origin}/twilio/transfer/{transfer_id}"
+    response = VoiceResponse()
+    if pause_s:
+        response.pause(length=pause_s)
+    dial = Dial(
+        action=f"{place}/ended",
+        method="POST",
+        timeout=destination.rings_s,
+        caller_id=caller_id or None,
+        answer_on_bridge=True,
+    )
+    whisper = {"url": f"{place}/whisper", "method": "POST"} if destination.whispers else {}
+    if destination.sip:
+        dial.sip(destination.address, **whisper)
+    else:
+        # The operator's exchange needs a moment before it listens to keys.
+        digits = {"send_digits": f"ww{destination.extension}"} if destination.extension else {}
+        dial.number(destination.address, **whisper, **digits)
+    response.append(dial)
+    return str(response)
+
+
+def whisper_document(text: str, language: str, *, waits: bool) -> str:
+    """What the operator hears before the caller is connected; with ``waits`` they may say hello first."""
+    response = VoiceResponse()
+    if waits:
+        response.pause(length=2)
+    _say(response, text[:_LONGEST_SAY], language)
+    return str(response)
+
+
+def nothing_document() -> str:
+    """Nothing: Twilio goes on with what it was about to do."""
+    return str(VoiceResponse())
 
 
 def hang_up_document() -> str:
@@ -44,3 +85,14 @@ def hang_up_document() -> str:
     response = VoiceResponse()
     response.hangup()
     return str(response)
+
+
+_LONGEST_SAY = 3000  # what the strictest of Twilio's voices takes
+
+
+def _say(response: VoiceResponse, text: str, language: str) -> None:
+    said_in = _SAY_LANGUAGES.get(language[:2].lower())
+    if said_in:
+        response.say(text, language=said_in)
+    else:
+        response.say(text)

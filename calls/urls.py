@@ -7,4 +7,8 @@ urlpatterns = [
     path("twilio/status", views.status, name="twilio-status"),
     path("twilio/stream-status", views.stream_status, name="twilio-stream-status"),
     path("twilio/after", views.after, name="twilio-after"),
+    path(
+        "twilio/transfer/<uuid:transfer_id>/whisper", views.transfer_whisper, name="twilio-transfer-whisper"
+    ),
+    path("twilio/transfer/<uuid:transfer_id>/ended", views.transfer_ended, name="twilio-transfer-ended"),
 ]

@@ -1,20 +1,29 @@
 """Twilio's webhooks. None of them ever answers 500: the caller would hear a machine's error message."""
 
 import logging
+import time
+import uuid
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from redis.exceptions import RedisError
 
-from calls import services, twiml
+from calls import forwarding, services, twiml
 from calls.decorators import twilio_webhook
 from calls.groups import call_group
+from calls.models import CallTransfer
+from calls.selectors import Whisper, whisper_for
+from calls.transfers import destination_read
 
 logger = logging.getLogger(__name__)
 
+# The operator has said hello by then and hears silence; a summary that takes longer is not worth it. A guess.
+SUMMARY_PATIENCE_S = 2.0
+SUMMARY_PAUSE_S = 0.2
 FINAL = {"completed", "busy", "no-answer", "failed", "canceled"}
 
 
@@ -100,9 +109,99 @@ def after(request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         logger.exception("the end of a stream could not be looked up")
         return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
-    if ending is None:
-        return _document(twiml.hang_up_document())
-    return _document(twiml.apology_document(ending.apology, ending.language))
+    match ending:
+        case None:
+            return _document(twiml.hang_up_document())
+        case services.Refused():
+            return _document(twiml.apology_document(ending.apology, ending.language))
+        case CallTransfer():
+            # Twilio's order may have been lost. Where it was not, it overtakes this document.
+            return _document(_dial(ending, pause_s=2))
+
+
+def _dial(transfer: CallTransfer, *, pause_s: int = 0) -> str:
+    """The document of a transfer once more."""
+    destination = destination_read(transfer.destination, language="en")
+    if destination is None:
+        return twiml.hang_up_document()
+    return twiml.dial_document(
+        destination,
+        public_origin=settings.PUBLIC_ORIGIN,
+        transfer_id=str(transfer.id),
+        caller_id=transfer.caller_id,
+        pause_s=pause_s,
+    )
+
+
+@twilio_webhook
+def transfer_whisper(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+    """What an operator hears who has picked up, before the caller is connected. An empty document connects at once."""
+    child_sid = request.POST.get("CallSid", "")[:64]
+    logger.info("operator picked up", extra={"transfer_id": str(transfer_id), "child_sid": child_sid})
+    try:
+        whisper = _whisper(transfer_id)
+    except DatabaseError:
+        logger.exception("an operator could not be told of the call")
+        whisper = None
+    if whisper is None:
+        return _document(twiml.nothing_document())
+    return _document(twiml.whisper_document(whisper.text, whisper.language, waits=whisper.waits))
+
+
+def _whisper(transfer_id: uuid.UUID) -> Whisper | None:
+    """The words for the operator; a summary that is late is waited for, a little."""
+    patience = SUMMARY_PATIENCE_S
+    while True:
+        whisper = whisper_for(transfer_id=transfer_id, now=timezone.now())
+        if whisper is None or not whisper.pending or patience <= 0:
+            break
+        time.sleep(SUMMARY_PAUSE_S)
+        patience -= SUMMARY_PAUSE_S
+    if whisper is not None:
+        missing = "The summary did not come in time; the operator heard the usual words."
+        forwarding.transfer_whispered(
+            transfer_id=transfer_id, problem=missing if whisper.lacks_summary else ""
+        )
+    return whisper
+
+
+@twilio_webhook
+def transfer_ended(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse:
+    """What follows when somebody was dialled: the end, the words for that, or the assistant again."""
+    form = request.POST
+    seconds = form.get("DialCallDuration", "")
+    try:
+        following = forwarding.transfer_ended(
+            transfer_id=transfer_id,
+            call_sid=form.get("CallSid", ""),
+            dial_status=form.get("DialCallStatus", "")[:20] or "failed",
+            child_sid=form.get("DialCallSid", "")[:64],
+            duration_s=int(seconds) if seconds.isdecimal() and len(seconds) < 7 else None,
+            gone=form.get("CallStatus") in FINAL,
+        )
+    except DatabaseError:
+        logger.exception("the end of a transfer could not be written")
+        return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
+    logger.info(
+        "transfer ended",
+        extra={"transfer_id": str(transfer_id), "dial_status": form.get("DialCallStatus", "")[:20]},
+    )
+    match following:
+        case forwarding.Over(words=""):
+            return _document(twiml.hang_up_document())
+        case forwarding.Over(words=words, language=language):
+            return _document(twiml.apology_document(words, language))
+        case forwarding.Again(transfer=transfer):
+            return _document(_dial(transfer))
+        case forwarding.Back(call_id=call_id, token=token):
+            return _document(
+                twiml.stream_document(
+                    public_origin=settings.PUBLIC_ORIGIN,
+                    media_origin=settings.MEDIA_ORIGIN,
+                    call_id=str(call_id),
+                    token=token,
+                )
+            )
 
 
 def _over(call_sid: str, reason: str) -> None:

@@ -52,12 +52,16 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class ToolRefused:
-    """A call that is not sent anywhere: unknown name, or arguments that are not JSON. The model was told ``output``."""
+    """A call that is not sent anywhere: unknown name, arguments that are not JSON, the same call twice in one turn.
+
+    The model was told ``output``; or, ``orphaned``, the call ended before it could be.
+    """
 
     call_id: str
     name: str
     reason: str
     output: str
+    orphaned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,14 @@ class ToolDone:
 
     call_id: str
     name: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLate:
+    """An answer came after the model had been told that there was none; it was told of it all the same."""
+
+    call_id: str
     output: str
 
 
@@ -122,6 +134,19 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """Connect the caller to somebody else by REST; Twilio then closes the stream. Answer with ``forwarded`` or
+    ``forward_failed``.
+
+    ``call_id`` and ``name`` are of the tool call that asked for it; ``destination`` is what the model calls the place.
+    """
+
+    call_id: str
+    name: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class Apologise:
     """Have Twilio itself speak this and hang up: the model cannot."""
 
@@ -158,11 +183,13 @@ Command = (
     | RunTool
     | ToolDone
     | ToolRefused
+    | ToolLate
     | ToolSettled
     | UtteranceEnded
     | Problem
     | Started
     | HangUp
+    | Forward
     | Apologise
     | CloseStream
     | CloseRealtime

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from calls.bridge import realtime, twilio
-from calls.bridge.caller import CallerAudio
 from calls.bridge.commands import Command, Source, Started, VerifyStream
 from calls.bridge.dialogue import Dialogue
 from calls.bridge.ending import Ending
-from calls.bridge.floor import Floor
 from calls.bridge.limits import (
     BENIGN,
     FATAL,
@@ -25,31 +23,33 @@ from calls.bridge.limits import (
     START_WITHIN_S,
     VERIFY_WITHIN_S,
 )
-from calls.bridge.line import Line, Phase, Timer
-from calls.bridge.plan import Plan, session_faults, session_payload
-from calls.bridge.playback import Playback
-from calls.bridge.responses import Responses
+from calls.bridge.line import Phase, Timer
+from calls.bridge.parts import parts_for
+from calls.bridge.plan import Place, Plan, session_faults, session_payload
 from calls.bridge.speech import Utterance
-from calls.bridge.toolcalls import ToolCalls
-from calls.bridge.utterances import Utterances
-from calls.bridge.voice import Voice
+from calls.bridge.toolcalls import ToolResult
+from calls.bridge.toolmessages import Choose
 
 
 class Conversation:
-    """Feed it what arrived and when; carry out the commands it returns, in their order."""
+    """Feed it what arrived and when; carry out the commands it returns, in their order.
 
-    def __init__(self, plan: Plan) -> None:
+    ``choose`` picks one of so many variants of a message.
+    """
+
+    def __init__(self, plan: Plan, choose: Choose = lambda _: 0) -> None:
+        parts = parts_for(plan, choose)
         self.plan = plan
-        self.playback = playback = Playback()
-        self._line = line = Line()
-        self._caller = caller = CallerAudio(line)
-        self._utterances = utterances = Utterances(line, playback)
-        self._voice = voice = Voice(line, playback, utterances)
-        self._responses = responses = Responses(line)
-        self._tools = tools = ToolCalls(line, plan.tools)
-        self._floor = floor = Floor(line, plan, utterances)
-        self._ending = ending = Ending(line, plan, caller, playback, utterances, voice, responses, tools)
-        self._dialogue = Dialogue(line, plan, floor, utterances, voice, responses, tools, ending)
+        self.playback = parts.playback
+        self._line = parts.line
+        self._caller = parts.caller
+        self._utterances = parts.utterances
+        self._voice = parts.voice
+        self._responses = parts.responses
+        self._tools = parts.tools
+        self._floor = parts.floor
+        self._ending = Ending(parts)
+        self._dialogue = Dialogue(parts, self._ending)
         self._malformed: Counter[Source] = Counter()
         self._session_event = ""
         self._session_ready = False
@@ -108,10 +108,27 @@ class Conversation:
             handle(event, now)
         return line.take()
 
-    def receive_tool_result(self, call_id: str, output: str, *, now: float) -> list[Command]:
-        """The outcome of a tool call, in the words for the model. A late or doubled one changes nothing."""
-        if self._tools.settle(call_id, output):
+    def receive_tool_result(self, call_id: str, result: ToolResult, *, now: float) -> list[Command]:
+        """The outcome of a tool call. A doubled one changes nothing."""
+        if self._tools.settle(call_id, result, now):
             self._dialogue.tool_answered(now)
+        else:
+            self._dialogue.tool_answered_late(call_id, result.output, now)
+        return self._line.take()
+
+    def transfer_to(self, call_id: str, place: Place, *, now: float) -> list[Command]:
+        """A tool call that asked a server where to transfer the call was answered with a place."""
+        self._dialogue.transfer_to(call_id, place, now)
+        return self._line.take()
+
+    def forwarded(self) -> list[Command]:
+        """Twilio has taken the order to connect the caller to somebody else."""
+        self._ending.forwarded()
+        return self._line.take()
+
+    def forward_failed(self, code: str, message: str, *, now: float) -> list[Command]:
+        """Twilio has not taken that order. ``message`` is for the model."""
+        self._dialogue.forward_failed(code, message, now)
         return self._line.take()
 
     def twilio_gone(self, *, now: float) -> list[Command]:
@@ -202,6 +219,8 @@ class Conversation:
         line.disarm(Timer.SESSION)
         line.arm(Timer.LINE, now + LINE_DEAD_AFTER_S)
         line.put(Started())
+        for remark in self.plan.history:
+            line.to_realtime(realtime.message(line.event_id(), remark.role, remark.text))
         self._dialogue.begin(now)
         self._caller.release()
 
@@ -229,7 +248,7 @@ class Conversation:
     def _speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
         if self._line.talking:
             self._line.disarm(Timer.STALLED)
-            ended_ms = self._caller.call_ms(event.audio_end_ms, now) - self.plan.vad_silence_ms
+            ended_ms = self._caller.call_ms(event.audio_end_ms, now) - self.plan.turn_silence_ms
             self._utterances.caller_stopped(event.item_id, ended_ms)
             self._voice.turn_ended_at = now
             self._dialogue.caller_stopped(event.item_id, now)
@@ -240,14 +259,19 @@ class Conversation:
 
     def _caller_text(self, event: realtime.CallerText, now: float) -> None:
         self._utterances.caller_text(event.item_id, event.text, transcribed=True, now=now)
-        self._after_transcription(now)
+        self._after_transcription(event.item_id, now)
+
+    def _caller_words(self, event: realtime.CallerTextDelta, now: float) -> None:
+        self._floor.hears(event.item_id, event.delta)
+        self._dialogue.caller_words(event.item_id, now)
 
     def _caller_text_failed(self, event: realtime.CallerTextFailed, now: float) -> None:
         self._line.problem(Source.OPENAI, f"transcription_{event.code}", "", benign=True)
         self._utterances.caller_text(event.item_id, "", transcribed=False, now=now)
-        self._after_transcription(now)
+        self._after_transcription(event.item_id, now)
 
-    def _after_transcription(self, now: float) -> None:
+    def _after_transcription(self, item_id: str, now: float) -> None:
+        self._dialogue.caller_words(item_id, now)
         if self._line.phase is Phase.DRAINING and not self._utterances.transcribing:
             self._ending.end(now)
 
@@ -268,7 +292,7 @@ class Conversation:
             self._voice.truncate(utterance, now)
             return
         if responses.sounds(response_id, now):
-            self._voice.answers(utterance, now, vad_silence_ms=self.plan.vad_silence_ms)
+            self._voice.answers(utterance, now, vad_silence_ms=self.plan.turn_silence_ms)
         self._voice.say(utterance, delta, now)
 
     def _audio_done(self, event: realtime.AudioDone, now: float) -> None:
@@ -282,7 +306,7 @@ class Conversation:
     def _text_done(self, event: realtime.TextDone, now: float) -> None:
         utterance = self._assistant(event, now)
         self._utterances.assistant_text(utterance, event.text, final=True, now=now)
-        self._floor.check_greeting(utterance)
+        self._dialogue.said(utterance, now)
 
     def _assistant(self, event: realtime.TextDelta | realtime.TextDone, now: float) -> Utterance:
         response_id = event.response_id or self._responses.running
@@ -333,6 +357,7 @@ class Conversation:
         return {
             twilio.Media: self._media,
             twilio.Mark: self._marked,
+            twilio.Dtmf: lambda dtmf, now: self._dialogue.key_pressed(dtmf.digit, now),
             twilio.Start: self._start,
             twilio.Stop: lambda _, now: self._caller_gone("customer-ended-call", now),
         }
@@ -354,6 +379,7 @@ class Conversation:
             realtime.SpeechStopped: self._speech_stopped,
             realtime.Committed: self._committed,
             realtime.CallerText: self._caller_text,
+            realtime.CallerTextDelta: self._caller_words,
             realtime.CallerTextFailed: self._caller_text_failed,
             realtime.SessionCreated: self._session_created,
             realtime.SessionUpdated: self._session_updated,
@@ -368,6 +394,9 @@ class Conversation:
             Timer.SESSION: self._session_late,
             Timer.DURATION: dialogue.too_long,
             Timer.QUIET: dialogue.too_quiet,
+            Timer.IDLE: dialogue.remind,
+            Timer.KEYPAD: dialogue.keys_complete,
+            Timer.FILLER: dialogue.after_playback,
             Timer.LINE: self._line_checked,
             Timer.STALLED: self._stalled,
             Timer.REQUESTED: dialogue.request_lost,

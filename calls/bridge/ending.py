@@ -1,22 +1,44 @@
 """How a call ends: with a goodbye, with an apology, by order, or because the caller is gone."""
 
 from calls.bridge import realtime
-from calls.bridge.caller import CallerAudio
-from calls.bridge.commands import Apologise, CloseRealtime, CloseStream, Ended, HangUp
-from calls.bridge.floor import exactly
-from calls.bridge.limits import HANG_UP_WITHIN_S, LAST_WORDS_WITHIN_S, MODEL_FAILED, NOT_STARTED, OVERTIME_S
-from calls.bridge.line import Line, Phase, Timer
-from calls.bridge.plan import Plan
-from calls.bridge.playback import Playback
-from calls.bridge.responses import Ask, Purpose, Responses
-from calls.bridge.toolcalls import ToolCalls
-from calls.bridge.utterances import Utterances
-from calls.bridge.voice import Voice
+from calls.bridge.commands import (
+    Apologise,
+    CloseRealtime,
+    CloseStream,
+    Ended,
+    Forward,
+    HangUp,
+    ToolDone,
+    ToolRefused,
+)
+from calls.bridge.limits import (
+    FORWARDED_WITHIN_S,
+    HANG_UP_WITHIN_S,
+    LAST_WORDS_WITHIN_S,
+    LINE_DEAD_AFTER_S,
+    MODEL_FAILED,
+    NOT_STARTED,
+    OVERTIME_S,
+)
+from calls.bridge.line import Phase, Timer
+from calls.bridge.parts import Parts
+from calls.bridge.responses import Ask, Purpose
+from calls.bridge.speech import Utterance
+from calls.bridge.transfer import STOCK_MESSAGE, Transfer
+from calls.bridge.wording import exactly
 
 ASSISTANT_ENDED = "assistant-ended-call"
+AFTER_MESSAGE = "assistant-ended-call-after-message-spoken"
+SAID_PHRASE = "assistant-said-end-call-phrase"
 SILENCE = "silence-timed-out"
 TOO_LONG = "exceeded-max-duration"
+FORWARDED = "assistant-forwarded-call"
+VOICEMAIL = "voicemail"
 
+_FORWARDED_OUTPUT = '{"status":"transferring","message":"The caller is being connected."}'
+# Reasons that a caller who speaks does away with; and those whose words were the goodbye.
+_REVOCABLE = (ASSISTANT_ENDED, AFTER_MESSAGE, SAID_PHRASE, SILENCE)
+_SAID_ALL = (AFTER_MESSAGE, SAID_PHRASE)
 _SAY_GOODBYE = {
     "instructions": "Say a short, friendly goodbye in the language of the conversation, and nothing else.",
     "tool_choice": "none",
@@ -26,70 +48,155 @@ _SAY_GOODBYE = {
 class Ending:
     """From the first reason to end to the very end. ``reason`` is empty while there is none."""
 
-    def __init__(
-        self,
-        line: Line,
-        plan: Plan,
-        caller: CallerAudio,
-        playback: Playback,
-        utterances: Utterances,
-        voice: Voice,
-        responses: Responses,
-        tools: ToolCalls,
-    ) -> None:
-        self._line = line
-        self._plan = plan
-        self._caller = caller
-        self._playback = playback
-        self._utterances = utterances
-        self._voice = voice
-        self._responses = responses
-        self._tools = tools
+    def __init__(self, parts: Parts) -> None:
+        self._line = parts.line
+        self._plan = parts.plan
+        self._caller = parts.caller
+        self._playback = parts.playback
+        self._utterances = parts.utterances
+        self._voice = parts.voice
+        self._responses = parts.responses
+        self._tools = parts.tools
+        self._keypad = parts.keypad
+        self._phrases = [one.casefold() for one in parts.plan.end_call_phrases if one.strip()]
         self.reason = ""
         self.failing = False  # the model cannot go on
         self._apologises = False
         self._said_in = ""  # the response that ended the call, which may have said goodbye itself
+        self._goodbye = ""
         self._farewell_over = False
+        self._transfer: Transfer | None = None  # to be ordered, or ordered and not yet answered
+        self._ordered = False
+        self._message_left = ""
 
     # Goodbye --------------------------------------------------------------------------------------------------
 
-    def begin(self, reason: str, now: float, *, said_in: str = "") -> None:
-        """End the call as soon as all is said. Only the longest duration outdoes an earlier reason."""
-        if self.failing or (self.reason and reason != TOO_LONG):
+    def begin(self, reason: str, now: float, *, said_in: str = "", goodbye: str = "") -> None:
+        """End the call as soon as all is said. Only the longest duration outdoes an earlier reason.
+
+        ``goodbye`` takes the place of the plan's, unless the response ``said_in`` had words of its own.
+        """
+        if self.failing or self.reason == FORWARDED or (self.reason and reason != TOO_LONG):
             return
         if not self.reason:
             self._farewell_over = False
         self.reason = reason
         self._said_in = said_in
+        self._goodbye = goodbye
         self._overtime(now)
+
+    def said(self, utterance: Utterance, now: float) -> None:
+        """The assistant's words are known: where they hold a phrase that ends calls, this one ends when they were heard."""
+        text = utterance.text.casefold()
+        if any(phrase in text for phrase in self._phrases):
+            self.begin(SAID_PHRASE, now, said_in=utterance.response_id)
 
     def revoke(self) -> None:
         """The caller speaks: they have more to say, so a goodbye was too early, and they are there after all."""
-        if self.reason in (ASSISTANT_ENDED, SILENCE) and not self.failing:
+        if self.reason in _REVOCABLE and not self.failing:
             self.reason = ""
             self._responses.forget(Purpose.FAREWELL)
             self._line.disarm(Timer.OVERTIME)
 
     def settle(self, now: float) -> None:
         """Hang up once the goodbye was heard; have one said if none was."""
+        words = self._last_words()
+        if words is not None:
+            self._settle_words(words, now)
+            return
         if not self._farewell_over and self._needs_farewell():
-            message = self._plan.end_call_message
-            self._responses.send(Ask(Purpose.FAREWELL, exactly(message) if message else _SAY_GOODBYE), now)
+            own = "" if self._responses.has_sounded(self._said_in) else self._goodbye
+            message = own or self._plan.end_call_message
+            overrides = exactly(message) if message else _SAY_GOODBYE
+            self._responses.send(Ask(Purpose.FAREWELL, overrides, message), now)
             return
         self._farewell_over = True
         if self._voice.heard(now):
             self.leave(now)
 
-    def farewell_said(self) -> None:
-        """The goodbye is over, even if the caller did not let us finish."""
-        self._farewell_over = True
+    def farewell_said(self, *, whole: bool) -> None:
+        """The goodbye is over, even if the caller did not let us finish; an answering machine just speaks on, and stops."""
+        self._farewell_over = whole or self.reason != VOICEMAIL
+
+    def leave_message(self, message: str, now: float) -> None:
+        """Nobody but a machine has answered: leave this, and hang up."""
+        if self.failing or self.reason == TOO_LONG or self._transfer is not None:
+            return
+        self._responses.forget(Purpose.FAREWELL)
+        self.reason, self._farewell_over, self._message_left = VOICEMAIL, False, message
+        self._overtime(now)
+
+    def _last_words(self) -> str | None:
+        """The sentence that comes before the end, word for word; empty: none, and None: a goodbye."""
+        if self._transfer is None:
+            return self._message_left if self.reason == VOICEMAIL else None
+        message = self._transfer.message
+        if message is not None:
+            return message
+        return "" if self._responses.has_sounded(self._transfer.call.response_id) else STOCK_MESSAGE
+
+    def _settle_words(self, words: str, now: float) -> None:
+        if words and not self._farewell_over:
+            self._responses.send(Ask.for_sentence(Purpose.FAREWELL, words), now)
+        elif self._voice.heard(now):
+            self.leave(now)
 
     def _needs_farewell(self) -> bool:
+        if self.reason in _SAID_ALL:
+            return False
         return bool(self._plan.end_call_message) or not self._responses.has_sounded(self._said_in)
 
     def _overtime(self, now: float) -> None:
         if not self._line.armed(Timer.OVERTIME):
             self._line.arm(Timer.OVERTIME, now + OVERTIME_S)
+
+    # Transfer -------------------------------------------------------------------------------------------------
+
+    def forward(self, transfer: Transfer, now: float) -> bool:
+        """Connect the caller to somebody else once that was announced; False when there is no time for it any more.
+
+        A goodbye gives way to it; the caller's words do not call it off, for it is they who asked for it.
+        """
+        if self.failing or self.reason == TOO_LONG or self._transfer is not None:
+            return False
+        self._responses.forget(Purpose.FAREWELL)
+        self.reason, self._farewell_over, self._transfer = FORWARDED, False, transfer
+        self._overtime(now)
+        return True
+
+    def forwarded(self) -> None:
+        """The caller is being connected to somebody else."""
+        transfer, self._transfer = self._transfer, None
+        if transfer is not None:
+            self._line.put(ToolDone(transfer.call.call_id, transfer.call.name, _FORWARDED_OUTPUT))
+
+    def forward_failed(self, output: str, now: float) -> Transfer | None:
+        """The caller could not be connected. The transfer, when the talk goes on, and the model is to be told."""
+        transfer, self._transfer = self._transfer, None
+        if transfer is None:
+            return None
+        self._ordered = False
+        goes_on = self._line.phase is Phase.LEAVING and not self.failing and self._line.realtime_open
+        if goes_on:
+            self._go_on(now)
+            return transfer
+        call = transfer.call
+        self._line.put(ToolRefused(call.call_id, call.name, "transfer_failed", output, orphaned=True))
+        if self._line.phase is Phase.LEAVING:
+            self.reason, self._apologises = MODEL_FAILED, True
+            self.leave(now)
+        return None
+
+    def _go_on(self, now: float) -> None:
+        """The talk goes on where it was left. What ran meanwhile was not passed on, and is not begun in its middle."""
+        line = self._line
+        self.reason, self._farewell_over = "", False
+        line.phase = Phase.TALKING
+        line.disarm_all()
+        line.arm(Timer.LINE, now + LINE_DEAD_AFTER_S)
+        line.arm(Timer.DURATION, max(now, line.zero + self._plan.max_duration_s))
+        self._responses.drop(self._responses.running)
+        self._responses.cancel()
 
     # Failure --------------------------------------------------------------------------------------------------
 
@@ -102,7 +209,8 @@ class Ending:
         # Whoever was about to go need not be told that we cannot go on.
         self._apologises = not self.reason
         self.reason = self.reason or MODEL_FAILED
-        line.disarm(Timer.SESSION, Timer.RETRY, Timer.REQUESTED, Timer.RUNNING, Timer.ANSWER, Timer.QUIET)
+        line.disarm(Timer.SESSION, Timer.RETRY, Timer.REQUESTED, Timer.RUNNING, Timer.ANSWER)
+        line.disarm(Timer.QUIET, Timer.IDLE, Timer.FILLER)
         if not line.verified:
             # A stream that is refused hears no apology, so the word is `stream_verified`'s.
             return
@@ -115,26 +223,35 @@ class Ending:
 
     def order(self, reason: str, now: float) -> None:
         """Have the call ended at once, whatever else was going on."""
+        self._call_off_transfer()
         self.reason = reason
         self._apologises = False
         self.leave(now)
 
     def leave(self, now: float) -> None:
-        """Have the call ended."""
+        """Have the call ended, or handed on."""
         self._line.phase = Phase.LEAVING
         self._line.disarm_all()
+        if self._transfer is not None:
+            call, self._ordered = self._transfer.call, True
+            self._line.arm(Timer.HUNG_UP, now + FORWARDED_WITHIN_S)
+            self._line.put(Forward(call.call_id, call.name, self._transfer.place))
+            return
         self._line.arm(Timer.HUNG_UP, now + HANG_UP_WITHIN_S)
         self._line.put(Apologise(self._plan.apology) if self._apologises else HangUp())
 
     def caller_gone(self, reason: str, now: float, *, speaking: str) -> None:
         """Twilio's side is over: keep what was said, also the words that are still being written down."""
         line = self._line
+        if not self._ordered:
+            self._call_off_transfer()
         self.reason = self.reason or reason
         line.phase = Phase.DRAINING
         line.disarm_all()
         self._utterances.line_gone(now)
         if self._playback.holds_audio(now):
             self._playback.interrupt(now=now)
+        self._keypad.line_gone(now)
         self._tools.orphan_all()
         self._responses.cancel()
         if line.realtime_open and speaking and self._caller.enough_to_commit:
@@ -144,6 +261,14 @@ class Ending:
             line.arm(Timer.LAST_WORDS, now + LAST_WORDS_WITHIN_S)
         else:
             self.end(now)
+
+    def _call_off_transfer(self) -> None:
+        """Nobody is left to be transferred."""
+        if self._transfer is None:
+            return
+        call, self._transfer = self._transfer.call, None
+        self.reason = ""
+        self._line.put(ToolRefused(call.call_id, call.name, "caller_gone", "", orphaned=True))
 
     def end(self, now: float, reason: str = "", *, close_code: int = 1000) -> None:
         """Everything is over."""

@@ -1,79 +1,120 @@
-"""Who has the floor: under a protected first message the caller is heard, and answered when it is over."""
-
-import re
-from typing import Any
+"""Who has the floor: what is said under protected speech is heard, and answered when that speech is over."""
 
 from calls.bridge import realtime
-from calls.bridge.commands import Source
 from calls.bridge.limits import WORTH_ANSWERING_MS, WORTH_ANSWERING_WORDS
 from calls.bridge.line import Line
 from calls.bridge.plan import FirstMessageMode, Plan, floor_given, floor_payload
-from calls.bridge.responses import Ask, Purpose
-from calls.bridge.speech import Utterance
+from calls.bridge.playback import Playback
+from calls.bridge.responses import Ask, Purpose, Responses
 from calls.bridge.utterances import Utterances
+from calls.bridge.wording import exactly
 
 
 class Floor:
-    """The first message, and what the caller said under it."""
+    """What protects the assistant's speech, and what the caller said under it.
 
-    def __init__(self, line: Line, plan: Plan, utterances: Utterances) -> None:
+    The first message may be protected as a whole. Where the plan guards all speech, the caller's voice does not stop
+    it either; a number of words may, and then a few words under it are no turn: "mm-hm" wants no answer.
+    """
+
+    def __init__(
+        self, line: Line, plan: Plan, playback: Playback, utterances: Utterances, responses: Responses
+    ) -> None:
         self._line = line
         self._plan = plan
+        self._playback = playback
         self._utterances = utterances
+        self._responses = responses
         self._missed: list[str] = []
-        self.open = not plan.protects_greeting
+        self._keyed = False  # keys were pressed under it
+        self._words: dict[str, str] = {}  # as they come in, by item
+        self.open = not plan.protects_greeting  # the first message is over, or not protected
         # Until the server has said so, it neither stops nor starts a response for the caller; we must.
-        self.confirmed = self.open
+        self.confirmed = self.open and not plan.guards_speech
         self.greeting_id = ""  # the response that says the first message
+
+    # The first message ----------------------------------------------------------------------------------------
 
     def greeting(self) -> Ask:
         """The first message, as a response to ask for."""
-        overrides = exactly(self._plan.first_message) if self._is_exact else {"tool_choice": "none"}
-        return Ask(Purpose.GREETING, overrides)
-
-    @property
-    def _is_exact(self) -> bool:
         plan = self._plan
-        return plan.first_message_mode is FirstMessageMode.SPEAKS_FIRST and bool(plan.first_message)
+        if plan.first_message_mode is FirstMessageMode.SPEAKS_FIRST and plan.first_message:
+            return Ask(Purpose.GREETING, exactly(plan.first_message), plan.first_message)
+        return Ask(Purpose.GREETING, {"tool_choice": "none"})
 
-    def check_greeting(self, utterance: Utterance) -> None:
-        """Report a first message that was not said word for word."""
-        if not self._is_exact or utterance.response_id != self.greeting_id:
-            return
-        if _letters(utterance.text) != _letters(self._plan.first_message):
-            self._line.problem(
-                Source.OPENAI, "first_message_changed", "The first message was not said word for word."
-            )
-
-    def missed(self, item_id: str) -> None:
-        """The caller's turn ended, and nobody will answer it before the floor is open."""
-        self._missed.append(item_id)
-
-    def give(self) -> bool:
-        """From here on the caller's voice starts and stops responses. True: what they have said wants an answer."""
+    def give(self) -> None:
+        """The first message is over: from here on the caller's voice starts and stops responses."""
         self.open = True
-        self._line.to_realtime(realtime.session_update(self._line.event_id(), floor_payload(self._plan)))
-        said = [self._utterances.caller(item_id) for item_id in self._missed]
-        return any(_worth_answering(utterance) for utterance in said if utterance is not None)
+        if not self._plan.guards_speech:
+            self._line.to_realtime(realtime.session_update(self._line.event_id(), floor_payload(self._plan)))
 
     def session_updated(self, event: realtime.SessionUpdated) -> None:
         """The server has taken settings over, perhaps these."""
-        self.confirmed = self.open and floor_given(event.session)
+        self.confirmed = self.open and not self._plan.guards_speech and floor_given(event.session)
 
+    # Protected speech -----------------------------------------------------------------------------------------
 
-def exactly(sentence: str) -> dict[str, Any]:
-    """The request that has a sentence said word for word."""
-    return {
-        "instructions": f"Say exactly this sentence and nothing else: {sentence}",
-        "tool_choice": "none",
-    }
+    def holds(self, now: float) -> bool:
+        """Whether what is to be heard now is not stopped by the caller's voice."""
+        return not self.open or (self._plan.guards_speech and self._sounds(now))
 
+    def holds_for_keys(self, now: float) -> bool:
+        """The same for a key that is pressed; nobody does that by the way, as one says "mm-hm"."""
+        return not self.open or (not self._plan.interruptible and self._sounds(now))
 
-def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.casefold())
+    def _sounds(self, now: float) -> bool:
+        return self._playback.holds_audio(now) or self._responses.has_sounded(self._responses.running)
 
+    def missed(self, item_id: str) -> None:
+        """The caller's turn ended, and nobody will answer it before what is being said is over."""
+        self._missed.append(item_id)
 
-def _worth_answering(utterance: Utterance) -> bool:
-    if utterance.text_final and utterance.transcribed:
-        return len(utterance.text.split()) >= WORTH_ANSWERING_WORDS
-    return utterance.ended_ms - utterance.began_ms >= WORTH_ANSWERING_MS
+    @property
+    def waits(self) -> bool:
+        """Whether something was said under it that may want an answer."""
+        return bool(self._missed)
+
+    def keyed(self) -> None:
+        """Keys were pressed, and nobody will answer them before what is being said is over."""
+        self._keyed = True
+
+    def seen(self) -> None:
+        """The model has been asked since: it knows all that was said."""
+        self._missed.clear()
+        self._keyed = False
+
+    def owes_answer(self) -> bool:
+        """Whether something was said under what is over now that wants an answer; what does not is let go."""
+        if self._keyed:
+            return True
+        verdicts = {item_id: self._worth_answering(item_id) for item_id in self._missed}
+        self._missed = [item_id for item_id, worth in verdicts.items() if worth is not False]
+        return True in verdicts.values()
+
+    def hears(self, item_id: str, words: str) -> None:
+        """More words of the caller, where they come one by one."""
+        if self._plan.interrupt_words:
+            self._words[item_id] = self._words.get(item_id, "") + words
+
+    def interrupts(self, item_id: str, *, speaking: str, now: float) -> bool:
+        """Whether the caller has said enough under protected speech to stop it."""
+        plan = self._plan
+        may = self.open and plan.interruptible and (item_id == speaking or item_id in self._missed)
+        return may and self.holds(now) and self._count(item_id) >= plan.interrupt_words
+
+    def _count(self, item_id: str) -> int:
+        utterance = self._utterances.caller(item_id)
+        final = utterance.text if utterance is not None and utterance.text_final else ""
+        return len((final or self._words.get(item_id, "")).split())
+
+    def _worth_answering(self, item_id: str) -> bool | None:
+        """None: too short to be sure, and its words are still to come."""
+        utterance = self._utterances.caller(item_id)
+        if utterance is None:
+            return False
+        if utterance.text_final and utterance.transcribed:
+            few = self._plan.interrupt_words if self.open else 0
+            return len(utterance.text.split()) >= (few or WORTH_ANSWERING_WORDS)
+        if utterance.ended_ms - utterance.began_ms >= WORTH_ANSWERING_MS:
+            return True
+        return False if utterance.text_final else None

@@ -15,6 +15,9 @@ LINE_DEAD_AFTER_S = 30.0  # gaps of a quarter second are normal; some carriers s
 STALLED_AFTER_S = 0.75
 LAST_WORDS_WITHIN_S = 3.0  # transcriptions that are still to come when the caller is gone
 HANG_UP_WITHIN_S = 5.0  # from the order to hang up to Twilio's `stop`
+FORWARDED_WITHIN_S = (
+    20.0  # the same from the order to connect the caller to somebody else, which is tried twice
+)
 OVERTIME_S = 30.0  # a caller who never stops talking cannot keep a call that is over
 RETRIES = 2
 RETRY_AFTER_S = (0.5, 2.0)
@@ -27,6 +30,12 @@ SHORTEST_COMMIT_BYTES = 100 * BYTES_PER_MS  # the API refuses to commit less
 # Speech under a protected greeting that is worth an answer; a guess: "hello?" is shorter, a request is longer.
 WORTH_ANSWERING_WORDS = 3
 WORTH_ANSWERING_MS = 1000
+REMINDED_WITHIN_S = 3.0  # from the end of a reminder to the goodbye, at the least
+# Silence between anything that was said and a message about a slow tool; a guess: less would be chatter.
+FILLER_COOLDOWN_S = 2.5
+# A tool that waits for a sentence to be said is asked after this long in any case; a thousand letters take as long.
+HELD_WITHIN_S = 60.0
+MOST_KEYS = 64  # of one entry; longer than any card number
 
 ACTIVE_RESPONSE = "conversation_already_has_active_response"
 BENIGN = {

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from calls.bridge.toolmessages import ToolMessage
+
 
 class FirstMessageMode(StrEnum):
     """Vapi's three ways to begin, in Vapi's words."""
@@ -15,14 +17,38 @@ class FirstMessageMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Somewhere a call can be transferred to. ``message`` is said before; None: a stock sentence, empty: nothing."""
+
+    name: str
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as the model sees it. ``ends_call``: it hangs up instead of asking a server."""
+    """A tool as the model sees it. ``ends_call``: it hangs up instead of asking a server; ``transfers``: it connects the
+    caller to one of ``places``, or, where there is none, to one that a server names; ``leaves`` is the message that it
+    leaves on a voicemail before it hangs up.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
     timeout_s: float = 20.0
     ends_call: bool = False
+    transfers: bool = False
+    places: tuple[Place, ...] = ()
+    leaves: str | None = None
+    asynchronous: bool = False  # nobody waits for its answer
+    messages: tuple[ToolMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A message that stands in the conversation before the call begins."""
+
+    role: str  # system, user or assistant
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +57,7 @@ class Plan:
 
     instructions: str
     tools: tuple[ToolSpec, ...] = ()
+    history: tuple[Remark, ...] = ()
     first_message_mode: FirstMessageMode = FirstMessageMode.SPEAKS_FIRST
     first_message: str = ""
     first_message_interruptible: bool = False
@@ -47,6 +74,18 @@ class Plan:
     vad_threshold: float = 0.5
     vad_prefix_ms: int = 300
     vad_silence_ms: int = 500
+    semantic_turns: bool = False  # the end of a turn is found by what was said, not by silence
+    eagerness: str = "auto"
+    interruptible: bool = True
+    interrupt_words: int = 0  # that stop the assistant; 0: the first sound does
+    end_call_phrases: tuple[str, ...] = ()
+    idle_messages: tuple[str, ...] = ()
+    idle_timeout_s: float = 7.5
+    idle_max_count: int = 3
+    idle_resets: bool = False
+    keypad_enabled: bool = False
+    keypad_timeout_s: float = 2.0
+    keypad_delimiters: str = "#"
     max_duration_s: float = 600.0
     silence_timeout_s: float = 30.0
 
@@ -59,6 +98,16 @@ class Plan:
     def protects_greeting(self) -> bool:
         """Whether the caller's voice must not cut the first message short."""
         return self.greets and not self.first_message_interruptible
+
+    @property
+    def guards_speech(self) -> bool:
+        """Whether the caller's voice alone does not stop the assistant; then all turns are ours to answer."""
+        return not self.interruptible or self.interrupt_words > 0
+
+    @property
+    def turn_silence_ms(self) -> int:
+        """The silence that ends a turn and is counted in it, as far as that is known."""
+        return 0 if self.semantic_turns else self.vad_silence_ms
 
 
 _MULAW = {"type": "audio/pcmu"}
@@ -106,18 +155,28 @@ def floor_payload(plan: Plan) -> dict[str, Any]:
 
 
 def _input(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
+    serves = floor_open and not plan.guards_speech
     return {
         "format": _MULAW,
         "transcription": plan.transcription,
         "noise_reduction": {"type": plan.noise_reduction} if plan.noise_reduction else None,
         "turn_detection": {
-            "type": "server_vad",
-            "threshold": plan.vad_threshold,
-            "prefix_padding_ms": plan.vad_prefix_ms,
-            "silence_duration_ms": plan.vad_silence_ms,
-            "create_response": floor_open,
-            "interrupt_response": floor_open,
+            **_detection(plan),
+            # Both or neither: a response that starts by itself fails where one that must not be stopped still runs.
+            "create_response": serves,
+            "interrupt_response": serves,
         },
+    }
+
+
+def _detection(plan: Plan) -> dict[str, Any]:
+    if plan.semantic_turns:
+        return {"type": "semantic_vad", "eagerness": plan.eagerness}
+    return {
+        "type": "server_vad",
+        "threshold": plan.vad_threshold,
+        "prefix_padding_ms": plan.vad_prefix_ms,
+        "silence_duration_ms": plan.vad_silence_ms,
     }
 
 

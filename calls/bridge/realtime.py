@@ -126,6 +126,14 @@ class CallerText:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerTextDelta:
+    """The next words of the caller in an item, where the transcription model gives them bit by bit."""
+
+    item_id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallerTextFailed:
     """The caller's words in an item could not be written down."""
 
@@ -163,6 +171,7 @@ Event = (
     | SpeechStopped
     | Committed
     | CallerText
+    | CallerTextDelta
     | CallerTextFailed
     | Error
     | Ignored
@@ -214,6 +223,9 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
     ),
     "input_audio_buffer.committed": lambda d: Committed(_text(d["item_id"])),
     "conversation.item.input_audio_transcription.completed": _caller_text,
+    "conversation.item.input_audio_transcription.delta": lambda d: CallerTextDelta(
+        _text(d["item_id"]), _text(d.get("delta") or "")
+    ),
     "conversation.item.input_audio_transcription.failed": lambda d: CallerTextFailed(
         _text(d["item_id"]), _code(d.get("error"))
     ),
@@ -324,6 +336,14 @@ def response_create(event_id: str, purpose: str, **overrides: object) -> str:
 def response_cancel(event_id: str, response_id: str) -> str:
     """Stop a response that voice detection does not stop by itself."""
     return _build({"type": "response.cancel", "event_id": event_id, "response_id": response_id})
+
+
+def message(event_id: str, role: str, text: str, *, item_id: str = "") -> str:
+    """A text in the conversation. What the assistant said counts as output, everything else as input."""
+    kind = "output_text" if role == "assistant" else "input_text"
+    item: dict[str, Any] = {"id": item_id} if item_id else {}
+    item |= {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+    return _build({"type": "conversation.item.create", "event_id": event_id, "item": item})
 
 
 def function_output(event_id: str, call_id: str, output: str, *, after: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from calls.bridge import realtime
 from calls.bridge.limits import ACTIVE_RESPONSE, ANSWER_WITHIN_S, RESPONSE_WITHIN_S, RETRIES, RETRY_AFTER_S
 from calls.bridge.line import Line, Timer
+from calls.bridge.wording import literally
 
 # The server says that a response runs, and not which.
 UNKNOWN = "?"
@@ -24,14 +25,28 @@ class Purpose(StrEnum):
     TOOL_RESULT = "tool_result"
     APOLOGY = "apology"
     FAREWELL = "farewell"
+    REMINDER = "reminder"
+    FILLER = "filler"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A response that we ask for."""
+    """A response that we ask for, a ``sentence`` word for word. ``ends_call``: once it was said, the call is over."""
 
     purpose: Purpose
     overrides: dict[str, Any] = field(default_factory=dict)
+    sentence: str = ""
+    ends_call: bool = False
+
+    @classmethod
+    def for_sentence(cls, purpose: Purpose, sentence: str, *, ends_call: bool = False) -> "Ask":
+        """The request that has this said in the middle of a call."""
+        return cls(purpose, literally(sentence), sentence, ends_call)
+
+    @property
+    def fleeting(self) -> bool:
+        """Whether it is worth saying at this moment only, so that it is not asked for again."""
+        return self.purpose in (Purpose.REMINDER, Purpose.FILLER)
 
 
 class Responses:
@@ -170,7 +185,7 @@ class Responses:
     def show_life(self, now: float) -> None:
         """The model has begun to answer: the wait for that is over, and it must go on."""
         self._last_sign = now
-        self._line.disarm(Timer.ANSWER, Timer.QUIET)
+        self._line.disarm(Timer.ANSWER, Timer.QUIET, Timer.IDLE)
         if self.running:
             self._line.arm(Timer.RUNNING, now + ANSWER_WITHIN_S)
 

@@ -52,6 +52,14 @@ class Utterances:
             utterance.transcribed = transcribed
             self._write_if_known(utterance, now)
 
+    def keyed(self, item_id: str, text: str, began_ms: int, now: float) -> None:
+        """The caller has pressed keys; they are known at once."""
+        utterance = self._add(item_id, Speaker.CALLER, began_ms)
+        utterance.ended_ms = max(began_ms, self._line.elapsed_ms(now))
+        utterance.text = text
+        utterance.text_final = True
+        self._write_if_known(utterance, now)
+
     def caller(self, item_id: str) -> Utterance | None:
         """The caller's utterance of this id."""
         utterance = self._newest.get(item_id)

@@ -19,6 +19,8 @@ class Voice:
         self.turn_ended_at: float | None = None  # the caller's last turn, until it is answered
         self.barge_ins = 0
         self.first_sound_ms: int | None = None
+        self.silent_since = 0.0  # when what Twilio held last came to its end
+        self._sounding = False
 
     def answers(self, utterance: Utterance, now: float, *, vad_silence_ms: int) -> None:
         """The first sound of a response: note how long the caller has waited for it since they fell silent."""
@@ -30,6 +32,7 @@ class Voice:
         """Pass audio on."""
         if self.first_sound_ms is None:
             self.first_sound_ms = self._line.elapsed_ms(now)
+        self._sounding = True
         self._playback.add(utterance.item_id, delta.n_bytes, now=now)
         for payload in pieces(delta.audio, LONGEST_PAYLOAD):
             self._line.to_twilio(twilio.media(self._line.stream_sid, payload))
@@ -48,7 +51,13 @@ class Voice:
             self._line.arm(Timer.PLAYBACK, self._playback.gives_up_at())
             return False
         self._line.disarm(Timer.PLAYBACK)
+        self._falls_silent(now)
         return True
+
+    def _falls_silent(self, now: float) -> None:
+        if self._sounding:
+            self._sounding = False
+            self.silent_since = now
 
     def cut(self, now: float) -> bool:
         """Stop the audio that Twilio holds, and tell the model how much was heard. False: there was none.
@@ -61,6 +70,7 @@ class Voice:
         items = self._playback.interrupt(now=now)
         self._line.to_twilio(twilio.clear(self._line.stream_sid))
         self._line.disarm(Timer.PLAYBACK)
+        self._falls_silent(now)
         for item_id in items:
             self.truncate(self._utterances.interrupted(item_id, now), now)
         return True

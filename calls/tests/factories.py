@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from calls.models import Call, CallProblem, PhoneNumber
+from calls.models import Call, CallProblem, CallTransfer, PhoneNumber
 
 
 def make_phone_number(**fields: Any) -> PhoneNumber:
@@ -52,3 +52,15 @@ def make_problem(*, call: Call | None = None, **fields: Any) -> CallProblem:
         "at": timezone.now(),
     }
     return CallProblem.objects.create(call=call or make_call(), **{**defaults, **fields})
+
+
+def make_transfer(*, call: Call | None = None, **fields: Any) -> CallTransfer:
+    """A saved transfer that was asked for just now."""
+    defaults: dict[str, Any] = {
+        "tool_call_id": f"call_{uuid.uuid4().hex[:10]}",
+        "address": "+13125550142",
+        "caller_id": "+13125550177",
+        "mode": "blind-transfer",
+        "requested_at": timezone.now(),
+    }
+    return CallTransfer.objects.create(call=call or make_call(), **{**defaults, **fields})

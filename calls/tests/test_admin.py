@@ -14,7 +14,7 @@ from django.utils import timezone
 from assistants.tests.factories import make_assistant
 from calls.forms import did_normalise
 from calls.models import Call, PhoneNumber
-from calls.tests.factories import make_call, make_phone_number, make_problem, make_refused_call
+from calls.tests.factories import make_call, make_phone_number, make_problem, make_refused_call, make_transfer
 from tools.tests.factories import make_tool_call
 from transcripts.tests.factories import make_transcript, make_utterance
 
@@ -253,9 +253,24 @@ def test_a_long_call_costs_no_more_queries_than_a_short_one(
         make_tool_call(call_id=call.pk)
         make_problem(call=call)
 
-    # Session, user, call, transcript, utterances, tool calls, problems.
-    with django_assert_num_queries(7):
+    # Session, user, call, transcript, utterances, tool calls, transfers, problems.
+    with django_assert_num_queries(8):
         page(admin_client, call)
+
+
+def test_a_transfer_stands_in_the_conversation_with_what_became_of_it(admin_client: Client) -> None:
+    call = make_call()
+    make_transfer(call=call, dial_status="busy", resumed_at=timezone.now(), summary="About a bike.")
+    make_transfer(call=call, error="Twilio answered 400.")
+
+    text = page(admin_client, call)
+
+    assert "Transfer to +13125550142" in text
+    assert "Busy" in text
+    assert "Back to the assistant" in text
+    assert "About a bike." in text
+    assert "Not dialled" in text
+    assert "Twilio answered 400." in text
 
 
 def test_a_call_that_does_not_exist_leads_to_the_list(admin_client: Client) -> None:

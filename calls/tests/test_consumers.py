@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,13 +20,16 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Close
 
 from assistants.snapshots import Snapshot
-from calls import clients, consumers, recorder, services
+from calls import clients, consumers, forwarding, recorder, services
 from calls.bridge.conversation import Conversation
-from calls.clients import RealtimeRefusedError, TwilioRefusedError
+from calls.clients import CallGoneError, RealtimeRefusedError, TwilioRefusedError
 from calls.consumers import MediaStreamConsumer
 from calls.database_threads import in_database_thread
+from calls.forwarding import Begun
 from calls.selectors import StreamCall
+from calls.transfers import destination_read
 from simulator.signature import sign
+from tools.auth.credentials import ServerAuth
 from tools.snapshots import ToolSnapshot
 
 CALL_ID = uuid.UUID("6f1f0d64-0000-4000-8000-000000000001")
@@ -77,8 +81,7 @@ CALL = StreamCall(
     phone_number_id="",
     version_number=1,
     snapshot=SNAPSHOT,
-    tool_secrets={LOOKUP.id: ""},
-    assistant_secret="",
+    tool_auths={LOOKUP.id: ServerAuth()},
 )
 
 
@@ -454,7 +457,14 @@ async def test_a_tool_is_ordered_with_the_way_back_and_its_result_goes_to_the_mo
         }
         stage.realtime.say(type="response.output_item.done", response_id="resp_1", output_index=0, item=item)
         await until(lambda: stage.outbox.of("tool_call_forward"))
-        result = {"type": "tool.result", "tool_call_id": "call_1", "output": '{"ready":true}'}
+        result = {
+            "type": "tool.result",
+            "tool_call_id": "call_1",
+            "status": "answered",
+            "output": '{"ready":true}',
+            "message": {"type": "request-complete", "content": "It is ready."},
+            "variables": {"ready": True},
+        }
         stage.layer.messages.put_nowait(result)
         stage.layer.messages.put_nowait(result)
         await until(lambda: stage.outbox.of("tool_call_told"))
@@ -470,6 +480,38 @@ async def test_a_tool_is_ordered_with_the_way_back_and_its_result_goes_to_the_mo
     ]
     assert outputs == ['{"ready":true}']
     assert len(stage.outbox.of("tool_call_told")) == 1
+
+
+async def test_what_the_tools_server_wants_said_is_asked_for(stage: Stage, settings: Settings) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        stage.realtime.say(type="response.created", response={"id": "resp_1", "status": "in_progress"})
+        item = {
+            "id": "item_f",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": "call_1",
+            "name": "get_repair_status",
+            "arguments": "{}",
+        }
+        stage.realtime.say(
+            type="response.done", response={"id": "resp_1", "status": "completed", "output": [item]}
+        )
+        await until(lambda: stage.outbox.of("tool_call_forward"))
+        stage.layer.messages.put_nowait(
+            {
+                "type": "tool.result",
+                "tool_call_id": "call_1",
+                "status": "answered",
+                "output": "{}",
+                "message": {"type": "request-complete", "content": "It is ready."},
+            }
+        )
+        await until(lambda: any(event["type"] == "response.create" for event in stage.realtime.sent))
+        stage.hang_up()
+
+    (asked,) = [event for event in stage.realtime.sent if event["type"] == "response.create"]
+    assert asked["response"]["instructions"].endswith("nothing else: It is ready.")
 
 
 async def test_a_model_that_cannot_be_had_is_apologised_for(
@@ -545,3 +587,173 @@ async def test_what_the_model_sends_never_breaks_a_call(
         stage.hang_up()
 
     assert all(one["benign"] for one in stage.outbox.of("problem_write"))
+
+
+# Transfers
+
+
+NURSE = {"type": "number", "number": "+13125550142", "message": ""}
+TRANSFER = replace(
+    LOOKUP,
+    id=str(uuid.UUID(int=9)),
+    kind="transferCall",
+    name="transfer_call",
+    settings={"destinations": [NURSE]},
+)
+TRANSFER_ID = uuid.UUID(int=77)
+
+
+class Transfers:
+    """What is written of transfers."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.begun: dict[str, Any] = {}
+        self.unknown = False
+
+    def begin(self, **details: Any) -> Begun | None:
+        self.begun = details
+        self.written.append("begun")
+        destination = destination_read(details["stored"], language="en")
+        assert destination is not None
+        return None if self.unknown else Begun(TRANSFER_ID, destination, "+13125550177")
+
+    def dialled(self, *, transfer_id: uuid.UUID) -> None:
+        assert transfer_id == TRANSFER_ID
+        self.written.append("dialled")
+
+    def refused(self, *, transfer_id: uuid.UUID, why: str, caller_gone: bool) -> None:
+        assert transfer_id == TRANSFER_ID
+        self.written.append(f"refused, {'gone' if caller_gone else 'there'}: {why}")
+
+
+@pytest.fixture
+def transfers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Transfers:
+    """A call that can be transferred."""
+    made = Transfers()
+    call = replace(CALL, snapshot=replace(SNAPSHOT, tools=(LOOKUP, TRANSFER)))
+
+    async def load(_call_id: uuid.UUID) -> StreamCall:
+        return call
+
+    def redirect(**details: Any) -> None:
+        stage.rest.append(("redirect", details))
+        if stage.rest_error is not None:
+            raise stage.rest_error
+
+    monkeypatch.setattr(consumers, "_load", load)
+    monkeypatch.setattr(consumers, "UNSURE_S", 0.2)
+    monkeypatch.setattr(clients, "redirect", redirect)
+    monkeypatch.setattr(forwarding, "transfer_begin", made.begin)
+    monkeypatch.setattr(forwarding, "transfer_dialled", made.dialled)
+    monkeypatch.setattr(forwarding, "transfer_refused", made.refused)
+    return made
+
+
+async def ask_for_transfer(stage: Stage) -> None:
+    await stage.talk()
+    item = {
+        "id": "item_f",
+        "type": "function_call",
+        "call_id": "call_t",
+        "name": "transfer_call",
+        "arguments": '{"destination":"+13125550142"}',
+    }
+    stage.realtime.say(type="response.created", response={"id": "resp_1", "status": "in_progress"})
+    stage.realtime.say(type="response.output_item.done", response_id="resp_1", output_index=0, item=item)
+    done = {"id": "resp_1", "status": "completed", "output": [item]}
+    stage.realtime.say(type="response.done", response=done)
+
+
+def outputs(stage: Stage) -> list[str]:
+    items = [one["item"] for one in stage.realtime.sent if one["type"] == "conversation.item.create"]
+    return [item["output"] for item in items if item["type"] == "function_call_output"]
+
+
+async def test_a_transfer_is_written_down_then_ordered_then_noted_although_the_stream_ends_at_once(
+    stage: Stage, settings: Settings, transfers: Transfers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(**details: Any) -> None:
+        assert transfers.written == ["begun"]
+        stage.rest.append(("redirect", details))
+        stage.hang_up()  # Twilio stops the stream before it answers
+        time.sleep(0.3)
+
+    monkeypatch.setattr(clients, "redirect", slow)
+    async with playing(stage, settings):
+        await ask_for_transfer(stage)
+
+    assert transfers.written == ["begun", "dialled"]
+    assert transfers.begun["tool_call_id"] == "call_t"
+    assert transfers.begun["stored"] == NURSE
+    ((_, order),) = stage.rest
+    assert order["call_sid"] == SID
+    assert f"/twilio/transfer/{TRANSFER_ID}/ended" in order["document"]
+    assert stage.outbox.of("call_finish") == []
+    assert len(stage.outbox.of("call_forwarded")) == 1
+    (done,) = stage.outbox.of("tool_call_done")
+    assert done["order"]["tool_call_id"] == "call_t"
+
+
+@pytest.mark.parametrize(
+    ("error", "written"),
+    [
+        (TwilioRefusedError("Twilio answered 400."), "refused, there: Twilio answered 400."),
+        (TwilioRefusedError("Lost.", unsure=True), "refused, there: Lost."),
+    ],
+)
+async def test_an_order_that_twilio_refuses_is_told_to_the_model(
+    stage: Stage, settings: Settings, transfers: Transfers, error: Exception, written: str
+) -> None:
+    stage.rest_error = error
+    async with playing(stage, settings):
+        await ask_for_transfer(stage)
+        await until(lambda: outputs(stage))
+        stage.hang_up()
+
+    assert transfers.written == ["begun", written]
+    assert "could not be transferred" in outputs(stage)[0]
+    (finish,) = stage.outbox.of("call_finish")
+    assert finish["ended_reason"] == "customer-ended-call"
+
+
+async def test_an_order_that_may_have_been_lost_and_ends_the_stream_was_taken(
+    stage: Stage, settings: Settings, transfers: Transfers
+) -> None:
+    stage.rest_error = TwilioRefusedError("Lost.", unsure=True)
+    async with playing(stage, settings):
+        await ask_for_transfer(stage)
+        await until(lambda: stage.rest)
+        stage.hang_up()
+
+    assert transfers.written == ["begun"]
+    assert len(stage.outbox.of("call_forwarded")) == 1
+    assert len(stage.outbox.of("tool_call_done")) == 1
+
+
+async def test_a_caller_who_was_gone_before_the_order_is_written_as_gone(
+    stage: Stage, settings: Settings, transfers: Transfers
+) -> None:
+    stage.rest_error = CallGoneError("The call was over already.")
+    async with playing(stage, settings):
+        await ask_for_transfer(stage)
+        await until(lambda: len(transfers.written) == 2)
+        stage.hang_up()
+
+    assert transfers.written[1].startswith("refused, gone")
+
+
+async def test_what_cannot_be_written_down_is_not_ordered(
+    stage: Stage, settings: Settings, transfers: Transfers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(**_: Any) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(forwarding, "transfer_begin", down)
+    async with playing(stage, settings):
+        await ask_for_transfer(stage)
+        await until(lambda: outputs(stage))
+        stage.hang_up()
+
+    assert stage.rest == []
+    assert "could not be recorded" in outputs(stage)[0]

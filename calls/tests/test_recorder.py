@@ -1,19 +1,30 @@
 """From what the conversation says to what the workers are told."""
 
 import inspect
+import json
+import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from calls import recorder
 from calls import tasks as call_tasks
 from calls.bridge import commands as do
 from calls.recorder import Recorder
+from calls.selectors import Resumption
 from calls.tests.test_consumers import CALL, CALL_ID, LOOKUP, FakeOutbox
+from calls.tool_context import organisation_id
+from calls.transfers import SummaryPlan
 from tools import tasks as tool_tasks
-from tools.encryption import decrypt, encrypt
+from tools.auth.credentials import ServerAuth
+from tools.encryption import decrypt
+from tools.envelope import transfer_destination_body, webhook_body
+from tools.jsontext import json_text
 from tools.orders import ToolOrder, ToolRefusal
+from tools.tests.vapi_schema import complaints
 from transcripts import tasks as transcript_tasks
 
 
@@ -102,7 +113,50 @@ def test_an_order_is_one_that_the_worker_can_read(outbox: FakeOutbox) -> None:
     assert order.expires_at > order.requested_at
     assert order.context["call"]["id"] == str(CALL_ID)
     assert [message["role"] for message in order.context["messages"]] == ["user", "tool_calls"]
-    assert order.server_secret_token == ""
+    assert order.auth == ServerAuth()
+
+
+def test_the_webhook_of_an_order_fits_vapis_own_schema(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+    one.note(do.UtteranceEnded(spoken()))
+    one.tool_forward(RUN, reply_channel="c")
+    one.note(do.ToolSettled("call_1", "ready", orphaned=False))
+    one.tool_forward(do.RunTool("call_2", LOOKUP.name, {"ticket": "1"}, 20.0), reply_channel="c")
+
+    order = ToolOrder.from_json(outbox.of("tool_call_forward")[-1]["order"])
+    message = json.loads(json_text(webhook_body(order, now_ms=1)))["message"]
+
+    # Numbers are printed without Twilio's account, on purpose.
+    found = [
+        one for one in complaints("ServerMessageToolCalls", message) if not one.startswith("phoneNumber: ")
+    ]
+    assert found == []
+    assert uuid.UUID(message["call"]["orgId"]) == uuid.UUID(message["phoneNumber"]["orgId"])
+
+
+def test_the_question_where_to_transfer_fits_vapis_own_schema(outbox: FakeOutbox) -> None:
+    asks = replace(LOOKUP, kind="transferCall")
+    one = Recorder(replace(CALL, snapshot=replace(CALL.snapshot, tools=(asks,))))
+    one.tool_forward(RUN, reply_channel="c")
+
+    (entry,) = outbox.of("tool_call_forward")
+    body = transfer_destination_body(ToolOrder.from_json(entry["order"]), now_ms=1)
+    sent = json.loads(json_text(body))["message"]
+    found = complaints("ServerMessageTransferDestinationRequest", sent)
+    assert [one for one in found if not one.startswith("phoneNumber: ")] == []
+    assert one.asks_destination("call_1")
+    assert not one.asks_destination("call_2")
+
+
+@pytest.mark.parametrize(
+    ("configured", "same"), [("7c1f0b52-3d0e-4a0b-9f5e-2a6c1f4de901", True), ("", False)]
+)
+def test_the_organisations_id_is_the_configured_one_or_a_lasting_one(configured: str, same: bool) -> None:  # noqa: FBT001
+    first = organisation_id(configured, "https://voice.example")
+
+    assert first == organisation_id(configured, "https://voice.example")
+    assert (first == configured) is same
+    assert (first == organisation_id(configured, "https://other.example")) is same
 
 
 def test_the_history_in_an_order_holds_what_was_heard_and_told(outbox: FakeOutbox) -> None:
@@ -123,30 +177,77 @@ def test_the_history_in_an_order_holds_what_was_heard_and_told(outbox: FakeOutbo
     assert messages[0]["message"] == "Good"  # what was heard, not what was generated
 
 
+OURS, MINE = ServerAuth(secret_token="gOURS"), ServerAuth(secret_token="gMINE")
+
+
 @pytest.mark.parametrize(
-    ("tool_secrets", "assistant_secret", "secret_from", "secret"),
+    ("tool_auths", "server_from", "auth"),
     [
-        ({LOOKUP.id: "mine"}, "ours", "tool", "mine"),
-        ({LOOKUP.id: ""}, "ours", "", ""),  # a server of its own, and no secret: none is sent
-        ({}, "ours", "assistant", "ours"),
-        ({}, "", "", ""),
+        ({LOOKUP.id: MINE}, "tool", MINE),
+        ({LOOKUP.id: ServerAuth()}, "tool", ServerAuth()),  # a server of its own that wants nothing
+        ({}, "assistant", OURS),
     ],
 )
-def test_whose_secret_goes_with_a_request(
-    outbox: FakeOutbox, tool_secrets: dict[str, str], assistant_secret: str, secret_from: str, secret: str
+def test_whose_server_is_asked(
+    outbox: FakeOutbox, tool_auths: dict[str, ServerAuth], server_from: str, auth: ServerAuth
 ) -> None:
+    Recorder(replace(CALL, tool_auths=tool_auths, assistant_auth=OURS)).tool_forward(RUN, reply_channel="c")
+
+    order = ToolOrder.from_json(outbox.of("tool_call_forward")[0]["order"])
+    assert (order.server_from, order.auth) == (server_from, auth)
+
+
+@pytest.mark.parametrize("url", ["https://organisation.example/vapi", ""])
+def test_without_any_other_server_the_organisations_is_asked(
+    outbox: FakeOutbox, settings: Settings, url: str
+) -> None:
+    settings.ORGANISATION_SERVER_URL, settings.ORGANISATION_SERVER_SECRET = url, "0urs"
+    homeless = replace(LOOKUP, server_url="")
     call = replace(
-        CALL,
-        tool_secrets={key: encrypt(value) if value else "" for key, value in tool_secrets.items()},
-        assistant_secret=encrypt(assistant_secret) if assistant_secret else "",
+        CALL, snapshot=replace(CALL.snapshot, tools=(homeless,)), tool_auths={}, assistant_auth=OURS
     )
 
     Recorder(call).tool_forward(RUN, reply_channel="c")
 
     order = ToolOrder.from_json(outbox.of("tool_call_forward")[0]["order"])
-    assert order.secret_from == secret_from
-    assert (decrypt(order.server_secret_token) if order.server_secret_token else "") == secret
-    assert secret == "" or secret not in str(outbox.entries)
+    assert (order.server_from, order.tool.server_url) == ("organisation" if url else "", url)
+    assert (decrypt(order.auth.secret_token) if order.auth.secret_token else "") == ("0urs" if url else "")
+    assert "0urs" not in str(outbox.entries)
+
+
+def test_what_the_call_has_learnt_goes_into_the_next_order(outbox: FakeOutbox) -> None:
+    one = Recorder(replace(CALL, variables={"site": "north", "slot": ""}))
+
+    one.variables_learnt({"slot": "nine"})
+    one.tool_forward(RUN, reply_channel="c")
+
+    context = outbox.of("tool_call_forward")[0]["order"]["context"]
+    assert context["variableValues"] == {"site": "north", "slot": "nine"}
+
+
+def test_the_history_calls_a_tool_what_its_server_calls_it(outbox: FakeOutbox) -> None:
+    long = replace(LOOKUP, wire_name="Repair status (old)")
+    one = Recorder(replace(CALL, snapshot=replace(CALL.snapshot, tools=(long,))))
+
+    one.tool_forward(RUN, reply_channel="c")
+    one.note(do.ToolSettled("call_1", "ready", orphaned=False))
+    one.tool_forward(do.RunTool("call_2", LOOKUP.name, {}, 20.0), reply_channel="c")
+
+    asked, told, _ = outbox.of("tool_call_forward")[-1]["order"]["context"]["messages"]
+    assert asked["toolCalls"][0]["function"]["name"] == told["name"] == "Repair status (old)"
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_the_ledger_hears_whether_anybody_waits_for_the_answer(
+    outbox: FakeOutbox, *, asynchronous: bool
+) -> None:
+    tool = replace(LOOKUP, asynchronous=asynchronous)
+    one = Recorder(replace(CALL, snapshot=replace(CALL.snapshot, tools=(tool,))))
+
+    one.tool_forward(RUN, reply_channel="c")
+    one.note(do.ToolSettled("call_1", "accepted", orphaned=False))
+
+    assert outbox.of("tool_call_told")[0]["awaited"] is not asynchronous
 
 
 def test_a_tool_call_that_is_refused_or_done_by_ourselves_is_one_that_the_worker_can_read(
@@ -173,6 +274,31 @@ def test_an_orphaned_outcome_says_so_and_is_not_in_the_history(outbox: FakeOutbo
     assert told["orphaned"] is True
 
 
+def test_a_call_that_was_never_sent_is_orphaned_too(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+
+    one.note(do.ToolRefused("call_1", "get_repair_status", "caller_gone", "", orphaned=True))
+
+    assert [refused["reason"] for refused in outbox.of("tool_call_refuse")] == ["caller_gone"]
+    assert [told["orphaned"] for told in outbox.of("tool_call_told")] == [True]
+
+
+def test_a_late_answer_is_in_the_history_and_leaves_what_was_told_first_in_the_ledger(
+    outbox: FakeOutbox,
+) -> None:
+    one = Recorder(CALL)
+    one.tool_forward(RUN, reply_channel="c")
+    one.note(do.ToolSettled("call_1", "timeout", orphaned=False))
+    one.note(do.ToolLate("call_1", "ready"))
+
+    one.tool_forward(do.RunTool("call_2", "get_repair_status", {}, 20.0), reply_channel="c")
+
+    messages = outbox.of("tool_call_forward")[-1]["order"]["context"]["messages"]
+    results = [message["result"] for message in messages if message["role"] == "tool_call_result"]
+    assert results == ["timeout", "ready"]
+    assert [told["output"] for told in outbox.of("tool_call_told")] == ["timeout"]
+
+
 def test_a_shutdown_is_the_reason_whatever_the_conversation_says(outbox: FakeOutbox) -> None:
     one = Recorder(CALL)
     one.interrupted_by_shutdown()
@@ -180,6 +306,73 @@ def test_a_shutdown_is_the_reason_whatever_the_conversation_says(outbox: FakeOut
     one.ended(ended(reason="phone-call-provider-closed-websocket"), frames_dropped=0)
 
     assert outbox.of("call_finish")[0]["ended_reason"] == "worker-shutdown"
+
+
+BACK = Resumption(
+    began_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
+    session=1,
+    dial_status="busy",
+    messages=[{"role": "user", "message": "A nurse, please."}],
+    facts={"barge_ins": 2, "frames_in": 500, "frames_dropped": 1},
+)
+
+
+def test_a_conversation_that_ends_in_a_transfer_leaves_the_call_open(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+
+    one.ended(ended(reason="assistant-forwarded-call"), frames_dropped=3)
+
+    assert outbox.of("call_finish") == []
+    (forwarded,) = outbox.of("call_forwarded")
+    assert forwarded["facts"] == {"barge_ins": 1, "frames_in": 50, "frames_dropped": 3, "first_sound_ms": 300}
+    (last,) = outbox.of("utterances_write")
+    assert last["closed_at"] is not None
+
+
+def test_a_shutdown_while_twilio_dials_does_not_end_the_call(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+    one.interrupted_by_shutdown()
+
+    one.ended(ended(reason="assistant-forwarded-call"), frames_dropped=0)
+
+    assert outbox.of("call_finish") == []
+
+
+def test_a_call_that_comes_back_goes_on_with_its_clock_its_counts_and_its_history(outbox: FakeOutbox) -> None:
+    one = Recorder(replace(CALL, resumption=BACK, undefined=("name",)))
+    one.started()
+    one.trouble("odd", "Odd.")
+    one.note(do.UtteranceEnded(spoken()))
+    one.tool_forward(RUN, reply_channel="c")
+    one.ended(ended(), frames_dropped=3)
+
+    away_ms = round((datetime.now(UTC) - BACK.began_at).total_seconds() * 1000)
+    first = outbox.of("utterances_write")[0]
+    assert first["started_at"] == BACK.began_at.isoformat()
+    (utterance,) = first["utterances"]
+    assert abs(utterance["began_ms"] - 100 - away_ms) < 5000
+    assert utterance["ended_ms"] - utterance["began_ms"] == 800
+    assert utterance["heard_ms"] == 800
+    (order,) = outbox.of("tool_call_forward")
+    before, now, _ = order["order"]["context"]["messages"]
+    assert before == BACK.messages[0]
+    assert abs(now["secondsFromStart"] - away_ms / 1000) < 5
+    assert [one["key"] for one in outbox.of("problem_write")] == ["1:shell:1"]
+    (finish,) = outbox.of("call_finish")
+    assert finish["facts"] == {"barge_ins": 3, "frames_in": 550, "frames_dropped": 4}
+
+
+def test_the_summary_for_an_operator_is_ordered_with_what_was_said(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+    one.note(do.UtteranceEnded(spoken()))
+
+    one.transfer_summarise(uuid.UUID(int=7), SummaryPlan(within_s=6.0))
+
+    (order,) = outbox.of("transfer_summarise")
+    assert order["transfer_id"] == str(uuid.UUID(int=7))
+    assert order["model"] == CALL.snapshot.model
+    assert "AI: Good\n" in order["request"]["texts"][0]
+    inspect.signature(call_tasks.transfer_summarise.run).bind(**order)
 
 
 def test_every_task_that_is_named_exists_and_takes_what_it_is_given(outbox: FakeOutbox) -> None:

@@ -10,6 +10,7 @@ from calls.bridge import realtime, twilio
 from calls.bridge.commands import Command, Ended, Problem, Spoken
 from calls.bridge.conversation import Conversation
 from calls.bridge.plan import FirstMessageMode, Plan, ToolSpec, floor_payload, session_payload
+from calls.bridge.toolcalls import ToolResult
 from calls.tests.bridge.telephone import Telephone
 
 GREETING = "Good morning, how can I help?"
@@ -73,6 +74,10 @@ class Call(Telephone):
         self.caller_stops(item_id)
         self.hear(realtime.CallerText(item_id, text))
 
+    def caller_presses(self, keys: str) -> None:
+        for key in keys:
+            self.take(self.conversation.receive_twilio(twilio.Dtmf(key), now=self.now))
+
     @property
     def call_ms(self) -> int:
         return round((self.now - self.began_at) * 1000)
@@ -125,8 +130,9 @@ class Call(Telephone):
         self.hear(call)
         return call
 
-    def result(self, call_id: str = "c1", output: str = '{"booked":true}') -> None:
-        self.take(self.conversation.receive_tool_result(call_id, output, now=self.now))
+    def result(self, call_id: str = "c1", output: str = '{"booked":true}', **fields: Any) -> None:
+        result = ToolResult(output, **fields)
+        self.take(self.conversation.receive_tool_result(call_id, result, now=self.now))
 
     def error(self, code: str, *, event_id: str = "", message: str = "") -> None:
         self.hear(realtime.Error(code, message, event_id))
@@ -151,8 +157,21 @@ class Call(Telephone):
     @property
     def outputs(self) -> dict[str, str]:
         items = [event["item"] for event in self.sent("conversation.item.create")]
+        items = [item for item in items if item["type"] == "function_call_output"]
         assert len({item["call_id"] for item in items}) == len(items)
         return {item["call_id"]: item["output"] for item in items}
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """The texts that we put into the conversation, each with its role."""
+        items = [event["item"] for event in self.sent("conversation.item.create")]
+        return [(item["role"], item["content"][0]["text"]) for item in items if item["type"] == "message"]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was asked for word for word."""
+        requests = [event["response"].get("instructions", "") for event in self.sent("response.create")]
+        return [one.partition("nothing else: ")[2] for one in requests if "nothing else: " in one]
 
     @property
     def truncated(self) -> Mapping[str, int]:

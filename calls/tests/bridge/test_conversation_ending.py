@@ -1,6 +1,7 @@
 """How calls end."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,9 @@ from calls.bridge.commands import (
     UtteranceEnded,
 )
 from calls.bridge.limits import ACTIVE_RESPONSE, LINE_DEAD
-from calls.bridge.plan import Plan
-from calls.tests.bridge.call import GREETING, GREETING_PLAN, WAITING, Call, sound
+from calls.bridge.plan import Plan, ToolSpec
+from calls.bridge.toolmessages import Moment, ToolMessage
+from calls.tests.bridge.call import END_CALL, GREETING, GREETING_PLAN, WAITING, Call, sound
 
 SHORT = replace(WAITING, max_duration_s=20)
 SENTENCE = replace(WAITING, end_call_message="Thank you for calling.")
@@ -581,3 +583,190 @@ def test_an_assistant_that_was_heard_out_is_recorded_as_it_was_said(generated_fo
 
     (written,) = call.all(UtteranceEnded)
     assert (written.spoken.heard_text, written.spoken.interrupted) == (GREETING, False)
+
+
+# A phrase that ends calls -------------------------------------------------------------------------------------------
+
+PHRASE = replace(WAITING, end_call_phrases=("have a nice day", "goodbye"), end_call_message="Thank you.")
+
+
+def test_a_phrase_of_the_assistants_ends_the_call_once_it_was_heard() -> None:
+    call = Call(PHRASE)
+    call.caller_says("u1", "That is all.")
+    call.answers("r1", "Then have a NICE day!", 2000)
+    call.wait(1.9)
+    assert not call.all(HangUp)
+
+    call.wait(0.2)
+    call.stop()
+
+    assert call.all(HangUp) == [HangUp()]
+    assert call.asked == []  # the phrase was the goodbye
+    assert call.ended.reason == "assistant-said-end-call-phrase"
+
+
+def test_a_caller_who_speaks_into_the_phrase_is_listened_to() -> None:
+    call = Call(PHRASE)
+    call.answers("r1", "Goodbye.", 2000)
+    call.wait(1)
+    call.caller_says("u1", "One more thing.")
+    call.answers("r2")
+    call.wait(5)
+
+    assert not call.all(HangUp)
+
+
+def test_a_phrase_that_the_caller_cut_off_ends_nothing() -> None:
+    call = Call(PHRASE)
+    call.created("r1")
+    call.audio("r1", 2000)
+    call.wait(1)
+    call.caller_speaks("u1")
+    call.hear(realtime.TextDone("r1", "r1-i", "Goodbye."))
+    call.done("r1", "cancelled")
+    call.caller_stops("u1")
+    call.answers("r2")
+    call.wait(5)
+
+    assert not call.all(HangUp)
+
+
+def test_a_phrase_in_a_first_item_that_was_cut_off_and_came_late_ends_nothing() -> None:
+    call = Call(PHRASE)
+    call.created("r1")
+    call.audio("r1", 2000)
+    call.done("r1")
+    call.wait(1)
+    call.caller_speaks("u1")
+    call.hear(realtime.TextDone("r1", "r1-i", "Goodbye."))
+    call.caller_stops("u1")
+    call.answers("r2")
+    call.wait(5)
+
+    assert not call.all(HangUp)
+
+
+def test_a_phrase_without_words_is_none() -> None:
+    call = Call(replace(PHRASE, end_call_phrases=("", " ")))
+    call.answers("r1", "Then have a nice day!")
+    call.wait(5)
+
+    assert not call.all(HangUp)
+
+
+def test_the_callers_own_goodbye_is_no_phrase_of_the_assistants() -> None:
+    call = Call(PHRASE)
+    call.caller_says("u1", "Goodbye.")
+    call.answers("r1", "One moment.")
+    call.wait(5)
+
+    assert not call.all(HangUp)
+
+
+def test_a_tool_that_is_at_work_when_the_phrase_falls_is_waited_for() -> None:
+    call = Call(PHRASE)
+    call.created("r1")
+    call.audio("r1", 500)
+    call.hear(realtime.TextDone("r1", "r1-i", "Goodbye."), realtime.AudioDone("r1", "r1-i"))
+    fc = call.calls_tool("r1")
+    call.done("r1", calls=(fc,))
+    call.wait(3)
+    assert not call.all(HangUp)
+
+    call.result()
+    call.answers("r2", "It is booked.", 500, ours=True)
+    call.wait(1)
+
+    assert call.all(HangUp) == [HangUp()]
+
+
+# The goodbye of the tool that hangs up ------------------------------------------------------------------------------
+
+SEE_YOU = replace(END_CALL, messages=(ToolMessage(Moment.START, "See you on Monday."),))
+
+
+@pytest.mark.parametrize(
+    ("sounded", "message", "sentences"),
+    [
+        (False, "", ["See you on Monday."]),
+        (False, "Thank you.", ["See you on Monday."]),
+        (True, "", []),
+        (True, "Thank you.", ["Thank you."]),
+    ],
+)
+def test_a_tool_that_hangs_up_may_bring_its_own_goodbye(
+    sounded: bool,  # noqa: FBT001
+    message: str,
+    sentences: list[str],
+) -> None:
+    call = Call(replace(WAITING, tools=(SEE_YOU,), end_call_message=message))
+    call.created("r1")
+    if sounded:
+        call.audio("r1", 500)
+    fc = call.calls_tool("r1", name="end_call", arguments="{}")
+    call.done("r1", calls=(fc,))
+
+    assert call.sentences == sentences
+
+
+# Voicemail ----------------------------------------------------------------------------------------------------------
+
+LEFT = "Your bike is ready. Please call us back."
+LEAVE = ToolSpec("voicemail", "Leave a message", {"type": "object", "properties": {}}, leaves=LEFT)
+
+
+def reaches_a_machine(*, leaves: str = LEFT, **plan: Any) -> Call:
+    """A machine has answered, and the model notices."""
+    call = Call(replace(WAITING, tools=(replace(LEAVE, leaves=leaves), END_CALL), **plan))
+    call.caller_says("u1", "Please leave a message after the tone.")
+    call.created("r1")
+    fc = call.calls_tool("r1", name="voicemail", arguments="{}")
+    call.done("r1", calls=(fc,))
+    return call
+
+
+def test_a_message_is_left_word_for_word_and_heard_out_before_hanging_up() -> None:
+    call = reaches_a_machine(end_call_message="Thank you for calling.")
+    call.answers("r2", LEFT, ms=2000, ours=True)
+    call.wait(1.9)
+    assert not call.all(HangUp)
+    call.wait(0.2)
+    call.stop()
+
+    assert call.sentences == [LEFT]
+    assert call.all(HangUp) == [HangUp()]
+    assert call.ended.reason == "voicemail"
+    assert call.outputs == {"c1": '{"ok":true}'}
+
+
+def test_a_message_that_the_machine_talks_over_is_left_once_more() -> None:
+    call = reaches_a_machine()
+    call.created("r2", ours=True)
+    call.audio("r2", 3000)
+    call.wait(0.5)
+    call.caller_speaks("u2")
+    call.wait(1)
+    call.caller_stops("u2")
+    call.done("r2", "cancelled")
+    call.created("r3")
+    call.done("r3")
+    call.answers("r4", LEFT, ms=1000, ours=True)
+    call.wait(1.1)
+
+    assert call.sentences == [LEFT, LEFT]
+    assert call.all(HangUp) == [HangUp()]
+
+
+def test_without_a_message_the_machine_hears_nothing() -> None:
+    call = reaches_a_machine(leaves="")
+
+    assert call.asked == []
+    assert call.all(HangUp) == [HangUp()]
+
+
+def test_a_machine_that_never_falls_silent_is_left_alone() -> None:
+    call = reaches_a_machine()
+    call.caller_speaks("u2")
+    call.wait(31)
+
+    assert call.all(HangUp) == [HangUp()]

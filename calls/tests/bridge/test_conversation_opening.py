@@ -19,7 +19,7 @@ from calls.bridge.commands import (
     VerifyStream,
 )
 from calls.bridge.limits import MALFORMED_REPORTED, NOT_STARTED
-from calls.bridge.plan import FirstMessageMode, Plan
+from calls.bridge.plan import FirstMessageMode, Plan, Remark
 from calls.tests.bridge.call import GREETING, GREETING_PLAN, PROTECTED, WAITING, Call, sound
 from calls.tests.bridge.telephone import ACCOUNT_SID, CALL_SID, STREAM_SID
 
@@ -539,3 +539,62 @@ def test_no_command_is_given_to_twilio_or_the_model_before_its_side_is_ready() -
 
     assert not call.all(ToTwilio)
     assert not call.all(ToRealtime)
+
+
+# What went before ---------------------------------------------------------------------------------------------------
+
+
+def test_the_history_stands_in_the_conversation_before_anything_is_said() -> None:
+    history = (
+        Remark("system", "The caller is Ada."),
+        Remark("user", "I need a repair."),
+        Remark("assistant", "Which day?"),
+    )
+    call = Call(replace(GREETING_PLAN, history=history), begun=False)
+    call.start()
+    assert call.told == []
+    call.accept_session()
+
+    assert [event["type"] for event in call.to_realtime] == [
+        "session.update",
+        *["conversation.item.create"] * 3,
+        "response.create",
+    ]
+    items = [event["item"] for event in call.sent("conversation.item.create")]
+    assert [(item["role"], item["content"]) for item in items] == [
+        ("system", [{"type": "input_text", "text": "The caller is Ada."}]),
+        ("user", [{"type": "input_text", "text": "I need a repair."}]),
+        ("assistant", [{"type": "output_text", "text": "Which day?"}]),
+    ]
+    call.stop()
+    assert call.ended.spoken == ()  # nobody has said that in this call
+
+
+# Turns by what was said ---------------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_turn_may_be_found_by_what_was_said() -> None:
+    plan = replace(PROTECTED, semantic_turns=True, eagerness="high")
+    call = Call(plan)
+    call.answers("r1", GREETING, 500, ours=True)
+    call.wait(1)
+
+    for event, floor in zip(call.sent("session.update"), (False, True), strict=True):
+        assert event["session"]["audio"]["input"]["turn_detection"] == {
+            "type": "semantic_vad",
+            "eagerness": "high",
+            "create_response": floor,
+            "interrupt_response": floor,
+        }
+
+
+def test_a_turn_of_unknown_silence_is_not_made_shorter_than_it_was() -> None:
+    call = Call(replace(WAITING, semantic_turns=True))
+    call.caller_says("u1", "Hello.", 2.0)
+    call.wait(0.4)
+    call.answers("r1")
+    call.wait(2)
+    call.stop()
+
+    assert (call.spoken("u1").began_ms, call.spoken("u1").ended_ms) == (0, 2000)
+    assert call.spoken("r1-i").latency_ms == 400

@@ -6,7 +6,15 @@ import orjson
 import pytest
 
 from calls.bridge import realtime
-from calls.bridge.commands import Apologise, RunTool, ToolDone, ToolRefused, ToolSettled
+from calls.bridge.commands import (
+    Apologise,
+    Problem,
+    RunTool,
+    ToolDone,
+    ToolLate,
+    ToolRefused,
+    ToolSettled,
+)
 from calls.tests.bridge.call import WAITING, Call
 
 
@@ -51,7 +59,7 @@ def test_three_events_that_carry_one_call_run_it_once() -> None:
 
 def test_a_batch_is_spoken_of_when_all_of_it_is_known() -> None:
     call = asked_to_book()
-    calls = tuple(call.calls_tool("r1", f"c{n}") for n in range(10))
+    calls = tuple(call.calls_tool("r1", f"c{n}", arguments=f'{{"day":"{n}"}}') for n in range(10))
     call.done("r1", calls=calls)
 
     for n in range(10):
@@ -121,24 +129,78 @@ def test_a_tool_that_needs_no_arguments_is_run_with_none_whatever_the_model_wrot
     assert [dict(command.arguments) for command in call.all(RunTool)] == [{}]
 
 
-def test_a_slow_tool_is_given_up_with_honest_words_and_its_late_outcome_changes_nothing() -> None:
+def given_up() -> Call:
+    """A call in which the model was told that a tool did not answer, and is about to say so."""
     call = asked_to_book()
     fc = call.calls_tool("r1")
     call.done("r1", calls=(fc,))
-
     call.wait(23)
-    call.result()
+    return call
+
+
+def test_a_slow_tool_is_given_up_with_honest_words() -> None:
+    call = given_up()
 
     assert orjson.loads(call.outputs["c1"])["error"] == "timeout"
     assert call.asked == ["tool_result"]
     assert call.problems == ["tool_timed_out"]
 
 
+def test_an_answer_that_comes_late_is_told_but_no_second_output() -> None:
+    call = given_up()
+
+    call.result()
+    call.result()
+
+    assert orjson.loads(call.outputs["c1"])["error"] == "timeout"
+    ((role, text),) = call.told
+    assert role == "system"
+    assert text.startswith("The answer to book arrived late")
+    assert '{"booked":true}' in text
+    assert call.all(ToolLate) == [ToolLate("c1", '{"booked":true}')]
+    assert call.asked == ["tool_result"]  # the one about the timeout, which has not begun
+    assert call.problems == ["tool_timed_out", "tool_answered_late"]
+    assert [problem.benign for problem in call.all(Problem)] == [False, True]
+
+
+def test_a_late_answer_is_spoken_of_when_nothing_else_is_going_on() -> None:
+    call = given_up()
+    call.answers("r2", "It did not answer.", 1000, ours=True)
+    call.wait(0.9)
+    call.wait(1)
+
+    call.result()
+
+    assert call.asked == ["tool_result", "tool_result"]
+
+
+def test_a_late_answer_in_the_middle_of_something_is_left_to_the_next_answer() -> None:
+    call = given_up()
+    call.answers("r2", "It did not answer.", 1000, ours=True)
+    call.wait(2)
+    call.caller_speaks("u2")
+    call.result()
+    call.caller_stops("u2")
+    call.answers("r3")
+    call.wait(5)
+
+    assert call.asked == ["tool_result"]
+
+
+def test_a_late_answer_after_hanging_up_was_ordered_is_nobodys() -> None:
+    call = given_up()
+    call.take(call.conversation.hang_up("manually-canceled", now=call.now))
+
+    call.result()
+
+    assert call.told == []
+
+
 def test_of_two_slow_tools_the_first_is_given_up_first() -> None:
     call = asked_to_book()
     call.calls_tool("r1", "c1")
     call.wait(5)
-    call.calls_tool("r1", "c2")
+    call.calls_tool("r1", "c2", arguments='{"day":"Tuesday"}')
     call.done("r1")
 
     call.wait(19)

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -27,15 +28,34 @@ from calls.bridge.commands import (
 from calls.bridge.conversation import Conversation
 from calls.bridge.limits import RESPONSE_WITHIN_S
 from calls.bridge.line import Phase
-from calls.bridge.plan import FirstMessageMode, Plan, ToolSpec, session_payload
+from calls.bridge.plan import FirstMessageMode, Plan, Remark, ToolSpec, session_payload
+from calls.bridge.toolcalls import ToolResult
+from calls.bridge.toolmessages import Condition, Moment, ToolMessage
 from calls.tests.bridge.telephone import ACCOUNT_SID, CALL_SID, STREAM_SID
 
 MAX_DURATION_S = 60.0
 # start + verify + session + overtime + hang-up + last words, on top of the longest duration
 LONGEST_LIFE_S = MAX_DURATION_S + 5 + 6 + 10 + 30 + 5 + 3
-TOOLS = (
-    ToolSpec("book", "Book a slot", {"type": "object", "properties": {"day": {"type": "string"}}}),
-    ToolSpec("end_call", "Hang up", {"type": "object", "properties": {}}, ends_call=True),
+DAY = {"type": "object", "properties": {"day": {"type": "string"}}}
+END_CALL = ToolSpec("end_call", "Hang up", {"type": "object", "properties": {}}, ends_call=True)
+TOOLS = (ToolSpec("book", "Book a slot", DAY), END_CALL)
+START = ToolMessage(Moment.START, "One moment.")
+TALKATIVE = (
+    ToolSpec(
+        "book",
+        "Book a slot",
+        DAY,
+        messages=(
+            START,
+            replace(START, blocking=True, conditions=(Condition("day", "eq", "Sunday"),)),
+            ToolMessage(Moment.DELAYED, "It takes a while.", after_ms=700),
+            ToolMessage(Moment.DELAYED, "It still takes a while.", after_ms=4000),
+            ToolMessage(Moment.COMPLETE, "It is booked.", ends_call=True),
+            ToolMessage(Moment.FAILED, "It did not work."),
+        ),
+    ),
+    ToolSpec("note", "Note it", DAY, asynchronous=True, messages=(ToolMessage(Moment.COMPLETE, "Noted."),)),
+    END_CALL,
 )
 Step = tuple[Any, ...]
 
@@ -59,6 +79,8 @@ class Witness:
         self.running = ""
         self.asked: list[RunTool] = []
         self.settled: list[ToolSettled] = []
+        self.speaking = ""
+        self.reminders = 0
         self.outputs: list[str] = []
         self.answered_here: list[str] = []
         self.written: dict[str, UtteranceEnded] = {}
@@ -163,9 +185,12 @@ class Witness:
         self.from_realtime(realtime.ResponseDone(response, status, reason, "", "", made))
 
     def do_speech_started(self, item: str, ms: int) -> None:
+        if self.conversation.phase is Phase.TALKING:
+            self.speaking = item
         self.from_realtime(realtime.SpeechStarted(item, ms))
 
     def do_speech_stopped(self, item: str, ms: int) -> None:
+        self.speaking = ""
         self.from_realtime(realtime.SpeechStopped(item, ms))
 
     def do_caller_text(self, item: str, text: str) -> None:
@@ -184,9 +209,13 @@ class Witness:
             self.running = ""  # the server says what runs, and we cannot know when that ends
         self.from_realtime(realtime.Error(code, "", event_id))
 
-    def do_result(self, which: int, output: str) -> None:
+    def do_key(self, key: str) -> None:
+        self.from_twilio(twilio.Dtmf(key))
+
+    def do_result(self, which: int, output: str, moment: Moment | None, message: ToolMessage | None) -> None:
         call_id = self.asked[which % len(self.asked)].call_id if self.asked else "foreign"
-        self.take(self.conversation.receive_tool_result(call_id, output, now=self.now))
+        result = ToolResult(output, moment, message)
+        self.take(self.conversation.receive_tool_result(call_id, result, now=self.now))
 
     def do_realtime_gone(self) -> None:
         commands = self.conversation.realtime_gone(code="1006", now=self.now)
@@ -240,15 +269,24 @@ class Witness:
                 self.truncated[item_id] = ms
             case "response.cancel" if event["response_id"] == self.running:
                 self.running = ""
-            case "conversation.item.create":
+            case "conversation.item.create" if event["item"]["type"] == "function_call_output":
                 self.outputs.append(event["item"]["call_id"])
             case "response.create":
                 assert self.now >= self.request_open_until, "one request at a time"
                 assert not self.running, "no request while a response runs"
                 self.request_id = event["event_id"]
                 self.request_open_until = self.now + RESPONSE_WITHIN_S
+                self.check_purpose(event["response"]["metadata"]["purpose"])
             case _:
                 pass
+
+    def check_purpose(self, purpose: str) -> None:
+        if purpose in ("reminder", "filler"):
+            assert not self.speaking, "nobody is reminded or put off while they speak"
+        self.reminders += purpose == "reminder"
+        assert self.plan.idle_resets or self.reminders <= self.plan.idle_max_count
+        if purpose == "filler":
+            assert self.conversation._tools.waiting, "nothing is said of a tool that has answered"
 
     def on_run(self, command: RunTool) -> None:
         self.asked.append(command)
@@ -257,7 +295,8 @@ class Witness:
         self.settled.append(command)
 
     def on_answered_here(self, command: ToolDone | ToolRefused) -> None:
-        self.answered_here.append(command.call_id)
+        if not (isinstance(command, ToolRefused) and command.orphaned):
+            self.answered_here.append(command.call_id)
 
     def on_written(self, command: UtteranceEnded) -> None:
         assert command.spoken.item_id not in self.written, "an utterance is written once"
@@ -308,9 +347,9 @@ ITEMS = st.sampled_from(["a", "b"])
 CALLER_ITEMS = st.sampled_from(["u1", "u2", "u3"])
 TEXTS = st.sampled_from(["", "Yes.", "I would like to book a repair.", " Good morning to you "])
 CALLS = st.tuples(
-    st.sampled_from(["c1", "c2", "c3"]),
-    st.sampled_from(["book", "book", "end_call", "unheard_of"]),
-    st.sampled_from(['{"day":"Monday"}', "{", "", "[]"]),
+    st.sampled_from(["c1", "c2", "c3", "c4"]),
+    st.sampled_from(["book", "book", "book", "note", "end_call", "unheard_of"]),
+    st.sampled_from(['{"day":"Monday"}', '{"day":"Sunday"}', "{", "", "[]"]),
 )
 WAIT = st.tuples(st.just("wait"), st.sampled_from([0.0, 0.02, 0.2, 0.5, 1.0, 2.0, 3.0, 9.0, 15.0]))
 
@@ -343,17 +382,29 @@ TALK = steps_of(
         ),
         st.sampled_from(["request", "request", "session", "nothing"]),
     ),
-    result=st.tuples(st.integers(0, 5), st.just('{"booked":true}')),
+    result=st.tuples(
+        st.integers(0, 5),
+        st.just('{"booked":true}'),
+        st.sampled_from([Moment.COMPLETE, Moment.FAILED, None]),
+        st.sampled_from(
+            [
+                None,
+                None,
+                ToolMessage(Moment.COMPLETE, "Done."),
+                ToolMessage(Moment.COMPLETE, "Hint.", hint=True),
+            ]
+        ),
+    ),
+    key=st.tuples(st.sampled_from(["1", "0", "#", "*", "nonsense"])),
     event=st.tuples(
         st.one_of(
             st.builds(realtime.Committed, CALLER_ITEMS),
+            st.builds(realtime.CallerTextDelta, CALLER_ITEMS, st.sampled_from(["I", " would like"])),
             st.builds(realtime.CallerTextFailed, CALLER_ITEMS, st.just("audio_unintelligible")),
             st.just(realtime.Ignored("rate_limits.updated")),
         )
     ),
-    other=st.tuples(
-        st.sampled_from([twilio.Connected(), twilio.Dtmf("5"), twilio.Ignored("new"), twilio.Mark("")])
-    ),
+    other=st.tuples(st.sampled_from([twilio.Connected(), twilio.Ignored("new"), twilio.Mark("")])),
     text=st.tuples(RESPONSES, ITEMS, TEXTS),
     text_done=st.tuples(RESPONSES, ITEMS, TEXTS),
     speech_started=st.tuples(CALLER_ITEMS, st.integers(0, 20_000)),
@@ -386,7 +437,16 @@ CONVERSATIONS = st.tuples(
 PLANS = st.builds(
     Plan,
     instructions=st.just("Be brief."),
-    tools=st.just(TOOLS),
+    tools=st.sampled_from([TOOLS, TALKATIVE]),
+    history=st.sampled_from([(), (Remark("user", "Hello?"), Remark("assistant", "Good morning."))]),
+    interruptible=st.sampled_from([True, True, False]),
+    interrupt_words=st.sampled_from([0, 0, 2]),
+    end_call_phrases=st.sampled_from([(), ("good morning",)]),
+    idle_messages=st.sampled_from([(), ("Are you still there?",)]),
+    idle_max_count=st.integers(1, 3),
+    idle_resets=st.booleans(),
+    keypad_enabled=st.booleans(),
+    keypad_timeout_s=st.sampled_from([0.0, 2.0]),
     first_message_mode=st.sampled_from(FirstMessageMode),
     first_message=st.sampled_from(["", "Good morning, how can I help?"]),
     first_message_interruptible=st.booleans(),

@@ -15,16 +15,19 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calls.bridge import realtime
+from calls.bridge import realtime, twilio
 from calls.bridge.commands import Apologise, Command, HangUp, RunTool, ToRealtime
 from calls.bridge.limits import ACTIVE_RESPONSE
 from calls.bridge.plan import Plan
-from calls.tests.bridge.call import GREETING_PLAN, PROTECTED, SENTENCE_PLAN, WAITING, Call
+from calls.bridge.toolmessages import Moment, ToolMessage
+from calls.tests.bridge.call import BOOK, END_CALL, GREETING_PLAN, PROTECTED, SENTENCE_PLAN, WAITING, Call
 
 SILENCE_TIMEOUT_S = 12.0
 # On top of the silence that is the caller's own: the slowest line and tool; and for each response that fails, at
 # most three in a row, the watchdog and the pause before the next.
 SLOWEST_S = 6.0
+# Sentences that are not tried again when they fail, which may come between those that are: reminders, or fillers.
+MOST_ASIDES = 3
 FAILURE_S = 12.0
 Kind = tuple[str, int]
 
@@ -88,8 +91,8 @@ class Server:
         response = self.running = Response(f"r{next(self.ids)}", metadata, purpose)
         self.tell(realtime.ResponseCreated(response.id, metadata))
         fate, amount = self.fates.pop(0) if self.fates else ("speaks", 1000)
-        if purpose and fate in ("calls", "ends"):
-            fate = "speaks"  # ours are asked for without tools, or follow one
+        if purpose not in ("", "answer") and fate in ("calls", "ends"):
+            fate = "speaks"  # these are asked for without tools, or follow one
         if fate != "hangs":
             self.call.later(0.4, lambda: self.generate(response, fate, amount))
 
@@ -173,6 +176,10 @@ class Rehearsal(Call):
     def over(self) -> bool:
         return bool(self.all(HangUp) or self.all(Apologise))
 
+    def presses(self, keys: str) -> None:
+        for key in keys:
+            self.take(self.conversation.receive_twilio(twilio.Dtmf(key), now=self.now))
+
     def turn(self, item_id: str, seconds: float) -> None:
         self.caller_talks = True
         self.server.speech_started(item_id)
@@ -189,9 +196,28 @@ FATES = st.lists(
     max_size=12,
 )
 TURNS = st.lists(
-    st.tuples(st.sampled_from([0.1, 0.4, 1.0, 3.0, 8.0, 14.0]), st.sampled_from([0.3, 1.5])), max_size=8
+    st.tuples(st.sampled_from([0.1, 0.4, 1.0, 3.0, 8.0, 14.0]), st.sampled_from([0.3, 1.5, "1#", "12"])),
+    max_size=8,
 )
-PLANS = st.sampled_from([WAITING, GREETING_PLAN, PROTECTED, SENTENCE_PLAN])
+BOOK_ALOUD = replace(
+    BOOK,
+    messages=(
+        ToolMessage(Moment.START, "One moment."),
+        ToolMessage(Moment.DELAYED, "It takes a while.", after_ms=1000),
+    ),
+)
+BOOK_AFTERWARDS = replace(BOOK, messages=(ToolMessage(Moment.START, "One moment.", blocking=True),))
+BOOK_LITERALLY = replace(BOOK, messages=(ToolMessage(Moment.COMPLETE, "It is booked."),))
+PLANS = st.builds(
+    replace,
+    st.sampled_from(
+        [replace(plan, keypad_enabled=True) for plan in (WAITING, GREETING_PLAN, PROTECTED, SENTENCE_PLAN)]
+    ),
+    tools=st.sampled_from([(book, END_CALL) for book in (BOOK, BOOK_ALOUD, BOOK_AFTERWARDS, BOOK_LITERALLY)]),
+    interruptible=st.sampled_from([True, True, False]),
+    interrupt_words=st.sampled_from([0, 0, 2, 9]),
+    idle_messages=st.sampled_from([(), ("Are you still there?",)]),
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -203,18 +229,26 @@ PLANS = st.sampled_from([WAITING, GREETING_PLAN, PROTECTED, SENTENCE_PLAN])
     tool_s=st.sampled_from([0.05, 0.6, 3.0]),
 )
 def test_a_caller_is_answered_or_told_why_not(
-    plan: Plan, fates: list[Kind], turns: list[tuple[float, float]], delay_s: float, tool_s: float
+    plan: Plan, fates: list[Kind], turns: list[tuple[float, float | str]], delay_s: float, tool_s: float
 ) -> None:
     call = Rehearsal(replace(plan, silence_timeout_s=SILENCE_TIMEOUT_S), fates, delay_s, tool_s)
 
-    for n, (pause_s, speech_s) in enumerate(turns):
+    call.live(4 * delay_s)  # before both sides are ready nobody is heard
+    for n, (pause_s, deed) in enumerate(turns):
         call.live(pause_s)
-        if not call.over:
-            call.turn(f"u{n}", speech_s)
+        if call.over:
+            break
+        if isinstance(deed, str):
+            call.presses(deed)
+        else:
+            call.turn(f"u{n}", deed)
     call.live(180)
 
     # Nobody speaks any more, so in the end somebody must have said goodbye, or that it cannot go on.
     assert call.over
     failures = sum(fate in ("hangs", "fails") for fate, _ in fates)
-    assert call.longest_silence_s <= SILENCE_TIMEOUT_S + SLOWEST_S + FAILURE_S * min(failures, 3)
-    assert call.server.requests <= 3 * (len(fates) + len(turns) + 3), "requests do not breed"
+    assert call.longest_silence_s <= SILENCE_TIMEOUT_S + SLOWEST_S + FAILURE_S * min(
+        failures, 3 + MOST_ASIDES
+    )
+    asides = MOST_ASIDES + 2 * len(call.all(RunTool))
+    assert call.server.requests <= 3 * (len(fates) + len(turns) + 3) + asides, "requests do not breed"

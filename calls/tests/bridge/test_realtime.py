@@ -73,6 +73,12 @@ def test_audio_is_read_under_both_names(name: str) -> None:
             realtime.CallerText("u1", "Yes"),
         ),
         (
+            event(
+                "conversation.item.input_audio_transcription.delta", item_id="u1", delta=" I", obfuscation="x"
+            ),
+            realtime.CallerTextDelta("u1", " I"),
+        ),
+        (
             event("conversation.item.input_audio_transcription.failed", item_id="u1", error=None),
             realtime.CallerTextFailed("u1", "unknown"),
         ),
@@ -225,7 +231,7 @@ def test_every_message_has_its_handler_or_is_ignored_on_purpose() -> None:
     conversation = Conversation(PLAN)
 
     assert set(get_args(realtime.Event)) - set(conversation._on_realtime) == {realtime.Ignored}
-    ignored = {twilio.Connected, twilio.Dtmf, twilio.Ignored}
+    ignored = {twilio.Connected, twilio.Ignored}
     assert set(get_args(twilio.Message)) - set(conversation._on_twilio) == ignored
     assert set(conversation._on_timer) == set(Timer)
 

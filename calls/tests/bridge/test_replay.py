@@ -11,6 +11,7 @@ from calls.bridge.audio import silence
 from calls.bridge.commands import Ended, RunTool, Spoken, UtteranceEnded
 from calls.bridge.conversation import Conversation
 from calls.bridge.plan import Plan, ToolSpec
+from calls.bridge.toolcalls import ToolResult
 from calls.tests.bridge.telephone import Telephone
 
 FIXTURES = Path(__file__).parents[3] / "tests" / "fixtures" / "openai"
@@ -80,7 +81,7 @@ def answer_tool(phone: Telephone, event: realtime.ResponseDone) -> None:
     for call in event.calls:
         phone.wait(1)
         output = orjson.dumps(REPAIR).decode()
-        phone.take(phone.conversation.receive_tool_result(call.call_id, output, now=phone.now))
+        phone.take(phone.conversation.receive_tool_result(call.call_id, ToolResult(output), now=phone.now))
 
 
 def test_the_recorded_call_gets_the_client_events_of_a_correct_client() -> None:
