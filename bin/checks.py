@@ -52,7 +52,9 @@ def main(arguments: list[str]) -> int:
         check("Dependencies", _module("deptry", ".")),
         check("Types", _module("mypy", ".")),
         check("Migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
-        check("Tests", _module("pytest", "-n", str(workers()), "--dist", "loadgroup", "-q")),
+        check(
+            "Tests", _module("pytest", "-p", "tests.one_worker", "-n", str(workers()), "--dist", "load", "-q")
+        ),
         browser(),
     ]
     return summary(results)
@@ -151,8 +153,8 @@ def summary(results: list[Result]) -> int:
 
 
 def workers() -> int:
-    """How many processes pytest gets."""
-    return max(2, min(os.cpu_count() or 2, MOST_WORKERS))
+    """How many processes pytest gets: one for the whole calls, which mostly wait, beside one for each processor."""
+    return min((os.cpu_count() or 2) + 1, MOST_WORKERS)
 
 
 def _module(name: str, *arguments: str) -> list[str]:

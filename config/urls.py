@@ -12,5 +12,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("calls.urls")),
+    path("", include("tools.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

@@ -9,7 +9,8 @@ EXAMPLES = """examples:
   bin/run --fresh          start over with an empty database
 
 A file .env in the project's folder (KEY=VALUE lines, see .env.example) is read; variables that are set win over it.
-Without OPENAI_API_KEY and TWILIO_AUTH_TOKEN a simulator plays both parties, and nothing leaves this machine."""
+Without OPENAI_API_KEY and TWILIO_AUTH_TOKEN a simulator plays both parties (and Vapi, unless
+VAPI_API_KEY is set), and nothing leaves this machine."""
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -83,7 +83,7 @@ def worker(node: str, schedule: Path) -> Role:
 
 
 def simulator(ports: Ports) -> Role:
-    """Twilio, the Realtime API and a tool server, played."""
+    """Twilio, the Realtime API, a tool server and Vapi's REST, played."""
     command = [*_python("simulator"), "--host", HOST, "--port", str(ports.simulator)]
     return Role("simulator", "simulator.log", command, 5.0)
 
@@ -97,7 +97,8 @@ def environment_for(given: Mapping[str, str], ports: Ports, secrets_folder: Path
     """What the children need beyond the given environment.
 
     Whichever of Twilio and OpenAI has no key is played by the simulator. Simulated webhooks come to this machine, so
-    a public origin that was given does not count then.
+    a public origin that was given does not count then. Vapi is played only beside the other two: where anything is
+    real, an import without a key must say so instead of bringing invented assistants.
     """
     web_origin, media_origin = f"http://{HOST}:{ports.web}", f"ws://{HOST}:{ports.media}"
     simulator_url = f"http://{HOST}:{ports.simulator}"
@@ -121,6 +122,8 @@ def environment_for(given: Mapping[str, str], ports: Ports, secrets_folder: Path
         }
     elif not has(given, "PUBLIC_ORIGIN"):
         added |= {"PUBLIC_ORIGIN": web_origin, "MEDIA_ORIGIN": media_origin}
+    if is_all_simulated(given) and not has(given, "VAPI_API_KEY") and not has(given, "VAPI_API_URL"):
+        added |= {"VAPI_API_KEY": "simulator", "VAPI_API_URL": f"{simulator_url}/vapi"}
     if needs_simulator(given):
         added["SIMULATOR_URL"] = simulator_url
     return added

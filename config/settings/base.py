@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from config.database import database_from_url
 from config.env import env_bool, env_choice, env_int, env_list, env_secret, env_str
 from config.logging import logging_config
+from config.networks import networks
 from config.origins import host_header_for, media_origin_for
 
 django_stubs_ext.monkeypatch()
@@ -45,11 +46,21 @@ TWILIO_AUTH_TOKENS = [token for token in (TWILIO_AUTH_TOKEN, TWILIO_AUTH_TOKEN_S
 TWILIO_API_URL = env_str("TWILIO_API_URL", "https://api.twilio.com")
 VAPI_API_KEY = env_secret("VAPI_API_KEY")
 VAPI_API_URL = env_str("VAPI_API_URL", "https://api.vapi.ai")
+# How often we look whether somebody has edited at Vapi what was imported. Only where a key is set.
+VAPI_WATCH_MINUTES = env_int("VAPI_WATCH_MINUTES", 10, minimum=1)
 SIMULATOR_URL = env_str("SIMULATOR_URL")
 FIELD_ENCRYPTION_KEYS = [key.strip() for key in env_secret("FIELD_ENCRYPTION_KEY").split(",") if key.strip()]
 OTEL_EXPORTER_OTLP_ENDPOINT = env_str("OTEL_EXPORTER_OTLP_ENDPOINT")
 # Tool webhooks may not reach private addresses; this opens 127.0.0.1 alone, for a simulator on the same machine.
 WEBHOOK_ALLOW_LOOPBACK = env_bool("WEBHOOK_ALLOW_LOOPBACK", default=DEBUG)
+
+# Further networks that tool webhooks may reach, as CIDRs; all private ones are closed otherwise.
+TOOL_ALLOWED_NETWORKS = networks("TOOL_ALLOWED_NETWORKS", env_list("TOOL_ALLOWED_NETWORKS"))
+# Where tools go that have no server, and whose assistant has none: Vapi's organisation-wide server URL.
+ORGANISATION_SERVER_URL = env_str("ORGANISATION_SERVER_URL")
+ORGANISATION_SERVER_SECRET = env_secret("ORGANISATION_SERVER_SECRET")
+# Stands in webhooks as orgId; without it an id that is made from PUBLIC_ORIGIN.
+VAPI_ORG_ID = env_str("VAPI_ORG_ID")
 
 # --- Stores --------------------------------------------------------------------------------------------------
 
@@ -86,7 +97,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_TASK_DEFAULT_QUEUE = "records"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
-CELERY_TASK_ROUTES = {"tools.tasks.tool_call_forward": {"queue": "tools"}}
+CELERY_TASK_ROUTES = {
+    "tools.tasks.tool_call_forward": {"queue": "tools"},
+    "calls.tasks.transfer_summarise": {"queue": "tools"},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Must exceed the longest task and the longest countdown, or a task runs twice.
@@ -194,6 +208,18 @@ UNFOLD: dict[str, Any] = {
                     _entry("Assistants", "support_agent", "assistants_assistant"),
                     _entry("Published versions", "history", "assistants_assistantversion"),
                     _entry("Tools", "build", "tools_tool"),
+                    _entry("Squads", "groups", "assistants_squad"),
+                    _entry("Credentials", "key", "tools_credential"),
+                ],
+            },
+            {
+                "title": "From Vapi",
+                "separator": True,
+                "items": [
+                    _entry("Imports from Vapi", "move_to_inbox", "assistants_vapiimport"),
+                    _entry("Imported objects", "fact_check", "assistants_vapiobject"),
+                    _entry("Voice table", "record_voice_over", "assistants_voicemapping"),
+                    _entry("Capture points", "radar", "tools_capturepoint"),
                 ],
             },
             {
@@ -211,6 +237,11 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Transcripts", "forum", "transcripts_transcript"),
                     _entry("Tool calls", "webhook", "tools_toolcall"),
+                    {
+                        "title": "Tool servers in trouble",
+                        "icon": "electrical_services",
+                        "link": reverse_lazy("admin:tools_breakers"),
+                    },
                 ],
             },
             {

@@ -15,7 +15,7 @@ import orjson
 
 from simulator import scenario as scenarios
 from simulator.asgi import Receive, Scope, Send
-from simulator.harness import CallReport, Order, Scenario, Simulator
+from simulator.harness import CallReport, Order, Phone, Scenario, Simulator
 from simulator.twilio_http import Origins
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ MEDIA_ORIGIN = "wss://media.example.com"
 CALLER = "+12025550147"
 LONGEST_CALL_S = 90.0
 ALL_CALLS_S = 400.0
+LONGEST_TURN_S = 10.0
 LINES = 16  # calls at a time; more would keep two cores busy and so disturb what they measure
 
 
@@ -89,6 +90,8 @@ class Outside:
         self._calls: list[LiveCall] = []
         self._failure: BaseException | None = None
         self.simulator = Simulator(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN)
+        self.simulator.switchboard.before_next_stream = self._take_turn
+        self._turns: set[asyncio.Task[None]] = set()
         self.connections: list[Connection] = []  # to the Realtime API
         self._serve_realtime = self.simulator.realtime.serve
         self.simulator.realtime.serve = self._overhear  # type: ignore[method-assign]  # it is only listened to
@@ -173,6 +176,19 @@ class Outside:
         finally:
             live.tell({"event": "over", "ms": 0})
         return report
+
+    async def _take_turn(self, phone: Phone) -> None:
+        """Let a call that opens another stream take turns with those that begin."""
+        await self._starting.acquire()
+        turn = asyncio.ensure_future(self._end_turn(phone, phone.log.report.realtime_sessions))
+        self._turns.add(turn)  # held until done, or it may be collected
+        turn.add_done_callback(self._turns.discard)
+
+    async def _end_turn(self, phone: Phone, sessions: int) -> None:
+        until = time.monotonic() + LONGEST_TURN_S
+        while phone.log.report.realtime_sessions == sessions and not phone.ended and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        self._starting.release()
 
     async def _overhear(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection()

@@ -40,10 +40,12 @@ def make_desk(
     behaviour: str = "",
     tool: dict[str, Any] | None = None,
     number: dict[str, Any] | None = None,
+    transfer: dict[str, Any] | None = None,
+    other: dict[str, Any] | None = None,
     published: bool = True,
     **assistant: Any,
 ) -> Desk:
-    """A number of its own with a published assistant, whose tool asks the simulated server."""
+    """A number of its own with a published assistant, whose tool asks the simulated server; ``transfer`` and ``other`` are tools too."""
     serial = next(_numbers)
     usual_tool = {
         "name": "get_repair_status",
@@ -54,8 +56,15 @@ def make_desk(
     }
     webhook = make_tool(**{**usual_tool, **(tool or {})})
     end_call = make_tool(kind=Tool.Kind.END_CALL, name="end_call", server_url="")
+    tools = [webhook, end_call]
+    if transfer is not None:
+        tools.append(
+            make_tool(**{"kind": Tool.Kind.TRANSFER, "name": "transfer_call", "server_url": "", **transfer})
+        )
+    if other is not None:
+        tools.append(make_tool(**{"server_url": "", **other}))
     answering = make_assistant(
-        tools=[webhook, end_call], **{"name": f"Desk {serial}", "first_message": GREETING, **assistant}
+        tools=tools, **{"name": f"Desk {serial}", "first_message": GREETING, **assistant}
     )
     if published:
         make_version(assistant=answering)

@@ -22,6 +22,7 @@ from tests.integration.stories import (
     stories,
     story,
 )
+from tools.models import ToolAttempt
 
 ONE_QUESTION: dict[str, Any] = {
     "caller": [
@@ -128,12 +129,14 @@ def test_words_that_could_not_be_transcribed_are_written_down_as_such(told: Told
 # The tool server
 
 
-def webhook(behaviour: str = "", *, timeout_s: int = 20, **answer: Any) -> Story:
+def webhook(
+    behaviour: str = "", *, timeout_s: int = 20, tool: dict[str, Any] | None = None, **answer: Any
+) -> Story:
     """The caller asks for something that a tool must look up, which goes wrong."""
     return Story(
         "tool_server_down",
         {"tools": {"get_repair_status": answer} if answer else {}},
-        {"behaviour": behaviour, "tool": {"timeout_s": timeout_s}},
+        {"behaviour": behaviour, "tool": {"timeout_s": timeout_s, **(tool or {})}},
     )
 
 
@@ -187,13 +190,43 @@ def test_an_empty_answer_is_told_as_vapi_tells_it(told: Told) -> None:
         "an object": webhook("object"),
         "with line breaks": webhook("multiline"),
         "slow but in time": webhook("slow-1500", timeout_s=10),
+        "beside answers for others": webhook("extra-ids"),
+        "on an error status": webhook("results-500"),
     }
 )
-def test_an_answer_in_an_odd_shape_is_understood(told: Told) -> None:
+def test_an_answer_in_an_odd_shape_is_understood(told: Told, request: pytest.FixtureRequest) -> None:
     lookup = told.rows.tool_calls[0]
 
     assert told.heard()[:3] == [GREETING, CHECKING, READY_ON]
-    assert (lookup.status, lookup.http_status) == ("answered", 200)
+    status = 500 if request.node.callspec.id == "on an error status" else 200
+    assert (lookup.status, lookup.http_status) == ("answered", status)
+    assert "Somebody else" not in lookup.outcome
+    assert len(told.report.tool_requests) == 1
+
+
+AGAIN = {"type": "fixed", "maxRetries": 2, "baseDelaySeconds": 0.2, "excludedStatusCodes": [404]}
+
+
+@stories(
+    **{
+        "drops the connection": webhook("drop", tool={"backoff_plan": AGAIN}),
+        "503": webhook("status-503", tool={"backoff_plan": AGAIN}),
+        "404, excluded": webhook("status-404", tool={"backoff_plan": AGAIN}),
+    }
+)
+def test_a_request_is_sent_again_only_as_its_tool_plans_and_is_the_same_each_time(
+    told: Told, request: pytest.FixtureRequest
+) -> None:
+    lookup = told.rows.tool_calls[0]
+    attempts = list(ToolAttempt.objects.filter(tool_call=lookup))
+    due = 1 if request.node.callspec.id == "404, excluded" else 3
+
+    requests = told.report.tool_requests
+    assert len(requests) == len(attempts) == lookup.attempts_begun == due
+    assert len({str(one["body"]) for one in requests}) == 1
+    assert {one["headers"]["idempotency-key"] for one in requests} == {lookup.item_id}
+    assert told.heard() == [GREETING, CHECKING, UNREACHED, GOODBYE]
+    assert told.report.tool_calls[0].outputs == [lookup.outcome]
 
 
 @story("tool_server_down", desk={"tool": {"server_url": "http://127.0.0.1:9/nobody"}})

@@ -167,6 +167,74 @@ def test_a_caller_who_waits_for_a_slow_tool_is_served_meanwhile(told: Told) -> N
     assert len(told.report.tool_requests) == 1
 
 
+@story(
+    "silent_tool",
+    desk={
+        "tool": {
+            "messages": [
+                {"type": "request-start", "content": "One moment, please."},
+                {
+                    "type": "request-response-delayed",
+                    "content": "It takes longer.",
+                    "timingMilliseconds": 3000,
+                },
+                {"type": "request-response-delayed", "content": "Never said.", "timingMilliseconds": 20_000},
+            ]
+        }
+    },
+)
+def test_the_wait_for_a_slow_tool_is_filled_with_its_messages(told: Told) -> None:
+    lines = [GREETING, "One moment, please.", "It takes longer.", READY_ON, GOODBYE]
+
+    assert told.heard() == lines
+    assert all(line.complete for line in told.report.heard)
+    assert told.rows.said("assistant") == lines
+    assert_told_well(told)
+    assert len(told.report.tool_requests) == 1
+    assert [len(call.outputs) for call in told.report.tool_calls] == [1, 1]
+
+
+@story(
+    "one_tool",
+    desk={
+        "tool": {
+            "messages": [
+                {"type": "request-start", "content": "Never said after words of the model's own."},
+                {"type": "request-complete", "content": "It will be ready in November."},
+                {"type": "request-failed", "content": "That did not work."},
+            ]
+        }
+    },
+)
+def test_a_tools_own_words_are_said_instead_of_the_models(told: Told) -> None:
+    assert told.heard() == [GREETING, CHECKING, "It will be ready in November.", PRICE, GOODBYE]
+    assert all(line.complete for line in told.report.heard)
+    assert_told_well(told)
+    assert told.rows.tool_calls[0].told_at is not None
+
+
+@story(
+    "one_tool",
+    desk={"tool": {"asynchronous": True}},
+    caller=[
+        {"when": {"quiet_ms": 600}, "say": ASKS},
+        {"when": {"quiet_ms": 800, "heard": "workshop"}, "hang_up": True},
+    ],
+)
+def test_a_tool_that_nobody_waits_for_is_asked_and_the_model_goes_on_without_its_answer(told: Told) -> None:
+    (lookup,) = told.rows.tool_calls
+    (call,) = told.report.tool_calls
+
+    # The simulated model has a line for every output that does not say what it hoped for.
+    assert told.heard() == [GREETING, CHECKING, UNREACHED]
+    assert_told_well(told)
+    assert "accepted" in call.outputs[0]
+    assert len(call.outputs) == 1
+    assert len(told.report.tool_requests) == 1
+    assert (lookup.status, lookup.outcome, lookup.orphaned) == ("answered", call.outputs[0], False)
+    assert "waiting_for_parts" in lookup.answer
+
+
 @story("unknown_tool")
 def test_an_invented_tool_is_refused_and_the_call_goes_on(told: Told) -> None:
     assert told.heard() == [GREETING, CHECKING, UNREACHED, GOODBYE]
@@ -227,7 +295,57 @@ def test_two_interruptions_within_300_ms_leave_one_conversation(told: Told) -> N
         assert abs(truncation.audio_end_ms - (truncation.heard_ms or 0)) <= 150
 
 
+@story(
+    "barge_in",
+    desk={"interruptible": False},
+    caller=[
+        {"when": {"quiet_ms": 600}, "say": ASKS},
+        {"when": {"line": "Ticket 481", "into_ms": 1500}, "say": "How much will it cost?"},
+        {"when": {"since_previous_ms": 9500, "heard": "fifty cents"}, "say": THANKS},
+    ],
+)
+def test_a_question_under_speech_that_nothing_stops_is_answered_after_it(told: Told) -> None:
+    assert told.heard() == [GREETING, CHECKING, READY_ON, PRICE, GOODBYE]
+    assert all(line.complete for line in told.report.heard)
+    assert told.report.clears == 0
+    assert_told_well(told)
+
+
+@story("barge_in", desk={"interrupt_words": 4})
+def test_enough_words_interrupt_where_a_sound_does_not(told: Told) -> None:
+    cut = told.report.heard[2]
+
+    assert cut.line == READY_ON
+    # They were listened to first: what they said, the silence after it, and the time to write it down.
+    assert 1500 + 1000 < cut.heard_ms < cut.line_ms
+    assert told.heard()[3:] == [PRICE, GOODBYE]
+    assert told.report.clears == 1
+    assert_told_well(told)
+    (truncation,) = told.report.truncations
+    assert abs(truncation.audio_end_ms - (truncation.heard_ms or 0)) <= 150
+    assert told.rows.call.barge_ins == 1
+
+
+@story("backchannel", desk={"interrupt_words": 2})
+def test_a_word_of_a_listener_does_not_make_the_assistant_start_over(told: Told) -> None:
+    assert told.heard() == [GREETING, CHECKING, READY_ON, GOODBYE]
+    assert all(line.complete for line in told.report.heard)
+    assert told.report.clears == 0
+    assert_told_well(told)
+    assert told.rows.call.barge_ins == 0
+
+
 # Hanging up
+
+
+@story("last_phrase", desk={"end_call_phrases": "Have a nice day\nthank you for CALLING"})
+def test_a_phrase_of_the_assistants_ends_the_call_when_it_was_heard(told: Told) -> None:
+    assert told.heard() == [GREETING, HOURS, GOODBYE]
+    assert told.report.heard[-1].complete
+    assert told.report.reason == "completed by REST"
+    assert told.rows.call.ended_reason == "assistant-said-end-call-phrase"
+    assert told.rows.tool_calls == []
+    assert_told_well(told)
 
 
 @story("hang_up_mid_word")
@@ -291,11 +409,69 @@ def test_a_caller_who_never_speaks_is_said_goodbye_to(told: Told) -> None:
     assert_told_well(told)
 
 
+@story(
+    "silent_caller",
+    desk={
+        "silence_timeout_s": 12,
+        "idle_messages": "Are you still there?\nHello?",
+        "idle_timeout_s": 5,
+        "idle_max_count": 1,
+    },
+    caller=[{"when": {"at_ms": 40_000}, "hang_up": True}],
+)
+def test_a_silent_caller_is_reminded_and_then_said_goodbye_to(told: Told) -> None:
+    greeting, reminder, goodbye = told.report.heard
+
+    assert [line.line for line in told.report.heard] == [GREETING, "Are you still there?", GOODBYE]
+    assert all(line.complete for line in told.report.heard)
+    assert 4500 < reminder.from_ms - greeting.from_ms - greeting.line_ms < 7500
+    # The reminder put nothing off: the goodbye is due twelve seconds after the greeting.
+    assert 11_500 < goodbye.from_ms - greeting.from_ms - greeting.line_ms < 15_000
+    assert told.rows.call.ended_reason == "silence-timed-out"
+    assert told.rows.said("assistant") == [GREETING, "Are you still there?", GOODBYE]
+    assert_told_well(told)
+
+
 @story("silent_caller", desk={"max_duration_s": 10}, caller=[{"when": {"at_ms": 40_000}, "hang_up": True}])
 def test_a_call_that_lasts_too_long_ends_with_a_goodbye(told: Told) -> None:
     assert told.heard() == [GREETING, GOODBYE]
     assert told.report.heard[-1].complete
     assert told.rows.call.ended_reason == "exceeded-max-duration"
+    assert_told_well(told)
+
+
+# Keys
+
+
+@story("keyed_ticket", desk={"keypad_enabled": True})
+def test_keys_are_a_turn_of_the_callers(told: Told, stack: Stack) -> None:
+    assert told.heard() == [GREETING, READY_ON]
+    assert_nobody_complained(told)
+    assert_written_as_heard(told)
+    assert told.rows.said("caller") == ["The caller pressed these keys: 4 8 1 #"]
+    assert [one.speaker for one in told.rows.utterances] == ["assistant", "caller", "assistant"]
+    for name in stack.names():
+        assert "4 8 1 #" not in stack.log(name)
+
+
+# What went before
+
+
+@story(
+    "greeting",
+    desk={
+        "history": [
+            {"role": "system", "content": "The caller is Ada."},
+            {"role": "assistant", "content": "Good morning, Ada."},
+            {"role": "user", "content": "Call me back."},
+        ]
+    },
+)
+def test_the_model_finds_what_went_before(told: Told) -> None:
+    kinds = [event["type"] for event in told.report.realtime_events]
+
+    assert kinds[:5] == ["session.update", *["conversation.item.create"] * 3, "response.create"]
+    assert told.heard() == [GREETING]
     assert_told_well(told)
 
 

@@ -162,6 +162,8 @@ def test_without_keys_every_party_is_played(tmp_path: Path) -> None:
     assert added["OPENAI_REALTIME_URL"] == "ws://127.0.0.1:8002/v1/realtime"
     assert added["TWILIO_API_URL"] == added["SIMULATOR_URL"] == "http://127.0.0.1:8002"
     assert added["OPENAI_API_KEY"] == "simulator"
+    assert added["VAPI_API_URL"] == "http://127.0.0.1:8002/vapi"
+    assert added["VAPI_API_KEY"] == "simulator"
     assert added == roles.environment_for({}, PORTS, tmp_path)  # the same account and token each time
     assert roles.is_all_simulated({})
 
@@ -189,6 +191,24 @@ def test_one_key_leaves_the_other_party_to_the_simulator(tmp_path: Path) -> None
     assert "OPENAI_REALTIME_URL" not in added
     assert added["TWILIO_API_URL"] == "http://127.0.0.1:8002"
     assert not roles.is_all_simulated({"OPENAI_API_KEY": "x"})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"OPENAI_API_KEY": "x"},
+        {"TWILIO_AUTH_TOKEN_FILE": "/x"},
+        {"VAPI_API_KEY": "x"},
+        {"VAPI_API_KEY_FILE": "/x"},
+        {"VAPI_API_URL": "https://api.eu.vapi.ai"},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_vapi_is_played_only_where_everything_is(given: dict[str, str], tmp_path: Path) -> None:
+    added = roles.environment_for(given, PORTS, tmp_path)
+
+    assert "VAPI_API_KEY" not in added
+    assert "VAPI_API_URL" not in added
 
 
 # --- Being asked to stop -------------------------------------------------------------------------------------
