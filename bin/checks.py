@@ -5,6 +5,7 @@ bin/test tools -k retry       only pytest, with these arguments
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_TESTS = 5  # pytest's exit status
+TALLY = re.compile(r"\d+ (passed|failed|skipped|error|deselected).* in \d")
 MOST_WORKERS = 8
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 
 
 @dataclass(slots=True)
 class Result:
-    """How one check went. `closing` is the last line it printed."""
+    """How one check went. `closing` is its tally of tests, or else the last line it printed."""
 
     title: str
     outcome: str
@@ -72,7 +74,9 @@ def check(title: str, command: list[str], *, nothing: Callable[[int], bool] = la
     try:
         for line in process.stdout:
             print(line, end="", flush=True)
-            closing = line.strip() or closing
+            # What pytest's process says while it ends comes after the tally.
+            if TALLY.search(line) or not TALLY.search(closing):
+                closing = line.strip() or closing
         status = process.wait()
     except KeyboardInterrupt:
         process.wait()
@@ -153,8 +157,8 @@ def summary(results: list[Result]) -> int:
 
 
 def workers() -> int:
-    """How many processes pytest gets: one for the whole calls, which mostly wait, beside one for each processor."""
-    return min((os.cpu_count() or 2) + 1, MOST_WORKERS)
+    """How many processes pytest gets: two more than processors, since whole calls take their time and little else."""
+    return min((os.cpu_count() or 2) + 2, MOST_WORKERS)
 
 
 def _module(name: str, *arguments: str) -> list[str]:

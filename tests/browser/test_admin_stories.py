@@ -26,7 +26,7 @@ def test_a_prompt_is_edited_and_published_as_a_version(ops: Page, live_server: L
     ops.get_by_role("link", name="Front desk").click()
     expect(ops.get_by_text("Callers hear what you see here")).to_be_visible()
 
-    ops.get_by_label("Prompt").fill("Say good evening.")
+    ops.get_by_role("textbox", name="Prompt", exact=True).fill("Say good evening.")
     ops.get_by_role("button", name="Save and continue editing").click()
     expect(ops.get_by_text("Callers hear version 1 until you publish.")).to_be_visible()
 
