@@ -49,7 +49,8 @@ def _with_tools(pairs: Iterable[tuple[object, int]]) -> Iterable[tuple[Tool, int
 
 def _with_problems(findings: Sequence[Finding], problems: Sequence[str]) -> list[Finding]:
     """The findings of a tool with the one about its parameters made a decision."""
-    reason = f"No assistant that offers this tool can be published: {' '.join(problems)}"
+    told = "; ".join(problem.removesuffix(".") for problem in problems)
+    reason = f"No assistant that offers this tool can be published: {told}."
     result = list(findings)
     at = next((position for position, one in enumerate(result) if one.field == "parameters"), None)
     if at is None:
