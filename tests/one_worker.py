@@ -1,4 +1,4 @@
-"""With xdist: tests that share something expensive go to one worker. A plugin, loaded by `-p` or a conftest.
+"""With xdist: the tests of a folder that share something expensive go to one worker. A plugin, loaded by `-p` or a conftest.
 
 xdist's own `--dist loadgroup` hangs the group on to the test's id, which pytest 9 does not let it change any more.
 """
@@ -8,20 +8,14 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-# The first that fits counts. Two groups of whole calls, each with processes of its own, take half the time of one.
-GROUPS = {
-    "tests/integration/test_mcp.py": "telephone and tools",
-    "tests/integration/test_telephone_tools.py": "telephone and tools",
-    "tests/integration/test_transfers.py": "telephone and tools",
-    "tests/integration/": "whole calls",
-}
+FOLDERS = ("tests/integration/",)
 
 
 class OneWorkerScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
-    """Each test for itself, apart from those of the groups above."""
+    """Each test for itself, apart from those of the folders above."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((group for place, group in GROUPS.items() if nodeid.startswith(place)), nodeid)
+        return next((folder for folder in FOLDERS if nodeid.startswith(folder)), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

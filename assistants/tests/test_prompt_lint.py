@@ -398,4 +398,4 @@ def test_a_long_text_is_looked_at_in_a_moment() -> None:
 
     lint(LintSubject(instructions=text, tools=(FIND, BOOK)))
 
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 60  # in proportion it is about one; squared it is minutes

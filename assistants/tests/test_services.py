@@ -195,4 +195,4 @@ def test_a_very_long_prompt_is_measured_in_no_time() -> None:
 
     publish_faults(replace(snapshot_take(make_assistant()), instructions="{% {{ { " * 1_000_000))
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60  # in proportion it is about one; squared it is hours

@@ -492,7 +492,7 @@ def test_a_large_file_takes_no_more_than_time_in_proportion(opened: str, one: st
 
     outcome(f"{opened}{','.join(entries)}{closed}".encode())
 
-    assert time.monotonic() - began < 20  # in proportion it is about one; squared it is minutes
+    assert time.monotonic() - began < 60  # in proportion it is about one; squared it is minutes
 
 
 # --- Files and folders ---------------------------------------------------------------------------------------

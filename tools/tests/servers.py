@@ -53,6 +53,12 @@ def serve(
             if not keep_alive or behaviour is silent:
                 self.close_connection = True
 
+        def end_headers(self) -> None:
+            if not keep_alive:
+                # Untold, the client would send its next request down a connection that is about to close.
+                self.send_header("Connection", "close")
+            super().end_headers()
+
         do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815  # the names in the base class
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name in the base class

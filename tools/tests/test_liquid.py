@@ -198,7 +198,7 @@ def test_no_template_runs_away(template: str) -> None:
 
     rendered = render(template, {}, now=NOW)
 
-    assert time.perf_counter() - began < 3
+    assert time.perf_counter() - began < 30  # unbounded it is minutes, or for ever
     assert len(rendered.text.encode()) <= max(LONGEST_TEXT, len(template))
 
 
