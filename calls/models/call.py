@@ -1,0 +1,102 @@
+"""The calls that came in on our numbers, and those that ran at Vapi."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+
+from assistants.models import Assistant, AssistantVersion
+from calls.models.number import PhoneNumber
+
+
+class Call(models.Model):
+    """One telephone call. Its id is ours from the first moment (Vapi's call id too); Twilio's sids are attributes."""
+
+    class Stack(models.TextChoices):
+        DIRECT = "direct", "Tandem"
+        VAPI = "vapi", "Vapi"
+
+    class Direction(models.TextChoices):
+        INBOUND = "inbound", "Inbound"
+        OUTBOUND = "outbound", "Outbound"
+
+    class Status(models.TextChoices):
+        RINGING = "ringing", "Ringing"
+        IN_PROGRESS = "in-progress", "In progress"
+        FORWARDING = "forwarding", "Being transferred"
+        ENDED = "ended", "Ended"
+        REFUSED = "refused", "Not answered by an assistant"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    stack = models.CharField(max_length=10, choices=Stack, default=Stack.DIRECT)
+    direction = models.CharField(max_length=10, choices=Direction, default=Direction.INBOUND)
+    status = models.CharField(max_length=20, choices=Status, default=Status.RINGING, db_index=True)
+    call_sid = models.CharField(max_length=64, blank=True, verbose_name="call SID")
+    account_sid = models.CharField(max_length=64, blank=True, verbose_name="account SID")
+    stream_sid = models.CharField(max_length=64, blank=True, verbose_name="stream SID")
+    did = models.CharField(max_length=40, blank=True, verbose_name="called number")
+    caller = models.CharField(max_length=80, blank=True, help_text="As Twilio gave it; may be withheld.")
+    phone_number = models.ForeignKey(
+        PhoneNumber,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="calls",
+        verbose_name="number",
+    )
+    assistant = models.ForeignKey(
+        Assistant, null=True, blank=True, on_delete=models.PROTECT, related_name="calls"
+    )
+    version = models.ForeignKey(
+        AssistantVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="calls",
+        help_text="The published version this call ran on.",
+    )
+    ended_reason = models.CharField(max_length=120, blank=True, help_text="In Vapi's words.")
+    refused_because = models.TextField(blank=True, help_text="Why no assistant answered, in plain words.")
+
+    token_minted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    token_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    started_at = models.DateTimeField(null=True, blank=True, help_text="When the media stream began.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    first_sound_ms = models.PositiveIntegerField(
+        null=True, blank=True, help_text="From the start of the stream to the first sound sent, in ms."
+    )
+    barge_ins = models.PositiveIntegerField(default=0)
+    frames_in = models.PositiveIntegerField(default=0, help_text="Audio frames received from Twilio.")
+    frames_dropped = models.PositiveIntegerField(
+        default=0, help_text="Frames not passed on because the model's side was stuck."
+    )
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["did", "-created_at"], name="call_by_did")]
+        constraints = [
+            models.UniqueConstraint(name="call_sid_once", fields=["call_sid"], condition=~Q(call_sid="")),
+            models.CheckConstraint(
+                name="refused_call_says_why", condition=~Q(status="refused") | ~Q(refused_because="")
+            ),
+            models.CheckConstraint(
+                name="call_ends_after_it_starts",
+                condition=Q(ended_at__isnull=True)
+                | Q(started_at__isnull=True)
+                | Q(ended_at__gte=F("started_at")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Call from {self.caller or 'unknown'} to {self.did or 'unknown'}"
+
+    @property
+    def duration_s(self) -> int | None:
+        """Whole seconds of conversation, or None while it has not both begun and ended."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return round((self.ended_at - self.started_at).total_seconds())
+
+
+LIVE = (Call.Status.RINGING, Call.Status.IN_PROGRESS, Call.Status.FORWARDING)
