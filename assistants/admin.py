@@ -15,9 +15,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from assistants import import_admin, imported_admin, squad_admin  # noqa: F401  # register their pages
+from assistants import squad_admin  # noqa: F401  # registers its page
 from assistants.forms import AssistantForm, PublishForm, has_headers, headers_state
-from assistants.lint_view import lint_page
+from assistants.imports import admin as imports_admin  # noqa: F401  # registers its pages
+from assistants.imports import objects_admin  # noqa: F401  # registers its pages
+from assistants.linting.page import lint_page
 from assistants.models import (
     Assistant,
     AssistantTool,

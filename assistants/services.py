@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from assistants.lint_view import instructions_with_guardrails
+from assistants.linting.lint import instruction_budget
+from assistants.linting.page import instructions_with_guardrails
 from assistants.models import Assistant, AssistantVersion
-from assistants.prompt_lint import instruction_budget
 from assistants.snapshots import Snapshot, snapshot_take
 from tools.liquid import template_mistake
 from tools.models import TOOL_NAME_PATTERN, Tool

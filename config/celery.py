@@ -19,14 +19,14 @@ app.conf.beat_schedule = {
 # Threads other than the main one would publish to amqp://localhost.
 app.set_default()
 app.autodiscover_tasks()
-app.autodiscover_tasks(["assistants.voices"])
+app.autodiscover_tasks(["assistants.imports", "assistants.voices"])
 
 
 @app.on_after_configure.connect
 def schedule_watch(sender: Celery, **_: Any) -> None:
     """Have the beat look at Vapi as often as the settings say, which are not to be read while this module is imported."""
     sender.conf.beat_schedule["vapi-watch"] = {
-        "task": "assistants.tasks.vapi_watch_look",
+        "task": "assistants.imports.tasks.vapi_watch_look",
         "schedule": settings.VAPI_WATCH_MINUTES * 60.0,
         # A worker that was away for hours looks once.
         "options": {"expires": settings.VAPI_WATCH_MINUTES * 60.0},

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from assistants.models import Assistant, ImportFinding, Squad, VapiImport, VapiObject
-from assistants.tests.vapi_server import FIXTURES, Vapi, load, vapi_running
+from assistants.tests.vapi.server import FIXTURES, Vapi, load, vapi_running
 from calls.management.commands import import_vapi
 from calls.models import PhoneNumber
 from calls.told import draft_session_update

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistants.tests.vapi_cases import tool
+from assistants.tests.vapi.cases import tool
 from assistants.vapi.transfers import address_fault
 from calls.transfers import destination_read
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistants.models import Assistant
-from assistants.tests.vapi_cases import (
+from assistants.tests.vapi.cases import (
     CATALOGUE,
     FIXTURES,
     assistant,

@@ -4,7 +4,7 @@ import pytest
 
 from assistants.models import Voice, VoiceMapping
 from assistants.selectors import catalogue_read
-from assistants.tests.test_vapi_rules import SCHEMAS
+from assistants.tests.vapi.test_rules import SCHEMAS
 from assistants.vapi.voices import voice_for
 
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from assistants.import_forms import MOST_MIB, ImportForm
-from assistants.import_pages import (
+from assistants.imports.forms import MOST_MIB, ImportForm
+from assistants.imports.pages import (
     LeafRow,
     RunObject,
     csv_response,
@@ -25,10 +25,10 @@ from assistants.import_pages import (
 )
 from assistants.imports.report import MEANING, ORDER, TITLES, csv_text
 from assistants.imports.runs import run_again, run_fail, run_request, run_stuck
+from assistants.imports.tasks import vapi_import_run
 from assistants.models import (
     VapiImport,
 )
-from assistants.tasks import vapi_import_run
 from tools.adminkit import HistoryAdmin, Tone, badge, clipped, moment
 
 RUN = "assistants.run_vapiimport"

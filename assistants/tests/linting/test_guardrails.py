@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistants.prompt_guardrails import ENDING, HEADING, guardrails, with_guardrails, without_guardrails
-from assistants.prompt_lint import LintSubject, LintTool, lint
+from assistants.linting.guardrails import ENDING, HEADING, guardrails, with_guardrails, without_guardrails
+from assistants.linting.lint import LintSubject, LintTool, lint
 
 FIND = LintTool("find_slots", "Lists free slots. Call it before offering any time.", {})
 BOOK = LintTool(

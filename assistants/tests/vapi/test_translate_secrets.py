@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistants.tests.vapi_cases import assistant, codes, drafts, finding, tool
+from assistants.tests.vapi.cases import assistant, codes, drafts, finding, tool
 from assistants.vapi.drafts import ABSENT, Verdict
 from assistants.vapi.hiding import HIDDEN, hidden, url_shown, usable
 

@@ -22,13 +22,13 @@ class ImportTask(PrivateTask):
         )
 
 
-@shared_task(name="assistants.tasks.vapi_import_run", **{**RECORDS, "base": ImportTask})
+@shared_task(name="assistants.imports.tasks.vapi_import_run", **{**RECORDS, "base": ImportTask})
 def vapi_import_run(run_id: str) -> None:
     """Carry out an import that was asked for on its page."""
     runs.run_carry_out(uuid.UUID(run_id))
 
 
-@shared_task(name="assistants.tasks.vapi_watch_look", **{**RECORDS, "autoretry_for": ()})
+@shared_task(name="assistants.imports.tasks.vapi_watch_look", **{**RECORDS, "autoretry_for": ()})
 def vapi_watch_look() -> None:
     """Look at what was imported from Vapi, as it is there now; for the beat. Without a key there is nothing to look with."""
     if settings.VAPI_API_KEY:

@@ -9,7 +9,7 @@ from assistants.vapi.drafts import AssistantDraft, Catalogue, Drafts, Finding, S
 from assistants.vapi.exports import Export, Item
 from assistants.vapi.translate import ToolInfo, translate
 
-FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures" / "vapi"
+FIXTURES = Path(__file__).parents[3] / "tests" / "fixtures" / "vapi"
 
 CATALOGUE = Catalogue(
     realtime_models=(

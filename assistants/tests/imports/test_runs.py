@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from assistants.imports import runs
 from assistants.imports.runs import run_again, run_carry_out, run_request, run_stuck
+from assistants.imports.tasks import vapi_import_run
 from assistants.models import Assistant, ImportFinding, VapiImport, VapiObject
-from assistants.tasks import vapi_import_run
-from assistants.tests.vapi_server import FIXTURES, Vapi, load, vapi_running
+from assistants.tests.vapi.server import FIXTURES, Vapi, load, vapi_running
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from assistants.vapi.rules import Origin, Rule, Rules, Type, rules_for
 from assistants.vapi.squad_rules import NUMBER, SQUAD
 from assistants.vapi.tool_rules import FUNCTION, IMPLICIT, TOOL
 
-OPENAPI = Path(__file__).parents[2] / "tests" / "fixtures" / "vapi" / "openapi.json"
+OPENAPI = Path(__file__).parents[3] / "tests" / "fixtures" / "vapi" / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(OPENAPI.read_text())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 

@@ -37,7 +37,7 @@ from assistants.tests.drafts import (
 )
 from assistants.tests.factories import make_assistant
 from assistants.tests.test_admin import change_url, client_with, form_data
-from assistants.tests.vapi_server import FIXTURES
+from assistants.tests.vapi.server import FIXTURES
 from assistants.vapi.drafts import Drafts, Verdict
 from tools.tests.factories import make_tool
 
@@ -56,7 +56,7 @@ def queue() -> Iterator[list[str]]:
         put.append(run_id)
         run_carry_out(run_id)
 
-    with patch("assistants.import_admin.vapi_import_run.delay", delay):
+    with patch("assistants.imports.admin.vapi_import_run.delay", delay):
         yield put
 
 
@@ -155,7 +155,7 @@ def test_a_form_that_makes_no_sense_says_so(admin_client: Client, data: dict[str
 
 
 def test_too_much_is_refused_at_once(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assistants.import_forms.MAX_BYTES", 100)
+    monkeypatch.setattr("assistants.imports.forms.MAX_BYTES", 100)
 
     assert "More than 20 MiB in all" in upload(admin_client)
 
@@ -168,7 +168,7 @@ def test_a_key_is_never_shown_again(admin_client: Client, queue: list[str]) -> N
 
 
 def test_a_queue_that_is_away_is_one_message(admin_client: Client) -> None:
-    with patch("assistants.import_admin.vapi_import_run.delay", side_effect=BrokerError):
+    with patch("assistants.imports.admin.vapi_import_run.delay", side_effect=BrokerError):
         html = upload(admin_client)
 
     assert "The queue of jobs could not be reached" in html
@@ -178,7 +178,7 @@ def test_a_queue_that_is_away_is_one_message(admin_client: Client) -> None:
 def test_progress_is_told_and_a_stuck_run_can_be_started_again(
     admin_client: Client, queue: list[str]
 ) -> None:
-    with patch("assistants.import_admin.vapi_import_run.delay"):
+    with patch("assistants.imports.admin.vapi_import_run.delay"):
         assert "Waiting for a worker." in upload(admin_client)
     run = VapiImport.objects.get()
     state = admin_client.get(reverse("admin:assistants_vapiimport_state", args=[run.pk])).json()

@@ -3,7 +3,7 @@
 import pytest
 from django.template.loader import render_to_string
 
-from assistants.lint_view import instructions_with_guardrails, lint_page
+from assistants.linting.page import instructions_with_guardrails, lint_page
 from assistants.tests.factories import make_assistant
 from tools.tests.factories import make_tool
 

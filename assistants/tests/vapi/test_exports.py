@@ -24,7 +24,7 @@ from assistants.vapi.exports import (
 from assistants.vapi.references import references_in
 from tools.jsontext import MAX_DEPTH
 
-FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "vapi"
+FIXTURES = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "vapi"
 ASSISTANT: dict[str, Any] = {"id": "a1", "orgId": "o", "name": "Desk", "model": {"provider": "openai"}}
 TOOL: dict[str, Any] = {"id": "t1", "orgId": "o", "type": "function", "function": {"name": "find"}}
 SQUAD: dict[str, Any] = {"id": "s1", "orgId": "o", "members": [{"assistantId": "a1"}]}

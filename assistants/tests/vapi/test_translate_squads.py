@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from assistants.tests.vapi_cases import codes, drafts, everything, finding
+from assistants.tests.vapi.cases import codes, drafts, everything, finding
 from assistants.vapi.drafts import ABSENT, Drafts, NumberDraft, Verdict
 from assistants.vapi.overrides import merged
 from tools.models import Tool

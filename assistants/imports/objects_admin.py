@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
-from assistants.import_pages import (
+from assistants.imports.findings import finding_reopen, finding_settle, secrets_settle
+from assistants.imports.pages import (
     READING_ORDER,
     changed_leaves,
     csv_response,
@@ -23,7 +24,6 @@ from assistants.import_pages import (
     require,
     verdict_tabs,
 )
-from assistants.imports.findings import finding_reopen, finding_settle, secrets_settle
 from assistants.imports.report import MEANING, ORDER, TITLES, csv_text
 from assistants.imports.watch import changes_take, compare
 from assistants.models import (

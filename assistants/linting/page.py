@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from assistants.linting.guardrails import guardrails, with_guardrails
+from assistants.linting.lint import LintFinding, LintSubject, LintTool, Severity, instruction_budget, lint
 from assistants.models import Assistant
-from assistants.prompt_guardrails import guardrails, with_guardrails
-from assistants.prompt_lint import LintFinding, LintSubject, LintTool, Severity, instruction_budget, lint
 from assistants.snapshots import Snapshot, snapshot_take
 from tools.snapshots import ToolSnapshot
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "vapi"
+FIXTURES = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "vapi"
 
 
 @dataclass

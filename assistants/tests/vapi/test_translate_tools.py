@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assistants.tests.vapi_cases import assistant, codes, drafts, everything, finding, fixture, tool
+from assistants.tests.vapi.cases import assistant, codes, drafts, everything, finding, fixture, tool
 from assistants.vapi.drafts import ABSENT, Verdict
 from assistants.vapi.translate import ToolInfo
 from tools.kinds import why_not

@@ -9,11 +9,11 @@ import pytest
 from django.utils import timezone
 
 from assistants.imports.runs import api_read, import_write
+from assistants.imports.tasks import vapi_watch_look
 from assistants.imports.watch import changes_take, compare, watch_look
 from assistants.models import Assistant, ImportFinding, VapiObject, VapiWatch
-from assistants.tasks import vapi_watch_look
 from assistants.tests.drafts import make_run
-from assistants.tests.vapi_server import Vapi, load, vapi_running
+from assistants.tests.vapi.server import Vapi, load, vapi_running
 from assistants.vapi.documents import ExportError
 from tools.models import Tool
 

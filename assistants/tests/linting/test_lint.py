@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assistants.linting.lint import LintFinding, LintSubject, LintTool, Severity, instruction_budget, lint
 from assistants.linting.templates import spoken_seconds, subject_tokens
-from assistants.prompt_lint import LintFinding, LintSubject, LintTool, Severity, instruction_budget, lint
 
-FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures" / "vapi"
+FIXTURES = Path(__file__).parents[3] / "tests" / "fixtures" / "vapi"
 BOOK = LintTool("book_appointment", "Books one visit once the caller has agreed to it.")
 FIND = LintTool("find_slots", "Lists free slots. Call it before offering any time.")
 
