@@ -66,3 +66,10 @@ async def respond(
 async def respond_json(send: Send, value: Any, *, status: int = 200) -> None:
     """Send a value as JSON."""
     await respond(send, orjson.dumps(value), status=status)
+
+
+def drop(receive: Receive) -> None:
+    """Break the connection. ASGI has no word for that; uvicorn's request holds the transport."""
+    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.close()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from simulator import clips
 from simulator.ear import Ear
@@ -35,6 +35,21 @@ class HangUp:
     """The caller hangs up."""
 
     reason: str
+
+
+class Party(Protocol):
+    """Whoever is at the other end of a call's line: a caller who acts, or another call."""
+
+    ear: Ear
+    tool_call_at_ms: float | None
+
+    def begin(self, now_ms: float) -> None: ...
+    def listen(self, audio: bytes, *, at_ms: float) -> None: ...
+    def spoken_to(self, text: str) -> None: ...
+    def keyed_to(self, digits: str) -> None: ...
+    def act(self, now_ms: float) -> "list[Press | HangUp]": ...
+    def next_frame(self, now_ms: float) -> bytes | None: ...
+    def leave(self, now_ms: float) -> None: ...
 
 
 class Caller:
@@ -78,6 +93,12 @@ class Caller:
                 turn.answer_ms = began.start_ms - turn.until_ms
                 self._awaiting = None
                 self._log.event("turn answered", said=turn.said, answer_ms=turn.answer_ms)
+
+    def spoken_to(self, text: str) -> None:
+        """Take in a sentence of Twilio's: callers of stories wait for none."""
+
+    def keyed_to(self, digits: str) -> None:
+        """Take in keys that Twilio plays."""
 
     def act(self, now_ms: float) -> list[Press | HangUp]:
         """What the caller does at this moment; new words are taken up by `next_frame`."""

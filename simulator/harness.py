@@ -3,18 +3,24 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 import uvicorn
 
 from simulator import clips
 from simulator import scenario as scenarios
+from simulator.accounts import Account, Accounts, Key
 from simulator.clock import Clock
+from simulator.failures import Failure
 from simulator.mcp import PREFIX as MCP_PREFIX
 from simulator.mcp import Mcp
 from simulator.media_stream import MediaStream, StreamStart
-from simulator.phone import Account, Order, Phone, new_sid
+from simulator.numbers import Numbers
+from simulator.old_provider import PREFIX as OLD_PREFIX
+from simulator.old_provider import PUBLIC as OLD_PUBLIC
+from simulator.old_provider import OldProvider
+from simulator.phone import Order, Phone, new_sid
 from simulator.realtime import Realtime
 from simulator.report import CallLog, CallReport
 from simulator.rest import Rest
@@ -27,10 +33,13 @@ from simulator.vapi import Vapi, VapiFailure
 from simulator.webhook import Tools
 
 __all__ = [
+    "Account",
     "CallLog",
     "CallReport",
     "Clock",
+    "Failure",
     "Faults",
+    "Key",
     "Line",
     "MediaStream",
     "Order",
@@ -80,6 +89,21 @@ class Simulator:
         return self.switchboard.rest
 
     @property
+    def numbers(self) -> Numbers:
+        """Twilio's telephone numbers: `add`, `seed`, `change`, `find`; look at `history`, `violations`."""
+        return self.switchboard.numbers
+
+    @property
+    def old_provider(self) -> OldProvider:
+        """Where numbers point that have not been cut over: look at `calls`, `statuses`, `refused`; `save` writes its URLs back."""
+        return self.switchboard.old_provider
+
+    @property
+    def accounts(self) -> Accounts:
+        """Twilio's accounts: `add_subaccount`, `add_key`."""
+        return self.switchboard.accounts
+
+    @property
     def vapi(self) -> Vapi:
         """Vapi's REST API: change `objects`, append to `failures`, look at `requests`."""
         return self.switchboard.vapi
@@ -121,6 +145,7 @@ class Simulator:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self._host, self._port))
         self._port = listener.getsockname()[1]
+        self._open_old_provider()
         self._server = _Server(
             uvicorn.Config(
                 Application(self.switchboard),
@@ -151,6 +176,18 @@ class Simulator:
         self._server.should_exit = True
         await self._serving
 
+    def _open_old_provider(self) -> None:
+        here = f"{self.http_url}{OLD_PREFIX}"
+        self.switchboard.old_provider.public_urls = [OLD_PUBLIC, here]
+        self.add_origins({OLD_PUBLIC: here, "wss://api.vapi.ai": here})
+
+    def add_origins(self, origins: Mapping[str, str]) -> None:
+        """From now on these public origins stand for these loopback servers: `{"https://voice.example.com": "http://127.0.0.1:8000"}`.
+
+        A key that begins with `wss://` says where the streams of that host go; without one they go where its requests go.
+        """
+        self.switchboard.origins = self.switchboard.origins.but(origins)
+
     async def serve_forever(self) -> None:
         """Serve until the task is cancelled."""
         assert self._serving is not None
@@ -160,37 +197,45 @@ class Simulator:
         self,
         scenario: str | Scenario,
         *,
-        voice_url: str,
+        voice_url: str | None = None,
+        dial: str | None = None,
         public_origin: str | None = None,
         media_origin: str | None = None,
         media_origin_public: str | None = None,
+        origins: Mapping[str, str] | None = None,
         to: str = "+12025550100",
         caller: str = "+12025550147",
         status_callback: str | None = None,
         speed: float = 1.0,
     ) -> CallReport:
-        """Call a number whose voice webhook is `voice_url` (on loopback) and play the story to its end.
+        """Call a number and play the story to its end: `dial`, one of `numbers`, which is answered as it is configured, or
+        any number whose voice webhook is `voice_url` (on loopback).
 
         `public_origin` is what stands for the server of `voice_url` in signatures and TwiML, such as
         "https://voice.example.com"; `media_origin` is the loopback server behind the streams' origin, when
-        that is another one.
+        that is another one. `origins` says the same for any servers, as `add_origins` does for all calls.
         """
-        return await self.switchboard.place(
-            Order(
-                scenario=scenarios.load(scenario) if isinstance(scenario, str) else scenario,
+        known = Origins.of(
+            voice_url,
+            public_origin=public_origin,
+            media_origin=media_origin,
+            media_origin_public=media_origin_public,
+        ).but(origins or {})
+        story = scenarios.load(scenario) if isinstance(scenario, str) else scenario
+        if dial is not None:
+            order = self.switchboard.dial(story, dial, caller=caller, origins=known, speed=speed)
+        else:
+            assert voice_url is not None
+            order = Order(
+                scenario=story,
                 to=to,
                 caller=caller,
                 voice_url=voice_url,
-                origins=Origins.of(
-                    voice_url,
-                    public_origin=public_origin,
-                    media_origin=media_origin,
-                    media_origin_public=media_origin_public,
-                ),
+                origins=known,
                 speed=speed,
                 status_callback=status_callback,
             )
-        )
+        return await self.switchboard.place(order)
 
     def answer_outbound(
         self,
@@ -213,6 +258,10 @@ class Simulator:
     async def outbound_report(self) -> CallReport:
         """The report of the next outbound call that ends, or has ended."""
         return await self.switchboard.outbound_reports.get()
+
+    async def inbound_report(self) -> CallReport:
+        """The report of the far leg of the next call that REST placed to one of `numbers` and that is over."""
+        return await self.switchboard.inbound_reports.get()
 
 
 class _Server(uvicorn.Server):

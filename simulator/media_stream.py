@@ -19,7 +19,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from simulator.caller import Caller, HangUp, Press
+from simulator.caller import HangUp, Party, Press
 from simulator.playout import Playout
 from simulator.report import CallLog
 from simulator.scenario import Line
@@ -99,7 +99,7 @@ class MediaStream:
         *,
         start: StreamStart,
         log: CallLog,
-        caller: Caller | None = None,
+        caller: Party | None = None,
         headers: Mapping[str, str] | None = None,
         line: Line | None = None,
         on_started: Callable[[], None] | None = None,

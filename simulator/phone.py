@@ -2,37 +2,31 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Final
 
-from simulator import clips, twiml, ulaw
-from simulator.caller import Caller, Line
+from simulator import twiml
+from simulator.accounts import Account
+from simulator.caller import Caller, Line, Party
 from simulator.clock import Clock
+from simulator.courier import Courier, voice_fields
+from simulator.hearing import all_heard, lines_since
 from simulator.media_stream import End, MediaStream, StreamStart
 from simulator.playout import Passage
-from simulator.report import CallLog, CallReport, Dialled, Heard
+from simulator.report import CallLog, CallReport, Dialled
 from simulator.scenario import Operator, Scenario
 from simulator.signature import sign
-from simulator.twilio_http import Answer, Origins, UnreachableError, send
+from simulator.twilio_http import Origins, UnreachableError
 
 _SAY_MS_PER_CHARACTER: Final = 60
-_SOUND: Final = 150.0
 _ERROR_OF_END: Final = {
     End.REFUSED: "31920 Stream - WebSocket - Handshake Error",
     End.CLOSED: "31921 Stream - WebSocket - Close Error",
     End.BROKEN: "Stream - Websocket - Protocol Error",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The Twilio account whose number is called."""
-
-    sid: str
-    auth_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +37,17 @@ class Order:
     to: str
     caller: str
     voice_url: str | None = None
+    voice_method: str = "POST"
+    fallback_url: str | None = None
+    fallback_method: str = "POST"
+    trunk_sid: str = ""  # goes to a SIP trunk, and nothing is requested
+    nobody: str = ""  # why nothing answers
+    account_sid: str = ""  # whose number it is; empty for the main account
     twiml: str | None = None
     origins: Origins = field(default_factory=Origins)
     speed: float = 1.0
     status_callback: str | None = None
+    status_method: str = "POST"
     status_events: tuple[str, ...] = ("completed",)
     direction: str = "inbound"
 
@@ -71,6 +72,8 @@ class Phone:
         on_upgrade: Callable[["Phone"], None] | None = None,
         on_refused: Callable[["Phone"], None] | None = None,
         before_next_stream: Callable[["Phone"], Awaitable[None]] | None = None,
+        party: Party | None = None,
+        ring: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self.order = order
         self.account = account
@@ -80,13 +83,23 @@ class Phone:
         self.streams: list[MediaStream] = []
         self.said: list[str] = list(order.scenario.texts())  # every line the assistant may be heard saying
         self.created_at = datetime.now(UTC)
-        self.caller = Caller(order.scenario, log, heard_since=self._lines_since)
+        self.caller = party or Caller(order.scenario, log, heard_since=self._lines_since)
+        self.answered = asyncio.Event()
+        self._ring = ring  # waits for the callee, and says what came of it
         self._on_upgrade = on_upgrade
         self._on_refused = on_refused
         self._before_next_stream = before_next_stream
         self._interrupted = asyncio.Event()
         self._interruption: Interruption | None = None
-        self._callbacks = 0
+        self._began = time.monotonic()
+        self._courier = Courier(
+            account,
+            order.origins,
+            log=log,
+            form=self._form,
+            fallback_url=order.fallback_url,
+            fallback_method=order.fallback_method,
+        )
         self._late: list[tuple[str, dict[str, str]]] = []
         self.verified: set[str] = set()  # numbers that the account may show besides its own
 
@@ -116,29 +129,58 @@ class Phone:
         """Play the call. The report is complete when this returns."""
         report = self.log.report
         self.log.event("call placed", to=self.order.to, caller=self.order.caller, scenario=report.scenario)
+        refused = ""
         if self.order.direction == "outbound-api":
             await self._progress("initiated")
             self.status = "ringing"
             await self._progress("ringing")
-            self._answer()
-            await self._progress("answered")
-        report.reason = await self._play()
+            refused = await self._rung()
+            if not refused:
+                self._answer()
+                await self._progress("answered")
+        report.reason = refused or await self._play()
         if self.status in {"ringing", "in-progress", "queued"}:
             self.status = "completed"
         self.caller.leave(self.clock.now_ms())
         report.duration_ms = self.clock.now_ms()
-        report.heard, report.unknown_audio_ms = self._heard()
+        report.heard, report.unknown_audio_ms = all_heard(self._passages(), self.said)
         report.audio = list(self._passages())
         await self._progress("completed")
         for stream in self.streams:
             await stream.linger()
         for url, form in self._late:
-            await self._callback(url, form)
+            await self._courier.callback(url, form)
         return report
+
+    async def _rung(self) -> str:
+        """Why nobody answered an outbound call; empty when somebody did."""
+        if self._ring is None:
+            return ""
+        ringing = asyncio.ensure_future(self._ring())
+        stopped = asyncio.ensure_future(self._interrupted.wait())
+        try:
+            await asyncio.wait({ringing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not ringing.done():
+                self.status = "canceled"
+                return self._interruption.reason if self._interruption is not None else "canceled"
+            outcome = ringing.result()
+        finally:
+            ringing.cancel()
+            stopped.cancel()
+        if outcome == "answered":
+            return ""
+        self.status = outcome
+        return f"not answered: {outcome}"
 
     # The document
 
     async def _play(self) -> str:
+        if self.order.nobody:
+            self.status = "failed"
+            return f"nobody answers: {self.order.nobody}"
+        if self.order.trunk_sid:
+            self._answer()
+            return f"handed over to trunk {self.order.trunk_sid}"
         try:
             verbs = await self._first_document()
             while True:
@@ -151,6 +193,7 @@ class Phone:
             return f"TwiML refused: {error}"
         except UnreachableError as error:
             self.log.event("call leaves this machine", why=str(error))
+            self._answered_by(error.url)
             return f"handed over: {error}"
 
     async def _first_document(self) -> list[twiml.Verb]:
@@ -158,27 +201,16 @@ class Phone:
             return twiml.parse_inline(self.order.twiml)
         assert self.order.voice_url is not None
         url = self.order.origins.public(self.order.voice_url)
-        verbs = await self._fetch(url, what="webhook")
+        method = self.order.voice_method
+        verbs = await self._courier.document(url, what="webhook", method=method)
         if self.order.scenario.line.duplicate_webhook:
-            verbs = await self._fetch(url, what="webhook repeated")
+            verbs = await self._courier.document(url, what="webhook repeated", method=method)
         return verbs
-
-    async def _fetch(
-        self, url: str, *, what: str, method: str = "POST", extra: dict[str, str] | None = None
-    ) -> list[twiml.Verb]:
-        began_ms = self.clock.now_ms()
-        answer = await self._request(url, {**self._form(), **(extra or {})}, method=method)
-        self.log.event(f"{what} answered", status=answer.status, in_ms=self.clock.now_ms() - began_ms)
-        if answer.status == 0:
-            raise twiml.TwimlError("11200", f"{url}: {answer.body.decode(errors='replace')}")
-        if not 200 <= answer.status < 300:
-            raise twiml.TwimlError("11200", f"{url} answered {answer.status}")
-        return twiml.parse(answer.body, content_type=answer.content_type, base_url=url)
 
     async def _execute(self, verbs: list[twiml.Verb]) -> list[twiml.Verb] | str:
         """Run a document. Return the document to go on with, or why the call ended."""
         for verb in verbs:
-            outcome = await self._execute_one(verb)
+            outcome = await self._execute_one(verb) if self._interruption is None else None
             if self._interruption is not None:
                 interruption, self._interruption = self._interruption, None
                 self._interrupted.clear()
@@ -198,17 +230,19 @@ class Phone:
                 self._answer()
                 self.log.report.spoken_by_twilio.append(text)
                 self.log.event("spoken by Twilio", text=text)
+                self.caller.spoken_to(text)
                 await self._pass(_SAY_MS_PER_CHARACTER * len(text))
             case twiml.Play(url=url, digits=digits):
                 self._answer()
                 self.log.event("played by Twilio", url=url, digits=digits)
                 if digits:
                     self.log.report.keys_played.append(digits)
+                    self.caller.keyed_to(digits)
                 await self._pass(500)
             case twiml.Pause(length_s=length_s):
                 await self._pass(length_s * 1000)
             case twiml.Redirect(url=url, method=method):
-                return await self._fetch(url, what="redirect", method=method)
+                return await self._courier.document(url, what="redirect", method=method)
             case twiml.Dial():
                 self._answer()
                 return await self._dial(verb)
@@ -243,7 +277,7 @@ class Phone:
         self.log.event("Twilio dials", numbers=list(verb.numbers))
         leaves = self._leave_soon(operator.caller_leaves_ms)
         try:
-            talked_s = await self._ring(verb, callee, operator, leg)
+            talked_s = await self._ring_callee(verb, callee, operator, leg)
         finally:
             leaves.cancel()
         self.log.event("dialling ended", status=leg.status)
@@ -258,10 +292,14 @@ class Phone:
             extra["DialCallDuration"] = str(talked_s)
         if self._interruption is not None and self._interruption.verbs is None:
             self.status = "completed"
-        following = await self._fetch(verb.action, what="dial action", method=verb.method, extra=extra)
+        following = await self._courier.document(
+            verb.action, what="dial action", method=verb.method, extra=extra
+        )
         return None if self._interruption is not None else following
 
-    async def _ring(self, verb: twiml.Dial, callee: twiml.Callee, operator: Operator, leg: Dialled) -> int:
+    async def _ring_callee(
+        self, verb: twiml.Dial, callee: twiml.Callee, operator: Operator, leg: Dialled
+    ) -> int:
         """How many seconds the two talked; the leg's status says what else became of it."""
         allowed = {self.order.caller, self.order.to, *self.verified}
         if verb.caller_id is not None and not callee.sip and verb.caller_id not in allowed:
@@ -301,7 +339,9 @@ class Phone:
             "Direction": "outbound-dial",
             "CallStatus": "in-progress",
         }
-        for verb in await self._fetch(url, what="whisper", method=callee.method, extra=child):
+        for verb in await self._courier.document(
+            url, what="whisper", method=callee.method, extra=child, alone=True
+        ):
             match verb:
                 case twiml.Say(text=text):
                     leg.whispered.append(text)
@@ -329,6 +369,16 @@ class Phone:
         if self.status in {"queued", "ringing"}:
             self.status = "in-progress"
             self.log.report.answered = True
+            self.answered.set()
+            trunk = f"trunk {self.order.trunk_sid}" if self.order.trunk_sid else ""
+            self._answered_by(trunk or self._courier.document_url)
+
+    def _answered_by(self, who: str) -> None:
+        report = self.log.report
+        if report.waited_ms is None:
+            report.answered_by = who
+            report.waited_ms = (time.monotonic() - self._began) * 1000
+            self.log.event("answered", by=who, waited_ms=report.waited_ms)
 
     # The stream
 
@@ -369,7 +419,9 @@ class Phone:
             self._interruption = self._interruption or Interruption(stream.hung_up)
         if self._interruption is not None or end is End.STOPPED or verb.action is None:
             return None
-        return await self._fetch(verb.action, what="action", method=verb.method, extra={"StreamSid": sid})
+        return await self._courier.document(
+            verb.action, what="action", method=verb.method, extra={"StreamSid": sid}
+        )
 
     async def _second(self, stream: MediaStream) -> None:
         await self.clock.sleep(1000)
@@ -384,7 +436,7 @@ class Phone:
         if self.order.scenario.line.reorder_callbacks:
             self._late.append((verb.stream.status_callback, form))
         else:
-            task = asyncio.ensure_future(self._callback(verb.stream.status_callback, form))
+            task = asyncio.ensure_future(self._courier.callback(verb.stream.status_callback, form))
             _TASKS.add(task)  # held until done, or it may be collected
             task.add_done_callback(_TASKS.discard)
 
@@ -395,78 +447,31 @@ class Phone:
         form = self._stream_form(sid, "stream-error" if error else "stream-stopped")
         if error:
             form["StreamError"] = error
-        await self._callback(verb.stream.status_callback, form)
+        await self._courier.callback(verb.stream.status_callback, form)
 
     # Requests
-
-    async def _request(self, url: str, form: dict[str, str], *, method: str = "POST") -> Answer:
-        return await send(
-            url, form, origins=self.order.origins, auth_token=self.account.auth_token, method=method
-        )
-
-    async def _callback(self, url: str, form: dict[str, str]) -> None:
-        try:
-            answer = await self._request(url, form)
-        except UnreachableError as error:
-            self.log.violation("21609", str(error))
-            return
-        what = form.get("StreamEvent") or form.get("CallStatus") or ""
-        self.log.event("callback answered", what=what, status=answer.status)
-        if not 200 <= answer.status < 300:
-            self.log.violation("15003", f"status callback {what} was answered {answer.status}")
 
     async def _progress(self, event: str) -> None:
         """Tell the call's status to whoever asked for that event; a number's callback asks for the end only."""
         url = self.order.status_callback
-        if url is None or event not in self.order.status_events:
-            return
-        form = self._form() | {
-            "CallStatus": "initiated" if event == "initiated" else self.status,
-            "CallbackSource": "call-progress-events",
-            "SequenceNumber": str(self._callbacks),
-            "Timestamp": format_datetime(datetime.now(UTC)),
-        }
-        if event == "completed":
-            seconds = round(self.clock.now_ms() / 1000)
-            form |= {
-                "CallDuration": str(seconds),
-                "Duration": str(-(-seconds // 60)),
-                "SipResponseCode": "200",
-            }
-        self._callbacks += 1
-        await self._callback(url, form)
+        if url is not None and event in self.order.status_events:
+            await self._courier.progress(
+                url,
+                status="initiated" if event == "initiated" else self.status,
+                seconds=round(self.clock.now_ms() / 1000),
+                ended=event == "completed",
+                method=self.order.status_method,
+            )
 
     def _form(self) -> dict[str, str]:
-        """The fields of a voice request, the empty ones included: they are part of the signature."""
-        return {
-            "AccountSid": self.account.sid,
-            "ApiVersion": "2010-04-01",
-            "CallSid": self.call_sid,
-            "CallStatus": self.status,
-            "CallToken": '{"parentCallInfoToken":"simulated","identityHeaderTokens":[]}',
-            "Called": self.order.to,
-            "CalledCity": "",
-            "CalledCountry": "US",
-            "CalledState": "DC",
-            "CalledZip": "",
-            "Caller": self.order.caller,
-            "CallerCity": "NEW YORK",
-            "CallerCountry": "US",
-            "CallerState": "NY",
-            "CallerZip": "10118",
-            "Direction": self.order.direction,
-            "From": self.order.caller,
-            "FromCity": "NEW YORK",
-            "FromCountry": "US",
-            "FromState": "NY",
-            "FromZip": "10118",
-            "StirVerstat": "TN-Validation-Passed-A",
-            "To": self.order.to,
-            "ToCity": "",
-            "ToCountry": "US",
-            "ToState": "DC",
-            "ToZip": "",
-        }
+        return voice_fields(
+            account_sid=self.account.sid,
+            call_sid=self.call_sid,
+            status=self.status,
+            direction=self.order.direction,
+            to=self.order.to,
+            caller=self.order.caller,
+        )
 
     def _stream_form(self, sid: str, event: str) -> dict[str, str]:
         now = datetime.now(UTC)
@@ -486,53 +491,10 @@ class Phone:
             yield from stream.playout.heard
 
     def _lines_since(self, ms: float) -> list[Line]:
-        recogniser = clips.recogniser_of(self.said, "assistant")
-        lines: list[Line] = []
-        for passage in self._passages():
-            if passage.end_ms > ms:
-                skipped = max(0, int((ms - passage.start_ms) * 8))
-                lines += [
-                    Line(part.clip.text, part.words, passage.start_ms + (skipped + part.at) / 8)
-                    for part in recogniser.find(bytes(passage.audio[skipped:]))
-                ]
-        return lines
-
-    def _heard(self) -> tuple[list[Heard], float]:
-        """The assistant's lines as heard, and how many milliseconds of other sound there were."""
-        recogniser = clips.recogniser_of(self.said, "assistant")
-        parts: list[tuple[float, clips.Found]] = []
-        unknown = 0
-        for passage in self._passages():
-            audio = bytes(passage.audio)
-            after = 0
-            for part in recogniser.find(audio):
-                unknown += _loud_bytes(audio[after : part.at])
-                after = part.end
-                if parts and part.continues(parts[-1][1]):  # the queue had run dry in the middle of a line
-                    at_ms, before = parts.pop()
-                    parts.append((at_ms, replace(before, clip_to=part.clip_to)))
-                else:
-                    parts.append((passage.start_ms + part.at / 8, part))
-            unknown += _loud_bytes(audio[after:])
-        heard = [
-            Heard(
-                text=part.words,
-                line=part.clip.text,
-                from_ms=at_ms,
-                heard_ms=(part.clip_to - part.clip_from) / 8,
-                line_ms=part.clip.ms,
-            )
-            for at_ms, part in parts
-        ]
-        return heard, unknown / 8
+        return lines_since(self._passages(), self.said, ms)
 
 
 _TASKS: Final[set[asyncio.Future[None]]] = set()
-
-
-def _loud_bytes(audio: bytes) -> int:
-    frames = (audio[at : at + 160] for at in range(0, len(audio), 160))
-    return sum(len(frame) for frame in frames if ulaw.loudness(frame) >= _SOUND)
 
 
 def new_sid(prefix: str) -> str:

@@ -85,6 +85,13 @@ class CallReport:
     call_sid: str
     scenario: str
     answered: bool = False
+    answered_by: str = ""  # the URL whose document answered, or "trunk TK..."; empty for one sent by REST
+    waited_ms: float | None = None  # of real time, from the call to its answer; it was a ring or silence
+    redirects: list[str] = field(default_factory=list)  # where <Redirect> led
+    fetched: list[JSON] = field(
+        default_factory=list
+    )  # documents: {"what", "url", "status", "tries", "ms", ...}
+    errors: list[JSON] = field(default_factory=list)  # documents not to be had: {"code", "url", "why"}
     reason: str = ""
     duration_ms: float = 0.0
     stream_sids: list[str] = field(default_factory=list)

@@ -1,143 +1,206 @@
-"""Twilio's REST API for calls: read, end, redirect, and create one; and text messages.
+"""Twilio's REST API: calls, text messages, accounts, telephone numbers and TwiML applications.
 
-`/2010-04-01/Accounts/{AccountSid}/Calls.json`, `.../Calls/{CallSid}.json` and `.../Messages.json`; Basic authentication, form bodies,
-errors as `{"code", "message", "more_info", "status"}`.
+Basic authentication with a token or an API key, form bodies, errors as `{"code", "message", "more_info", "status"}`. Numbers: `number_rest.py`.
 """
 
 import asyncio
-import base64
 import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+import orjson
+
 from simulator import twiml
-from simulator.asgi import Receive, Scope, Send, header, read_body, respond_json
-from simulator.phone import Account, Interruption, Phone
+from simulator.accounts import Account, Accounts, Credential
+from simulator.asgi import Receive, Scope, Send, drop, header, read_body, respond
+from simulator.failures import Failure, Failures
+from simulator.number_rest import NumberRest
+from simulator.numbers import Numbers
+from simulator.outbound import check_call
+from simulator.pages import page_of
+from simulator.phone import Interruption, Phone
+from simulator.refusals import Complaints, Refusal, error
+
+__all__ = ["Failure", "Rest", "resource"]
 
 JSON = dict[str, Any]
 
-_MESSAGES: Final = {
-    20003: "Authenticate",
-    20404: "The requested resource was not found",
-    20429: "Too Many Requests",
-    21220: "Call is not in-progress. Cannot redirect.",
-    21201: "No 'To' number is specified",
-    21211: "The 'To' number is not a valid phone number.",
-    21603: "A 'From' phone number is required.",
-    21602: "Message body is required.",
-    21617: "The concatenated message body exceeds the 1600 character limit.",
-}
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _UPDATE_FIELDS: Final = frozenset(
     {"Status", "Url", "Method", "Twiml", "FallbackUrl", "FallbackMethod", "StatusCallback"}
     | {"StatusCallbackMethod", "TimeLimit"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A scripted answer to one request: `after_ms` first, then the error; status 0 means slow but well."""
-
-    status: int
-    code: int = 0
-    after_ms: float = 0.0
-    execute: bool = False  # carry the request out all the same, as when only the answer is lost
+_HTML: Final = b"<!DOCTYPE html><html><body><h1>Simulated trouble</h1></body></html>"
 
 
 class Rest:
-    """The REST API. `failures` are used up in order, one a request; `requests` records all."""
+    """The REST API. `failures` says what goes wrong; `requests` records all, `complaints` what was wrong with them."""
 
     def __init__(
         self,
-        account: Account,
+        known: Accounts,
+        numbers: Numbers,
         calls: Mapping[str, Phone],
         *,
-        create: Callable[[list[tuple[str, str]]], Phone],
+        complaints: Complaints,
+        create: Callable[[Account, list[tuple[str, str]]], Phone],
     ) -> None:
-        self.failures: deque[Failure] = deque()
-        self.requests: deque[JSON] = deque(maxlen=1000)
+        self.failures = Failures()
+        self.requests: deque[JSON] = deque(maxlen=20_000)
         self.messages: deque[JSON] = deque(maxlen=1000)  # that were taken: to, from, body
-        self._account = account
+        self.complaints = complaints
+        self.verified: set[str] = set()  # numbers that are not Twilio's and may be shown all the same
+        self._accounts = known
+        self._numbers = numbers
+        self._number_rest = NumberRest(known, numbers, complaints)
         self._calls = calls
         self._create = create
+
+    def reset(self) -> None:
+        """Forget requests, messages and complaints, and let nothing go wrong any more."""
+        self.failures.clear()
+        self.requests.clear()
+        self.messages.clear()
+        self.complaints.clear()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request below /2010-04-01/."""
         pairs = parse_qsl((await read_body(receive)).decode(), keep_blank_values=True)
-        form = dict(pairs)
-        self.requests.append({"method": scope["method"], "path": scope["path"], "form": form})
-        failure = self.failures.popleft() if self.failures else None
-        if failure is not None and failure.after_ms:
-            await asyncio.sleep(failure.after_ms / 1000)
-        if failure is not None and failure.status and not failure.execute:
-            await _fail(send, failure.status, failure.code)
-            return
-        status, body = self._answer(scope, pairs)
-        if failure is not None and failure.status:
-            await _fail(send, failure.status, failure.code)
-        else:
-            await respond_json(send, body, status=status)
+        asked = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        request = {"method": scope["method"], "path": scope["path"], "form": dict(pairs), "query": asked}
+        self.requests.append(request)
+        failure = self.failures.take(request) or Failure(0)
+        await asyncio.sleep(failure.after_ms / 1000)
+        for number, changes in failure.before.items():
+            self._numbers.change(number, **changes)
+        status = failure.status
+        body = orjson.dumps(error(status, failure.code))
+        if not failure.status or failure.execute:
+            done, answer = self._answered(scope, asked, pairs)
+            if not failure.status:
+                status, body = done, b"" if answer is None else orjson.dumps(answer)
+        for number, changes in failure.after.items():
+            self._numbers.change(number, **changes)
+        await _respond(failure, status, body, receive, send)
 
-    def _answer(self, scope: Scope, pairs: list[tuple[str, str]]) -> tuple[int, JSON]:
-        if not self._authenticated(scope):
-            return _error(401, 20003)
-        if scope["method"] == "POST" and not _is_form(scope):
-            return _error(400, 20001, "The body must be form-encoded")
-        parts = [part for part in scope["path"].removesuffix(".json").split("/") if part]
-        match parts:
-            case [_, "Accounts", account, "Calls"] if (
-                account == self._account.sid and scope["method"] == "POST"
-            ):
-                return self._create_call(pairs)
-            case [_, "Accounts", account, "Messages"] if (
-                account == self._account.sid and scope["method"] == "POST"
-            ):
-                return self._send_message(dict(pairs))
-            case [_, "Accounts", account, "Calls", sid] if (
-                account == self._account.sid and sid in self._calls
-            ):
-                phone = self._calls[sid]
-                return (
-                    (200, resource(phone)) if scope["method"] == "GET" else self._update(phone, dict(pairs))
+    def _answered(
+        self, scope: Scope, asked: dict[str, str], pairs: list[tuple[str, str]]
+    ) -> tuple[int, JSON | None]:
+        try:
+            return self._answer(scope, asked, pairs)
+        except Refusal as refusal:
+            return refusal.status, refusal.body
+
+    def _answer(
+        self, scope: Scope, asked: dict[str, str], pairs: list[tuple[str, str]]
+    ) -> tuple[int, JSON | None]:
+        credential = self._accounts.authenticate(scope)
+        if credential is None:
+            raise Refusal(401, 20003)
+        if credential.account.status != "active":
+            raise Refusal(401, 20005)
+        method, path = scope["method"], scope["path"]
+        if method == "POST" and not _is_form(scope):
+            self.complaints.note("not-a-form", f"{method} {path} has no form-encoded body")
+            raise Refusal(400, 20001, "The body must be form-encoded")
+        if not path.endswith(".json"):
+            self.complaints.note("not-json", f"{path} does not end in .json")
+        match [part for part in path.removesuffix(".json").split("/") if part][1:]:
+            case ["Accounts"] if method == "GET":
+                return 200, self._number_rest.list_accounts(credential, asked, path)
+            case ["Accounts", sid, *rest]:
+                return self._of_account(
+                    self._permitted(credential, sid), credential, method, rest, asked, pairs
                 )
             case _:
-                return _error(404, 20404, f"The requested resource {scope['path']} was not found")
+                raise _not_found(path)
 
-    def _authenticated(self, scope: Scope) -> bool:
-        kind, _, encoded = (header(scope, "authorization") or "").partition(" ")
-        expected = base64.b64encode(f"{self._account.sid}:{self._account.auth_token}".encode()).decode()
-        return kind == "Basic" and encoded == expected
+    def _permitted(self, credential: Credential, sid: str) -> Account:
+        if not self._accounts.may_act(credential, sid):
+            raise Refusal(401, 20003)
+        account = self._accounts[sid]
+        if account.status != "active":
+            raise Refusal(401, 20005)
+        return account
 
-    def _create_call(self, pairs: list[tuple[str, str]]) -> tuple[int, JSON]:
-        form = dict(pairs)
-        if not form.get("To") or not form.get("From") or not (form.get("Url") or form.get("Twiml")):
-            return _error(400, 21201, "To, From and Url or Twiml are required")
-        if any("," in value for key, value in pairs if key == "StatusCallbackEvent"):
-            return _error(
-                400, 21626, "Invalid StatusCallbackEvents: repeat the key instead of joining by comma"
-            )
-        return 201, resource(self._create(pairs))
+    def _of_account(
+        self,
+        account: Account,
+        credential: Credential,
+        method: str,
+        rest: list[str],
+        asked: dict[str, str],
+        pairs: list[tuple[str, str]],
+    ) -> tuple[int, JSON | None]:
+        path = "/".join(["/2010-04-01/Accounts", account.sid, *rest]) + ".json"
+        match method, rest:
+            case "GET", []:
+                return 200, self._number_rest.fetch_account(credential, account.sid)
+            case (("GET" | "POST"), ["Calls", *_]):
+                return self._calls_of(account, method, rest, asked, pairs)
+            case "POST", ["Messages"]:
+                return self._send_message(account, dict(pairs))
+            case "GET", ["IncomingPhoneNumbers"]:
+                return 200, self._number_rest.list_numbers(account.sid, asked, path)
+            case (("GET" | "POST" | "DELETE"), ["IncomingPhoneNumbers", sid]):
+                return self._number_rest.one_number(method, account.sid, sid, pairs)
+            case "GET", ["Applications"]:
+                return 200, self._number_rest.list_applications(account.sid, asked, path)
+            case "GET", ["Applications", sid]:
+                return 200, self._number_rest.fetch_application(account.sid, sid)
+            case _:
+                self.complaints.note("not-found", f"{method} {path}")
+                raise _not_found(path)
 
-    def _send_message(self, form: dict[str, str]) -> tuple[int, JSON]:
+    def _calls_of(
+        self,
+        account: Account,
+        method: str,
+        rest: list[str],
+        asked: dict[str, str],
+        pairs: list[tuple[str, str]],
+    ) -> tuple[int, JSON]:
+        path = "/".join(["/2010-04-01/Accounts", account.sid, *rest]) + ".json"
+        match method, rest:
+            case "POST", [_]:
+                return self._create_call(account, pairs)
+            case "GET", [_]:
+                shown = [
+                    resource(phone) for phone in self._calls.values() if phone.account.sid == account.sid
+                ]
+                for name, key in (("To", "to"), ("From", "from"), ("Status", "status")):
+                    shown = [call for call in shown if asked.get(name, call[key]) == call[key]]
+                return 200, page_of(shown[::-1], asked, path=path, key="calls")
+            case _, [_, sid] if sid in self._calls and self._calls[sid].account.sid == account.sid:
+                phone = self._calls[sid]
+                return (200, resource(phone)) if method == "GET" else self._update(phone, dict(pairs))
+            case _:
+                raise _not_found(path)
+
+    def _create_call(self, account: Account, pairs: list[tuple[str, str]]) -> tuple[int, JSON]:
+        own = {number["phone_number"] for number in self._numbers.of_account(account.sid)}
+        check_call(pairs, may_show=lambda shown: shown in own | self.verified, complaints=self.complaints)
+        return 201, resource(self._create(account, pairs))
+
+    def _send_message(self, account: Account, form: dict[str, str]) -> tuple[int, JSON]:
         to, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
         if not _NUMBER.fullmatch(to):
-            return _error(400, 21211)
+            raise Refusal(400, 21211)
         if not sender and not form.get("MessagingServiceSid"):
-            return _error(400, 21603)
+            raise Refusal(400, 21603)
         if not body:
-            return _error(400, 21602)
+            raise Refusal(400, 21602)
         if len(body) > 1600:
-            return _error(400, 21617)
+            raise Refusal(400, 21617)
         self.messages.append({"to": to, "from": sender, "body": body})
         sid = "SM" + secrets.token_hex(16)
         return 201, {
             "sid": sid,
-            "account_sid": self._account.sid,
+            "account_sid": account.sid,
             "to": to,
             "from": sender,
             "body": body,
@@ -148,30 +211,30 @@ class Rest:
             "api_version": "2010-04-01",
             "num_segments": str(-(-len(body) // 153)),
             "price": None,
-            "uri": f"/2010-04-01/Accounts/{self._account.sid}/Messages/{sid}.json",
+            "uri": f"/2010-04-01/Accounts/{account.sid}/Messages/{sid}.json",
         }
 
     def _update(self, phone: Phone, form: dict[str, str]) -> tuple[int, JSON]:
         unknown = set(form) - _UPDATE_FIELDS
         if unknown:
-            return _error(400, 20001, f"Unknown parameters {sorted(unknown)}")
+            raise Refusal(400, 20001, f"Unknown parameters {sorted(unknown)}")
         if phone.ended:
-            return _error(400, 21220)
+            raise Refusal(400, 21220)
         if form.get("Status") == "completed" or (
             form.get("Status") == "canceled" and phone.status == "queued"
         ):
             phone.interrupt(Interruption("completed by REST"))
             return 200, resource(phone)
         if "Status" in form:
-            return _error(400, 21220, f"Invalid status {form['Status']}")
+            raise Refusal(400, 21220, f"Invalid status {form['Status']}")
         if phone.status != "in-progress":
-            return _error(400, 21220)
+            raise Refusal(400, 21220)
         try:
             verbs = _document(form)
-        except twiml.TwimlError as error:
-            return _error(400, int(error.code), error.why)
+        except twiml.TwimlError as refused:
+            raise Refusal(400, int(refused.code), refused.why) from refused
         if verbs is None:
-            return _error(400, 20001, "Nothing to update")
+            raise Refusal(400, 20001, "Nothing to update")
         phone.interrupt(Interruption("redirected by REST", verbs))
         return 200, resource(phone)
 
@@ -207,15 +270,26 @@ def resource(phone: Phone) -> JSON:
 
 
 def _is_form(scope: Scope) -> bool:
-    return (header(scope, "content-type") or "").startswith("application/x-www-form-urlencoded")
+    empty = header(scope, "content-length") == "0"
+    return empty or (header(scope, "content-type") or "").startswith("application/x-www-form-urlencoded")
 
 
-def _error(status: int, code: int, message: str | None = None) -> tuple[int, JSON]:
-    text = message or _MESSAGES.get(code, "Simulated")
-    more = f"https://www.twilio.com/docs/errors/{code}"
-    return status, {"code": code, "message": text, "more_info": more, "status": status}
+def _not_found(path: str) -> Refusal:
+    return Refusal(404, 20404, f"The requested resource {path} was not found")
 
 
-async def _fail(send: Send, status: int, code: int) -> None:
-    _, body = _error(status, code)
-    await respond_json(send, body, status=status)
+async def _respond(failure: Failure, status: int, good: bytes, receive: Receive, send: Send) -> None:
+    headers = ((b"retry-after", failure.retry_after.encode()),) if failure.retry_after else ()
+    match failure.body:
+        case "":
+            await respond(send, good, status=status, headers=headers)
+        case "none":
+            await respond(send, b"", status=status, headers=headers)
+        case "html":
+            await respond(send, _HTML, status=status, content_type="text/html", headers=headers)
+        case "half":
+            await respond(send, good[: len(good) // 2], status=status, headers=headers)
+        case "drop":
+            drop(receive)
+        case _:
+            raise ValueError(f"unknown body {failure.body!r}")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from simulator import mcp, vapi
+from simulator import mcp, number_control, old_provider, vapi
 from simulator import scenario as scenarios
 from simulator.asgi import Gone, Receive, Scope, Send, read_body, respond_json
 from simulator.phone import Order
@@ -21,7 +21,7 @@ from simulator.twilio_http import Origins
 
 _CALL_KEYS: Final = frozenset(
     {"to", "from", "voice_url", "scenario", "public_origin", "media_origin", "media_origin_public"}
-    | {"status_callback", "speed", "story"}
+    | {"status_callback", "speed", "story", "dial", "origins"}
 )
 
 
@@ -34,6 +34,11 @@ class Application:
 
     def __init__(self, switchboard: Switchboard) -> None:
         self.switchboard = switchboard
+        self._parts = {
+            number_control.CONTROL: switchboard.number_control.serve,
+            old_provider.CONTROL: switchboard.old_provider.control,
+            vapi.CONTROL: switchboard.vapi.control,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or connection."""
@@ -50,6 +55,8 @@ class Application:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].rstrip("/") == "/v1/realtime":
             await self.switchboard.realtime.serve(scope, receive, send)
+        elif scope["path"].startswith(f"{old_provider.PREFIX}/"):
+            await self.switchboard.old_provider.serve_transport(scope, receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1000})  # before accept: HTTP 403
@@ -62,6 +69,8 @@ class Application:
             await board.tools.serve(scope, receive, send)
         elif path == mcp.PREFIX or path.startswith(f"{mcp.PREFIX}/"):
             await board.mcp.serve(scope, receive, send)
+        elif path.startswith(f"{old_provider.PREFIX}/"):
+            await board.old_provider.serve(scope, receive, send)
         elif path.startswith(f"{vapi.PREFIX}/"):
             await board.vapi.serve(scope, receive, send)
         else:
@@ -79,9 +88,14 @@ class Application:
             await self._faults(method, await read_body(receive), send)
         elif path == "/simulator/calls" and method == "POST":
             await self._call(await read_body(receive), receive, send)
-        elif path == vapi.CONTROL or path.startswith(f"{vapi.CONTROL}/"):
+        elif path == "/simulator/origins" and method == "PUT":
+            board.origins = board.origins.but(_object(await read_body(receive)))
+            await respond_json(send, dict(board.origins.local_of))
+        elif (
+            part := next((p for p in self._parts if path == p or path.startswith(f"{p}/")), None)
+        ) is not None:
             try:
-                await board.vapi.control(scope, receive, send)
+                await self._parts[part](scope, receive, send)
             except ValueError as error:
                 raise BadRequestError(str(error)) from error
         else:
@@ -97,7 +111,7 @@ class Application:
         await respond_json(send, dataclasses.asdict(faults) if faults is not None else None)
 
     async def _call(self, body: bytes, receive: Receive, send: Send) -> None:
-        order = _order(_object(body))
+        order = _order(self.switchboard, _object(body))
         lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
         async def play() -> None:
@@ -144,11 +158,12 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _order(asked: dict[str, Any]) -> Order:
+def _order(board: Switchboard, asked: dict[str, Any]) -> Order:
     unknown = set(asked) - _CALL_KEYS
     if unknown:
         raise BadRequestError(f"unknown keys {sorted(unknown)}; known are {sorted(_CALL_KEYS)}")
-    missing = [key for key in ("to", "from", "voice_url") if not isinstance(asked.get(key), str)]
+    due = ("from", "dial") if "dial" in asked else ("to", "from", "voice_url")
+    missing = [key for key in due if not isinstance(asked.get(key), str)]
     if missing:
         raise BadRequestError(f"{', '.join(missing)} must be given as text")
     if "story" in asked:
@@ -156,17 +171,23 @@ def _order(asked: dict[str, Any]) -> Order:
     else:
         story = scenarios.load(str(asked.get("scenario", "one_tool")))
     origins = Origins.of(
-        asked["voice_url"],
+        asked.get("voice_url"),
         public_origin=asked.get("public_origin"),
         media_origin=asked.get("media_origin"),
         media_origin_public=asked.get("media_origin_public"),
-    )
+    ).but(asked.get("origins", {}))
+    speed = float(asked.get("speed", 1.0))
+    if "dial" in asked:
+        try:
+            return board.dial(story, asked["dial"], caller=asked["from"], origins=origins, speed=speed)
+        except ValueError as error:
+            raise BadRequestError(str(error)) from error
     return Order(
         scenario=story,
         to=asked["to"],
         caller=asked["from"],
         voice_url=asked["voice_url"],
         origins=origins,
-        speed=float(asked.get("speed", 1.0)),
+        speed=speed,
         status_callback=asked.get("status_callback"),
     )

@@ -63,6 +63,7 @@ class Session:
         self._event_ids = (f"event_{secrets.token_hex(6)}{number:06}" for number in itertools.count())
         self._items: list[Item] = []
         self._told: list[Stimulus] = []  # what no response has answered yet
+        self._replayed: set[str] = set()  # function calls that the client has made
         self._buffer = InputBuffer(vad_of(self.settings, position=0))
         self._speech: tuple[str, int] | None = None  # id and start, in ms, of the item that is being spoken
         self._idle_from_ms: float | None = None  # from where on the idle timeout counts, in audio time
@@ -334,6 +335,7 @@ class Session:
                 self._take_output(body["call_id"], body["output"])
             case "function_call":
                 body.setdefault("call_id", self.new_id("call"))
+                self._replayed.add(body["call_id"])
             case "message":
                 self._take_message(body)
             case _:
@@ -354,6 +356,8 @@ class Session:
         if not names:
             message = f"Tool call ID '{call_id}' not found in conversation."
             raise RefusedError("invalid_tool_call_id", message, "item.call_id")
+        if call_id in self._replayed:  # history of another session: it was answered there
+            return
         self._told.append(Stimulus("tool", output, tool=names[0]))
         self.binding.log.event("tool output", name=names[0], output=output)
         for call in self.binding.log.report.tool_calls:

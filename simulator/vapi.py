@@ -1,4 +1,4 @@
-"""Vapi's REST for assistants, tools, squads and phone numbers, below `/vapi`.
+"""Vapi's REST for assistants, tools, squads, phone numbers and calls (`vapi_calls.py`), below `/vapi`.
 
 Lists are bare arrays, newest first, without totals; no path ends in a slash; errors are
 `{"message", "error", "statusCode"}`. Its data are the files in `vapi_data/`. PATCH replaces whole top-level keys and
@@ -6,27 +6,29 @@ refuses read-only ones, as Vapi does.
 
 Control, below `/simulator/vapi`: `PUT /{path}/{id}` stores an object as it is, `PATCH` edits one as somebody would in
 Vapi's dashboard, `DELETE` removes one, `POST /failures` adds what goes wrong next (a list of `VapiFailure`), and
-`DELETE` of the root puts everything back.
+`DELETE` of the root puts everything back. `POST /calls` adds calls that have been: a list of them, or `{"generate": 300, "newest": "2026-11-20T12:00:00Z",
+"keep_days": 14, "clear": true}`.
 """
 
 import asyncio
-import math
 import uuid
 from collections import deque
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from simulator.asgi import Receive, Scope, Send, header, query, read_body, respond, respond_json
+from simulator.asgi import Receive, Scope, Send, drop, header, query, read_body, respond, respond_json
+from simulator.vapi_calls import CallHistory
+from simulator.vapi_rules import ORG, REASONS, Refused, authenticate, listed, now_text, object_of
+from simulator.vapi_storage import STORAGE, stored
 
 JSON = dict[str, Any]
 
 PREFIX: Final = "/vapi"
 CONTROL: Final = "/simulator/vapi"
-PUBLIC_KEY: Final = "simulator-public"  # the one key that is refused for being public
+_MAX_NAME: Final = 40
 _DATA: Final = Path(__file__).parent / "vapi_data"
 _FILES: Final = {
     "assistant": "assistants.json",
@@ -41,29 +43,6 @@ _NAMES: Final = {
     "phone-number": "Phone Number",
 }
 _READ_ONLY: Final = ("id", "orgId", "createdAt", "updatedAt", "isServerUrlSecretSet", "latestVersion")
-_REASONS: Final = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-}
-_ORG: Final = "7c1f0b52-3d0e-4a0b-9f5e-2a6c1f4de901"
-_MAX_LIMIT: Final = 1000
-_DEFAULT_LIMIT: Final = 100
-_MAX_NAME: Final = 40
-_COMPARE: Final = {
-    "Gt": lambda one, other: one > other,
-    "Lt": lambda one, other: one < other,
-    "Ge": lambda one, other: one >= other,
-    "Le": lambda one, other: one <= other,
-}
-_PERIODS: Final = {
-    f"{moment}{how}": (moment, how) for moment in ("createdAt", "updatedAt") for how in _COMPARE
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,38 +59,29 @@ class VapiFailure:
     body: str = ""
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
-    """An error to answer with."""
-
-    def __init__(self, status: int, message: str | list[str]) -> None:
-        super().__init__(status)
-        self.status = status
-        self.body: JSON = {"message": message, "error": _REASONS[status], "statusCode": status}
-        if status == 401:
-            del self.body["error"]
-
-
 class Vapi:
     """The API. `objects` may be changed, `failures` are used up in order, one a request; `requests` records all."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, JSON]] = {}
+        self.calls = CallHistory(self.objects)
         self.failures: deque[VapiFailure] = deque()
         self.requests: deque[JSON] = deque(maxlen=1000)
         self.reset()
 
     def reset(self) -> None:
         """Put all data back as the files have them, and forget failures and requests."""
-        self.objects = {
+        self.objects |= {
             kind: {item["id"]: item for item in orjson.loads((_DATA / file).read_bytes())}
             for kind, file in _FILES.items()
         }
+        self.calls.reset()
         self.failures.clear()
         self.requests.clear()
 
     def edit(self, kind: str, object_id: str, changes: JSON) -> JSON:
         """Edit an object as somebody would in Vapi's dashboard: whole top-level keys; null takes one away."""
-        edited = {**self.objects[kind][object_id], **changes, "updatedAt": _now()}
+        edited = {**self.objects[kind][object_id], **changes, "updatedAt": now_text()}
         version = str(edited.get("latestVersion") or "")
         if version[1:].isdecimal():
             edited["latestVersion"] = f"v{int(version[1:]) + 1}"
@@ -124,6 +94,9 @@ class Vapi:
         """Answer one request below /vapi."""
         body = await read_body(receive)
         path = scope["path"].removeprefix(PREFIX)
+        if path.startswith(STORAGE):
+            await stored(path, send)
+            return
         self.requests.append({"method": scope["method"], "path": path, "query": query(scope)})
         failure = self.failures.popleft() if self.failures else VapiFailure()
         await asyncio.sleep(failure.after_ms / 1000)
@@ -134,20 +107,26 @@ class Vapi:
             status, answer = self._answer(scope, path, body)
         except Refused as refused:
             status, answer = refused.status, refused.body
-        if failure.body:
-            await _bend(failure.body, orjson.dumps(answer), receive, send)
+        here = f"http://{header(scope, 'host')}{PREFIX}{STORAGE}".encode()
+        good = orjson.dumps(answer).replace(b"https://storage.example/", here)
+        if status == 302:
+            await respond(send, b"", status=302, headers=((b"location", good.strip(b'"')),))
+        elif failure.body:
+            await _bend(failure.body, good, receive, send)
         else:
-            await respond_json(send, answer, status=status)
+            await respond(send, good, status=status)
 
     def _answer(self, scope: Scope, path: str, body: bytes) -> tuple[int, Any]:
-        _authenticate(scope)
+        authenticate(scope)
         method = scope["method"]
         match path.split("/"):
+            case ["", "call", *rest]:
+                return self.calls.answer(method, rest, query(scope), body)
             case ["", kind] if kind in self.objects:
                 if method == "GET":
-                    return 200, _listed(self.objects[kind].values(), query(scope))
+                    return 200, listed(self.objects[kind].values(), query(scope))
                 if method == "POST" and kind == "assistant":
-                    return 201, self._create(kind, _object(body))
+                    return 201, self._create(kind, object_of(body))
             case ["", kind, object_id] if kind in self.objects and object_id:
                 return 200, self._one(method, kind, object_id, body)
             case _:
@@ -161,14 +140,14 @@ class Vapi:
         if method == "GET":
             return self.objects[kind][object_id]
         if method == "PATCH" and kind == "assistant":
-            return self.edit(kind, object_id, _accepted(_object(body)))
+            return self.edit(kind, object_id, _accepted(object_of(body)))
         if method == "DELETE":
             return self.objects[kind].pop(object_id)
         raise Refused(404, f"Cannot {method} /{kind}/{object_id}")
 
     def _create(self, kind: str, body: JSON) -> JSON:
-        now = _now()
-        made = {"id": str(uuid.uuid4()), "orgId": _ORG, "createdAt": now, "updatedAt": now, **_accepted(body)}
+        now = now_text()
+        made = {"id": str(uuid.uuid4()), "orgId": ORG, "createdAt": now, "updatedAt": now, **_accepted(body)}
         self.objects[kind][made["id"]] = made
         return made
 
@@ -185,6 +164,10 @@ class Vapi:
             case ["failures"] if method == "POST":
                 self.failures.extend(_failures(orjson.loads(body)))
                 await respond_json(send, {"waiting": len(self.failures)})
+            case ["calls"] if method == "POST":
+                await respond_json(send, self.calls.take_orders(orjson.loads(body)))
+            case ["call", call_id]:
+                await respond_json(send, self.calls.control(method, call_id, body))
             case [kind, object_id] if kind in self.objects:
                 await respond_json(send, self._control_one(method, kind, object_id, body))
             case _:
@@ -201,74 +184,6 @@ class Vapi:
         if method == "DELETE":
             return self.objects[kind].pop(object_id)
         raise ValueError(f"PUT, PATCH or DELETE, not {method}")
-
-
-def _authenticate(scope: Scope) -> None:
-    kind, _, key = (header(scope, "authorization") or "").partition(" ")
-    if kind != "Bearer" or not key.strip():
-        raise Refused(401, "Unauthorized")
-    if key == PUBLIC_KEY or key.startswith("invalid"):
-        raise Refused(
-            401,
-            "Invalid Key. Hot tip, you may be using the private key instead of the public key, or vice versa.",
-        )
-
-
-def _listed(held: Any, asked: dict[str, str]) -> list[JSON]:
-    """The newest objects that were asked for. Raises Refused for parameters that Vapi does not know."""
-    problems = [
-        f"property {name} should not exist" for name in asked if name != "limit" and name not in _PERIODS
-    ]
-    limit = _limit(asked.get("limit"), problems)
-    bounds = [
-        (*_PERIODS[name], _moment(text, name, problems)) for name, text in asked.items() if name in _PERIODS
-    ]
-    if problems:
-        raise Refused(400, problems)
-    fitting = [
-        item
-        for item in held
-        if all(_COMPARE[how](_moment(item[moment], moment, []), bound) for moment, how, bound in bounds)
-    ]
-    fitting.sort(key=lambda item: _moment(item["createdAt"], "createdAt", []))
-    fitting.reverse()  # after, not by `sort`: of one moment, what was added last is the newest
-    return fitting[:limit]
-
-
-def _limit(text: str | None, problems: list[str]) -> int:
-    if text is None:
-        return _DEFAULT_LIMIT
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = math.nan
-    if not math.isfinite(limit):
-        problems.append("limit must be a number conforming to the specified constraints")
-        return 0
-    if limit > _MAX_LIMIT:
-        problems.append(f"limit must not be greater than {_MAX_LIMIT}")
-    if limit < 0:
-        problems.append("limit must not be less than 0")
-    return int(limit)
-
-
-def _moment(text: str, name: str, problems: list[str]) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        problems.append(f"{name} must be a valid ISO 8601 date string")
-        return datetime.now(UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _object(body: bytes) -> JSON:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, str(error)) from error
-    if not isinstance(value, dict):
-        raise Refused(400, "the body must be an object")
-    return value
 
 
 def _accepted(body: JSON) -> JSON:
@@ -296,7 +211,7 @@ async def _fail(send: Send, failure: VapiFailure) -> None:
         page = b"<!DOCTYPE html><html><body><h1>Simulated trouble</h1></body></html>"
         await respond(send, page, status=failure.status, content_type="text/html")
         return
-    reason = _REASONS.get(failure.status, "Simulated")
+    reason = REASONS.get(failure.status, "Simulated")
     body = {"message": reason, "error": reason, "statusCode": failure.status}
     more = ((b"retry-after", failure.retry_after.encode()),) if failure.retry_after else ()
     await respond(send, orjson.dumps(body), status=failure.status, headers=more)
@@ -317,19 +232,8 @@ async def _bend(how: str, good: bytes, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": good[: len(good) // 2], "more_body": True})
             await asyncio.sleep(0.05)  # or what was written is thrown away with the connection
-            _drop(receive)
+            drop(receive)
         case "drop":
-            _drop(receive)
+            drop(receive)
         case _:
             raise ValueError(f"unknown body {how!r}")
-
-
-def _drop(receive: Receive) -> None:
-    """Break the connection. ASGI has no word for that; uvicorn's request holds the transport."""
-    transport = getattr(getattr(receive, "__self__", None), "transport", None)
-    if transport is not None:
-        transport.close()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -82,6 +82,7 @@ class Bridge:
         self.after = "<Hangup/>"
         self.refuse_stream = False
         self.answer: tuple[int, bytes, str] | None = None
+        self.appends_slash: int | None = None  # the status with which paths without a slash are redirected
 
     @property
     def voice_url(self) -> str:
@@ -132,6 +133,11 @@ class Bridge:
         url = self.public_origin + scope["path"]
         if headers.get("x-twilio-signature") != signature(url, form):
             self.bad_signatures.append(url)
+        if self.appends_slash is not None and not scope["path"].endswith("/"):
+            location = [(b"location", scope["path"].encode() + b"/")]
+            await send({"type": "http.response.start", "status": self.appends_slash, "headers": location})
+            await send({"type": "http.response.body", "body": b""})
+            return
         status, answer, kind = self._http(scope["path"], dict(form))
         await send(
             {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind.encode())]}

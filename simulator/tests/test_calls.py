@@ -195,7 +195,7 @@ async def test_a_refused_realtime_connection(bridge: Bridge, status: int) -> Non
     ("answer", "code"),
     [
         ((500, b"", "text/plain"), "11200"),
-        ((302, b"", "text/plain"), "11200"),
+        ((302, b"", "text/plain"), "11216"),
         ((200, b"{}", "application/json"), "12300"),
         ((200, b"\n<Response/>", "text/xml"), "12100"),
     ],
@@ -210,12 +210,12 @@ async def test_bad_webhook_answers(bridge: Bridge, answer: tuple[int, bytes, str
 
 
 async def test_twiml_beyond_the_machine_ends_the_call(bridge: Bridge) -> None:
-    twiml = b"<Response><Redirect>https://api.vapi.ai/twilio/inbound_call</Redirect></Response>"
+    twiml = b"<Response><Redirect>https://elsewhere.example.net/voice</Redirect></Response>"
     bridge.answer = (200, twiml, "text/xml")
 
     report = await call(bridge, "greeting")
 
-    assert report.reason.startswith("handed over: https://api.vapi.ai/twilio/inbound_call")
+    assert report.reason.startswith("handed over: https://elsewhere.example.net/voice")
     assert report.violations == {}
 
 

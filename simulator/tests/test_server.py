@@ -38,7 +38,12 @@ async def test_a_call_is_streamed_as_lines(bridge: Bridge) -> None:
 
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert answer.headers["content-type"] == "application/x-ndjson"
-    assert [line["event"] for line in lines][:3] == ["call placed", "webhook answered", "stream opening"]
+    assert [line["event"] for line in lines][:4] == [
+        "call placed",
+        "webhook answered",
+        "answered",
+        "stream opening",
+    ]
     last = lines[-1]
     assert last["event"] == "ended"
     assert last["answered"]
@@ -53,7 +58,7 @@ async def test_a_call_that_fails_is_told_too(sim: Simulator) -> None:
     answer = await ask("POST", f"{sim.http_url}/simulator/calls", order)
 
     last = json.loads(answer.text.splitlines()[-1])
-    assert (last["event"], last["answered"], last["violations"]) == ("ended", False, {"11200": 1})
+    assert (last["event"], last["answered"], last["violations"]) == ("ended", False, {"11202": 1})
 
 
 async def test_bad_orders_say_what_is_wrong(sim: Simulator) -> None:

@@ -7,7 +7,8 @@ import pytest
 import requests
 
 from simulator.harness import Simulator, VapiFailure
-from simulator.vapi import PUBLIC_KEY, Vapi
+from simulator.vapi import Vapi
+from simulator.vapi_rules import PUBLIC_KEY
 
 KEY = "simulator"
 COMPARISONS: dict[str, Callable[[str, str], bool]] = {
