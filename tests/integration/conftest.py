@@ -5,9 +5,8 @@ from collections.abc import Generator, Iterator
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
-from simulator import scenario as scenarios
 from tests.integration.outside import Outside
-from tests.integration.rows import make_desk, written
+from tests.integration.rows import written
 from tests.integration.stack import LogMark, Stack
 from tests.integration.stories import Begun, Story, Told
 from tests.one_worker import pytest_xdist_make_scheduler
@@ -76,9 +75,7 @@ def tellings(
     begun: dict[str, Begun] = {}
     with django_db_blocker.unblock(), _running.database():
         for name, story in asked.items():
-            desk = make_desk(_running, **story.desk)
-            scenario = scenarios.parse({"name": "told", "extends": story.scenario, **story.parts})
-            begun[name] = Begun(desk, _running.call(scenario, desk.did))
+            begun[name] = story.begin(_running)
     yield begun
     _running.outside.wait_until_quiet()
 

@@ -16,6 +16,7 @@ import orjson
 from simulator import scenario as scenarios
 from simulator.asgi import Receive, Scope, Send
 from simulator.harness import CallReport, Order, Phone, Scenario, Simulator
+from simulator.rest import Failure
 from simulator.twilio_http import Origins
 
 T = TypeVar("T")
@@ -141,10 +142,36 @@ class Outside:
             ),
             status_callback=f"{PUBLIC_ORIGIN}/twilio/status",
         )
+        return self._begin(order)
+
+    def dial_number(
+        self, story: str | Scenario, *, number: str, caller: str, web_port: int, media_port: int
+    ) -> LiveCall:
+        """Call a number of the simulated Twilio: what answers is what the number says now. Returns at once."""
+        origins = Origins.of(
+            f"http://127.0.0.1:{web_port}",
+            public_origin=PUBLIC_ORIGIN,
+            media_origin=f"http://127.0.0.1:{media_port}",
+            media_origin_public=MEDIA_ORIGIN,
+        )
+        scenario = scenarios.load(story) if isinstance(story, str) else story
+        return self._begin(self.simulator.switchboard.dial(scenario, number, caller=caller, origins=origins))
+
+    def _begin(self, order: Order) -> LiveCall:
         live = LiveCall()
         live.placed = asyncio.run_coroutine_threadsafe(self._on_a_line(order, live), self._loop)
         self._calls.append(live)
         return live
+
+    def trouble(self, did: str, failure: Failure) -> None:
+        """Have Twilio's REST fail once over a call to this number, or over a message from it."""
+
+        def is_about(request: dict[str, Any]) -> bool:
+            sid = request["path"].rpartition("/")[2].removesuffix(".json")
+            phone = self.simulator.switchboard.calls.get(sid)
+            return request["form"].get("From") == did or (phone is not None and phone.order.to == did)
+
+        self.simulator.rest.failures.on(failure, method="POST", when=is_about)
 
     def wait_until_quiet(self) -> None:
         """Wait for the end of all calls."""

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from assistants.models import Assistant
 from assistants.tests.factories import make_assistant, make_version
 from calls.models import Call, CallProblem, PhoneNumber
 from calls.tests.factories import make_phone_number
+from simulator.rest import Failure
 from tests.integration.stack import Stack, eventually
 from tools.models import Tool, ToolCall
 from tools.tests.factories import make_tool
@@ -71,6 +73,18 @@ def make_desk(
     did = f"+1415{serial:07}"
     row = make_phone_number(**{"did": did, "assistant": answering, **(number or {})})
     return Desk(did, row, answering, webhook)
+
+
+def in_trouble(failure: Failure, **desk: Any) -> Callable[[Stack], Desk]:
+    """Makes a desk with these settings, one request about whose call Twilio's REST will fail."""
+
+    def makes(stack: Stack) -> Desk:
+        made = make_desk(stack, **desk)
+        stack.outside.trouble(made.did, failure)
+        return made
+
+    makes.__qualname__ = f"in_trouble({failure}, {desk})"
+    return makes
 
 
 @dataclass(frozen=True, slots=True)

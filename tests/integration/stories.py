@@ -3,14 +3,17 @@
 A call takes as long as it takes, so all the stories that the selected tests ask for are told side by side.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from simulator.harness import CallReport
+from simulator import scenario as scenarios
+from simulator.harness import CallReport, Scenario
 from tests.integration.outside import LiveCall
-from tests.integration.rows import Desk, Written
+from tests.integration.rows import Desk, Written, make_desk
+from tests.integration.stack import Stack
 
 ASKS = "Hi, is my bike ready? The ticket is four eight one."
 ASKS_PRICE = "How much will it cost?"
@@ -31,16 +34,28 @@ MODEL_FAILED = "call.in-progress.error-providerfault-openai-llm-failed"
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happens: a scenario of the simulator with some parts told anew, and the assistant's own settings."""
+    """What happens: a scenario of the simulator with some parts told anew, and the assistant's own settings.
 
-    scenario: str
+    ``makes`` sets up who answers where that takes more than settings.
+    """
+
+    scenario: str | Scenario
     parts: dict[str, Any] = field(default_factory=dict)
     desk: dict[str, Any] = field(default_factory=dict)
+    makes: Callable[[Stack], Desk] | None = None
 
     def id(self) -> str:
         """A name that is the same in every process."""
-        words = [self.scenario, *(f"{name}={value}" for name, value in {**self.parts, **self.desk}.items())]
-        return " ".join(words)
+        settings = (f"{name}={value}" for name, value in {**self.parts, **self.desk}.items())
+        return " ".join([str(self.scenario), self.makes.__qualname__ if self.makes else "", *settings])
+
+    def begin(self, stack: Stack) -> "Begun":
+        """Have somebody call; returns at once."""
+        desk = self.makes(stack) if self.makes else make_desk(stack, **self.desk)
+        scenario = self.scenario
+        if isinstance(scenario, str):
+            scenario = scenarios.parse({"name": "told", "extends": scenario, **self.parts})
+        return Begun(desk, stack.call(scenario, desk.did))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +79,16 @@ class Told:
         return [line.text for line in self.report.heard]
 
 
-def story(scenario: str, *, desk: dict[str, Any] | None = None, **parts: Any) -> pytest.MarkDecorator:
+def story(
+    scenario: str | Scenario,
+    *,
+    desk: dict[str, Any] | None = None,
+    makes: Callable[[Stack], Desk] | None = None,
+    **parts: Any,
+) -> pytest.MarkDecorator:
     """The test is about this story, and gets it as `told`."""
-    return stories(**{scenario: Story(scenario, parts, desk or {})})
+    name = scenario if isinstance(scenario, str) else scenario.name
+    return stories(**{name: Story(scenario, parts, desk or {}, makes)})
 
 
 def stories(**named: Story) -> pytest.MarkDecorator:

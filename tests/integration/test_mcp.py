@@ -1,30 +1,32 @@
 """A call whose assistant asks an MCP server, over real processes."""
 
-from pytest_django import Settings
+from django.test import override_settings
 
 from assistants.tests.factories import make_version
-from tests.integration.rows import GREETING, make_desk, written
+from tests.integration.rows import GREETING, Desk, make_desk
 from tests.integration.stack import Stack
-from tests.integration.stories import CHECKING, GOODBYE, PRICE, READY_ON
+from tests.integration.stories import CHECKING, GOODBYE, PRICE, READY_ON, Told, story
 from tools.mcp.services import mcp_tools_refresh
 
 
-def test_a_tool_of_an_mcp_server_is_asked_and_its_answer_spoken(stack: Stack, settings: Settings) -> None:
-    settings.WEBHOOK_ALLOW_LOOPBACK = True
-    mcp = stack.outside.simulator.mcp
+def asks_an_mcp_server(stack: Stack) -> Desk:
+    """An assistant whose tool is one of an MCP server's."""
     server = {"kind": "mcp", "name": "workshop", "server_url": f"{stack.outside.http_url}/mcp/repairs+sse"}
     desk = make_desk(stack, tool={**server, "server_secret": ""}, published=False)
-    mcp_tools_refresh(tool=desk.tool)
+    with override_settings(WEBHOOK_ALLOW_LOOPBACK=True):
+        mcp_tools_refresh(tool=desk.tool)
     make_version(assistant=desk.assistant)
+    return desk
 
-    report = stack.call("one_tool", desk.did).report()
 
-    rows = written(report.call_sid)
-    assert [line.text for line in report.heard] == [GREETING, CHECKING, READY_ON, PRICE, GOODBYE]
-    lookup = rows.tool_calls[0]
+@story("one_tool", makes=asks_an_mcp_server)
+def test_a_tool_of_an_mcp_server_is_asked_and_its_answer_spoken(told: Told, stack: Stack) -> None:
+    assert told.heard() == [GREETING, CHECKING, READY_ON, PRICE, GOODBYE]
+    lookup = told.rows.tool_calls[0]
     assert (lookup.name, lookup.status, lookup.http_status) == ("get_repair_status", "answered", 200)
-    assert (lookup.tool, lookup.orphaned) == (desk.tool, False)
-    asked = [one for one in mcp.requests if one["headers"].get("x-call-id") == str(rows.call.id)]
+    assert (lookup.tool, lookup.orphaned) == (told.desk.tool, False)
+    requests = stack.outside.simulator.mcp.requests
+    asked = [one for one in requests if one["headers"].get("x-call-id") == str(told.rows.call.id)]
     assert [one["body"]["method"] for one in asked] == [
         "initialize",
         "notifications/initialized",

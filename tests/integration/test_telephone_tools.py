@@ -4,9 +4,9 @@ from simulator import scenario as scenarios
 from simulator.rest import Failure
 from simulator.scenario import Request, Rule
 from tests.integration.outside import CALLER
-from tests.integration.rows import GREETING, make_desk, written
+from tests.integration.rows import GREETING, in_trouble
 from tests.integration.stack import Stack
-from tests.integration.stories import GOODBYE
+from tests.integration.stories import GOODBYE, Told, story
 from tools.models import Tool, ToolCall
 
 ASKS = "Can you send me that?"
@@ -38,51 +38,48 @@ def sends_a_text() -> scenarios.Scenario:
     )
 
 
-def test_a_text_message_goes_to_the_caller(alone: Stack) -> None:
-    desk = make_desk(alone, other=SMS)
-    rest = alone.outside.simulator.switchboard.rest
-    rest.messages.clear()
-
-    report = alone.call(sends_a_text(), desk.did).report()
-
-    rows = written(report.call_sid)
-    assert list(rest.messages) == [{"to": CALLER, "from": desk.did, "body": TEXT}]
-    assert [line.text for line in report.heard] == [GREETING, SENT, GOODBYE]
-    sent = next(one for one in rows.tool_calls if one.name == "send_text")
+@story(sends_a_text(), desk={"other": SMS})
+def test_a_text_message_goes_to_the_caller(told: Told, stack: Stack) -> None:
+    messages = stack.outside.simulator.rest.messages
+    assert [one for one in messages if one["from"] == told.desk.did] == [
+        {"to": CALLER, "from": told.desk.did, "body": TEXT}
+    ]
+    assert told.heard() == [GREETING, SENT, GOODBYE]
+    sent = next(one for one in told.rows.tool_calls if one.name == "send_text")
     assert (sent.status, sent.http_status) == (ToolCall.Status.ANSWERED, 201)
-    assert rows.codes() == []
-    assert TEXT not in "".join(alone.log(name) for name in alone.names())
+    assert told.rows.codes() == []
+    assert TEXT not in "".join(stack.log(name) for name in stack.names())
 
 
-def test_a_text_message_that_twilio_refuses_is_not_said_to_be_sent(alone: Stack) -> None:
-    desk = make_desk(alone, other=SMS)
-    rest = alone.outside.simulator.switchboard.rest
-    rest.messages.clear()
-    rest.failures.append(Failure(400, 21211))
-
-    report = alone.call(sends_a_text(), desk.did).report()
-
-    rows = written(report.call_sid)
-    assert list(rest.messages) == []
-    assert [line.text for line in report.heard] == [GREETING, UNSENT, GOODBYE]
-    refused = next(one for one in rows.tool_calls if one.name == "send_text")
+@story(sends_a_text(), makes=in_trouble(Failure(400, 21211), other=SMS))
+def test_a_text_message_that_twilio_refuses_is_not_said_to_be_sent(told: Told, stack: Stack) -> None:
+    messages = stack.outside.simulator.rest.messages
+    assert [one for one in messages if one["from"] == told.desk.did] == []
+    assert told.heard() == [GREETING, UNSENT, GOODBYE]
+    refused = next(one for one in told.rows.tool_calls if one.name == "send_text")
     assert (refused.status, refused.http_status) == (ToolCall.Status.FAILED, 400)
 
 
 LEFT = "This is the bike shop. Your bike is ready."
 
 
-def test_a_message_is_left_on_a_voicemail(stack: Stack) -> None:
-    voicemail = {"kind": Tool.Kind.VOICEMAIL, "name": "voicemail", "parameters": {}}
-    desk = make_desk(stack, other=voicemail, voicemail_message=LEFT, end_call_message="Goodbye.")
+VOICEMAIL = {"kind": Tool.Kind.VOICEMAIL, "name": "voicemail", "parameters": {}}
+
+
+def reaches_a_machine() -> scenarios.Scenario:
+    """The assistant finds that a machine has answered."""
     story = scenarios.load("greeting")
     machine = scenarios.Step(scenarios.When(quiet_ms=600), say="Please leave a message.")
     leaves = Rule(caller="leave a message", call=(Request(("voicemail",)),))
+    return story.but(caller=(machine,), assistant=(leaves, *story.assistant))
 
-    report = stack.call(story.but(caller=(machine,), assistant=(leaves, *story.assistant)), desk.did).report()
 
-    rows = written(report.call_sid)
-    assert [(line.text, line.complete) for line in report.heard] == [(GREETING, True), (LEFT, True)]
-    assert rows.call.ended_reason == "voicemail"
-    assert report.reason == "completed by REST"
-    assert rows.codes() == []
+@story(
+    reaches_a_machine(), desk={"other": VOICEMAIL, "voicemail_message": LEFT, "end_call_message": "Goodbye."}
+)
+def test_a_message_is_left_on_a_voicemail(told: Told) -> None:
+    heard = [(line.text, line.complete) for line in told.report.heard]
+    assert heard == [(GREETING, True), (LEFT, True)]
+    assert told.rows.call.ended_reason == "voicemail"
+    assert told.report.reason == "completed by REST"
+    assert told.rows.codes() == []

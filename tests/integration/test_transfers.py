@@ -3,14 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from calls.models import Call, CallTransfer
 from simulator import scenario as scenarios
 from simulator.rest import Failure
 from simulator.scenario import Rule, ToolAnswer
 from tests.integration.outside import CALLER
-from tests.integration.rows import GREETING, SECRET, make_desk, written
+from tests.integration.rows import GREETING, SECRET, Desk, in_trouble, make_desk, written
 from tests.integration.stack import Stack
 from tests.integration.stories import (
     GOODBYE,
@@ -207,45 +205,46 @@ def test_a_caller_who_speaks_over_the_announcement_is_connected_all_the_same(tol
     assert told.rows.call.ended_reason == "assistant-forwarded-call"
 
 
-def test_a_transfer_that_twilio_refuses_is_told_to_the_model_and_the_talk_goes_on(alone: Stack) -> None:
-    desk = make_desk(alone, transfer=to_mechanic())
-    rest = alone.outside.simulator.switchboard.rest
-    rest.failures.append(Failure(400, 20001))
-    told = "I could not connect you. How else can I help?"
+UNCONNECTED = "I could not connect you. How else can I help?"
+
+
+def told_honestly(output: str) -> scenarios.Scenario:
+    """The caller is told that nobody was reached, and says goodbye."""
     story = scenarios.load("transfer_busy")
-    honest = Rule(tool="transfer_call", output="could not be transferred", say=(told,))
     asks, _, leaves = story.caller
-    refused = story.but(
+    honest = Rule(tool="transfer_call", output=output, say=(UNCONNECTED,))
+    return story.but(
         assistant=(honest, *story.assistant),
         caller=(asks, replace(leaves, when=replace(leaves.when, heard="how else"))),
     )
 
-    report = alone.call(refused, desk.did).report()
 
-    rows = written(report.call_sid)
-    assert [line.text for line in report.heard] == [GREETING, CONNECTING, told, GOODBYE]
-    assert report.legs == []
-    assert report.realtime_sessions == 1
-    transfer = CallTransfer.objects.get(call=rows.call)
+@story(
+    told_honestly("could not be transferred"),
+    makes=in_trouble(Failure(400, 20001), transfer=to_mechanic()),
+)
+def test_a_transfer_that_twilio_refuses_is_told_to_the_model_and_the_talk_goes_on(told: Told) -> None:
+    assert told.heard() == [GREETING, CONNECTING, UNCONNECTED, GOODBYE]
+    assert told.report.legs == []
+    assert told.report.realtime_sessions == 1
+    transfer = transfer_of(told)
     assert (transfer.error, transfer.dialled_at) == ("Twilio answered 400, error 20001.", None)
-    assert {"transfer_refused", "transfer_failed"} == set(rows.codes())
-    by_name = {one.name: one for one in rows.tool_calls}
+    assert {"transfer_refused", "transfer_failed"} == set(told.rows.codes())
+    by_name = {one.name: one for one in told.rows.tool_calls}
     assert by_name["transfer_call"].status == ToolCall.Status.REFUSED
     assert "could not be transferred" in by_name["transfer_call"].outcome
-    assert rows.call.ended_reason == "assistant-ended-call"
+    assert told.rows.call.ended_reason == "assistant-ended-call"
 
 
-def test_an_order_that_was_carried_out_although_its_answer_was_lost(alone: Stack) -> None:
-    desk = make_desk(alone, transfer=to_mechanic(fallbackPlan=BACK))
-    alone.outside.simulator.switchboard.rest.failures.append(Failure(503, 20001, execute=True))
-
-    report = alone.call("transfer_busy", desk.did).report()
-
-    rows = written(report.call_sid)
-    assert [line.text for line in report.heard] == [GREETING, CONNECTING, BUSY, HOURS, GOODBYE]
-    transfer = CallTransfer.objects.get(call=rows.call)
+@story(
+    "transfer_busy",
+    makes=in_trouble(Failure(503, 20001, execute=True), transfer=to_mechanic(fallbackPlan=BACK)),
+)
+def test_an_order_that_was_carried_out_although_its_answer_was_lost(told: Told) -> None:
+    assert told.heard() == [GREETING, CONNECTING, BUSY, HOURS, GOODBYE]
+    transfer = transfer_of(told)
     assert (transfer.dial_status, transfer.error) == ("busy", "")
-    assert rows.codes() == []
+    assert told.rows.codes() == []
 
 
 SUMMARY = "Somebody asks for a mechanic."
@@ -276,62 +275,46 @@ def _purpose(event: dict[str, Any]) -> object:
     return event.get("response", {}).get("metadata", {}).get("purpose")
 
 
-def at_the_server(stack: Stack, name: str = "transfer_call") -> dict[str, Any]:
+def asks_its_server(stack: Stack) -> Desk:
     """A tool that asks its server where to transfer."""
-    return {
-        "server_url": stack.outside.tool_url(name),
+    tool = {
+        "server_url": stack.outside.tool_url("transfer_call"),
         "server_secret": SECRET,
         "parameters": {"type": "object", "properties": {}},
     }
+    return make_desk(stack, transfer=tool)
 
 
-def test_a_server_may_choose_where_the_call_goes(stack: Stack) -> None:
-    desk = make_desk(stack, transfer=at_the_server(stack))
-    answer = {"destination": {"type": "number", "number": "+12025550122"}, "message": CONNECTING}
-    story = scenarios.load("transfer").but(tools={"transfer_call": ToolAnswer(result=answer)})
+CHOSEN = {"destination": {"type": "number", "number": "+12025550122"}, "message": CONNECTING}
 
-    report = stack.call(story, desk.did).report()
 
-    rows = written(report.call_sid)
-    assert [leg.to for leg in report.legs] == ["+12025550122"]
-    assert [line.text for line in report.heard] == [GREETING, CONNECTING]
-    (request,) = report.tool_requests
+@story("transfer", makes=asks_its_server, tools={"transfer_call": {"result": CHOSEN}})
+def test_a_server_may_choose_where_the_call_goes(told: Told) -> None:
+    assert [leg.to for leg in told.report.legs] == ["+12025550122"]
+    assert told.heard() == [GREETING, CONNECTING]
+    (request,) = told.report.tool_requests
     assert request["problems"] == []
     message = request["body"]["message"]
     assert message["type"] == "transfer-destination-request"
-    assert message["call"]["id"] == str(rows.call.id)
+    assert message["call"]["id"] == str(told.rows.call.id)
     assert message["customer"] == {"number": CALLER}
     assert request["headers"]["x-vapi-secret"] == SECRET
-    assert rows.call.ended_reason == "assistant-forwarded-call"
-    assert rows.codes() == []
+    assert told.rows.call.ended_reason == "assistant-forwarded-call"
+    assert told.rows.codes() == []
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"error": "Nobody is in today."},
-        {"destination": {"type": "number", "number": "the boss"}},
-        {"results": []},
-    ],
-    ids=["an error", "nobody who can be dialled", "another answer"],
+def names_nobody(answer: dict[str, Any]) -> Story:
+    """The server's answer is of no use."""
+    scenario = told_honestly("not transferred").but(tools={"transfer_call": ToolAnswer(result=answer)})
+    return Story(scenario, makes=asks_its_server)
+
+
+@stories(
+    error=names_nobody({"error": "Nobody is in today."}),
+    undiallable=names_nobody({"destination": {"type": "number", "number": "the boss"}}),
+    other=names_nobody({"results": []}),
 )
-def test_a_server_that_names_nobody_is_told_to_the_model(stack: Stack, answer: dict[str, Any]) -> None:
-    desk = make_desk(stack, transfer=at_the_server(stack))
-    told = "I could not connect you. How else can I help?"
-    story = scenarios.load("transfer_busy")
-    asks, _, leaves = story.caller
-    honest = Rule(tool="transfer_call", output="not transferred", say=(told,))
-
-    report = stack.call(
-        story.but(
-            tools={"transfer_call": ToolAnswer(result=answer)},
-            assistant=(honest, *story.assistant),
-            caller=(asks, replace(leaves, when=replace(leaves.when, heard="how else"))),
-        ),
-        desk.did,
-    ).report()
-
-    rows = written(report.call_sid)
-    assert [line.text for line in report.heard] == [GREETING, told, GOODBYE]
-    assert report.legs == []
-    assert rows.call.ended_reason == "assistant-ended-call"
+def test_a_server_that_names_nobody_is_told_to_the_model(told: Told) -> None:
+    assert told.heard() == [GREETING, UNCONNECTED, GOODBYE]
+    assert told.report.legs == []
+    assert told.rows.call.ended_reason == "assistant-ended-call"
