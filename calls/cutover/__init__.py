@@ -1,0 +1,1 @@
+"""Cutover: pointing a number at us instead of the previous provider, and back again."""
