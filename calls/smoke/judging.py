@@ -1,0 +1,112 @@
+"""Pairs judged when their call is over, and the verdict on what is judged."""
+
+import uuid
+from dataclasses import replace
+
+from django.utils import timezone
+
+from assistants.snapshots import snapshot_read
+from calls.models import Call, Scenario, SmokePair, SmokeRun
+from calls.smoke.causes import Cause, Evidence
+from calls.smoke.comparison import Comparison, compare
+from calls.smoke.naming import naming
+from calls.smoke.orders import orders_read
+from calls.smoke.reading import call_facts
+from calls.smoke.scripts import script_read
+from calls.smoke.sequences import ToolStep
+from calls.smoke.verdict import Counted, PairResult, Verdict, verdict_of
+
+
+def pair_judge(pair: SmokePair, call: Call) -> Comparison:
+    """The comparison of a pair whose call is over and written down; written down too."""
+    script = script_read(pair.script)
+    snapshot = snapshot_read(pair.run.snapshot)
+    facts = call_facts(call, name_of=naming(snapshot.tools))
+    theirs = [ToolStep.from_json(one) for one in pair.expected]
+    broke = _broke(call)
+    found = compare(
+        theirs,
+        facts.steps,
+        orders=orders_read(pair.run.orders),
+        evidence=Evidence(facts.said, script.claims),
+        unanswered=facts.unanswered,
+    )
+    if broke and found.outcome != "errored":
+        found = replace(found, outcome="errored", why=broke)
+    SmokePair.objects.filter(pk=pair.pk, attempts=pair.attempts).update(
+        status=SmokePair.Status.JUDGED,
+        outcome=found.outcome,
+        strictly_same=found.strictly_same,
+        steps=[step.to_json() for step in facts.steps],
+        edits=[edit.to_json() for edit in found.edits],
+        causes=[cause.to_json() for cause in found.causes],
+        why=found.why,
+        judged_at=timezone.now(),
+        seconds=_seconds(call),
+        # A simulated model answers when it was told to, and faster than life.
+        latency_ms=None if pair.run.simulated_model else facts.latency_ms,
+    )
+    return found
+
+
+def _broke(call: Call) -> str:
+    """Why a call is no evidence of what the assistant does, empty where it is."""
+    if call.started_at is None:
+        return "The call was never connected to the assistant. See its problems."
+    if "fault" in call.ended_reason or call.ended_reason == "worker-shutdown":
+        return f"The call broke off: {call.ended_reason}. See its problems."
+    return ""
+
+
+def _seconds(call: Call) -> float | None:
+    if call.started_at is None or call.ended_at is None:
+        return None
+    return max(0.0, (call.ended_at - call.started_at).total_seconds())
+
+
+def run_verdict(run: SmokeRun) -> Verdict:
+    """What the pairs that are compared so far show."""
+    judged = run.pairs.filter(status=SmokePair.Status.JUDGED)
+    is_check = run.purpose == SmokeRun.Purpose.PUBLISHING
+    return verdict_of(
+        [_result(pair) for pair in judged],
+        baseline=baseline(run),
+        reference="what was called before" if is_check else "Vapi",
+    )
+
+
+def _result(pair: SmokePair) -> PairResult:
+    causes = [Cause.from_json(one) for one in pair.causes]
+    return PairResult(
+        outcome=pair.outcome,
+        strictly_same=bool(pair.strictly_same),
+        causes=tuple((cause.kind, cause.tool) for cause in causes),
+        latency_ms=pair.latency_ms,
+        reference_latency_ms=pair.reference_latency_ms,
+    )
+
+
+def baseline(run: SmokeRun) -> Counted:
+    """How often two calls at Vapi of one scenario of this run differ, each call in one comparison at most.
+
+    Comparing every call with every other would count one odd call again and again.
+    """
+    orders = orders_read(run.orders)
+    name_of = naming(snapshot_read(run.snapshot).tools)
+    scenarios = Scenario.objects.filter(versions__pairs__run=run).distinct().prefetch_related("references")
+    compared = differing = 0
+    seen: set[frozenset[uuid.UUID]] = set()  # scenarios may share their calls
+    for scenario in scenarios:
+        calls = sorted(
+            (call for call in scenario.references.all() if call.stack == Call.Stack.VAPI),
+            key=lambda one: (one.created_at, one.pk),
+        )
+        for one, other in zip(calls[::2], calls[1::2], strict=False):
+            if frozenset((one.pk, other.pk)) in seen:
+                continue
+            seen.add(frozenset((one.pk, other.pk)))
+            first, second = call_facts(one, name_of=name_of), call_facts(other, name_of=name_of)
+            found = compare(first.steps, second.steps, orders=orders, evidence=Evidence())
+            compared += 1
+            differing += found.outcome == "drifted"
+    return Counted(differing, compared)

@@ -1,0 +1,34 @@
+"""What every line of a smoke test does: plays one pair to its end, on a thread of its own."""
+
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from calls.models import SmokePair
+
+
+class PlayError(Exception):
+    """A pair could not be played. ``final``: trying again would not help."""
+
+    def __init__(self, why: str, *, final: bool = False) -> None:
+        super().__init__(why)
+        self.final = final
+
+
+class StoppedError(Exception):
+    """Somebody wants the playing to end; the call was let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A call that was played to its end."""
+
+    call_sid: str
+
+
+class Line(Protocol):
+    """Plays one pair. Raises PlayError, and StoppedError soon after ``stop`` is set."""
+
+    def play(self, pair: SmokePair, stop: threading.Event) -> Played:
+        """The call of this pair, played to its end."""
+        ...
