@@ -1,6 +1,7 @@
 """Tools, which ops staff edit, and the ledger of their calls, which nobody does."""
 
 import functools
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from tools import kinds  # register their pages
+from tools.access import admin as access_admin  # noqa: F401  # register their pages
 from tools.adminkit import (
     HistoryAdmin,
     SecretAdmin,
@@ -34,12 +36,13 @@ from tools.adminkit import (
 from tools.auth import admin as credential_admin  # noqa: F401  # register their pages
 from tools.breaker_pages import breakers_page
 from tools.captures import admin as capture_admin  # noqa: F401  # register their pages
-from tools.forms import ToolForm, has_headers, headers_state
+from tools.formparts import has_headers, headers_state
+from tools.forms import ToolForm
 from tools.mcp.pages import mcp_page
 from tools.models import Tool, ToolCall
 from tools.schemas import SchemaError, flatten
 from tools.tool_shapes import tool_problems
-from tools.trial_pages import trial_page
+from tools.trials.page import trial_page
 
 STATUS_TONES: dict[str, Tone] = {
     ToolCall.Status.REQUESTED: "info",
@@ -58,40 +61,32 @@ def status_badge(tool_call: ToolCall) -> SafeString:
 
 
 _KIND = Tool.Kind
-_ASKS_A_SERVER = (_KIND.FUNCTION, _KIND.API_REQUEST, _KIND.TRANSFER, _KIND.MCP, _KIND.OTHER)
-_REQUESTS = (_KIND.FUNCTION, _KIND.API_REQUEST, _KIND.MCP)
-# Which kinds use a field; a field that stands in none of these is everybody's.
-_USED_BY: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        (
-            "server_url",
-            "new_secret",
-            "clear_secret",
-            "new_headers",
-            "clear_headers",
-            "credential",
-        ),
-        _ASKS_A_SERVER,
-    ),
-    "timeout_s": (*_ASKS_A_SERVER, _KIND.SMS),
-    **dict.fromkeys(("static_parameters", "backoff_plan", "asynchronous", "variable_extraction"), _REQUESTS),
-    "rejection_plan": (*_REQUESTS, _KIND.TRANSFER, _KIND.SMS),
-    "wire_name": (_KIND.FUNCTION,),
-    "legacy_form": (_KIND.FUNCTION,),
-    "settings": tuple(kind for kind in _KIND if kind not in (_KIND.FUNCTION, _KIND.END_CALL)),
+# Fields of the form that stand for a column of another name.
+_COLUMNS = {
+    "new_secret": "server_secret",
+    "clear_secret": "server_secret",
+    "new_headers": "server_headers",
+    "clear_headers": "server_headers",
 }
-# In the browser only; without its script every field is shown.
-_SHOWN_FOR = {
+
+
+def _shown_for(used_by: Iterable[str]) -> str:
     # Where everything is read-only, the page's script knows no kind.
-    name: " || ".join(
+    return " || ".join(
         ["typeof kind === 'undefined'", *(f"kind == '{_KIND(kind).value}'" for kind in used_by)]
     )
-    for name, used_by in _USED_BY.items()
+
+
+# In the browser only; without its script every field is shown.
+_SHOWN_FOR = {
+    name: _shown_for(sorted(used_by))
+    for name in (*_COLUMNS, *(one.name for one in Tool._meta.fields if one.name not in _COLUMNS.values()))
+    if (used_by := kinds.users(_COLUMNS.get(name, name))) is not None
 }
 
 
 # What is in force for the next request, whatever was published.
-_AT_ONCE = {"new_secret", "clear_secret", "new_headers", "clear_headers", "credential"}
+_AT_ONCE = {*_COLUMNS, "credential"}
 
 
 class InUseFilter(admin.SimpleListFilter):
@@ -143,10 +138,12 @@ class ToolAdmin(SecretAdmin):
                     "new_headers",
                     "clear_headers",
                     "credential",
+                    "encrypted_paths",
                     "timeout_s",
                     "backoff_plan",
                     "legacy_form",
                     "asynchronous",
+                    "duplicates",
                 ],
             },
         ),
@@ -227,8 +224,8 @@ class ToolAdmin(SecretAdmin):
         self,
         request: HttpRequest,
         context: dict[str, Any],
-        add: bool = False,  # noqa: FBT001, FBT002 # Django's signature
-        change: bool = False,  # noqa: FBT001, FBT002
+        add: bool = False,  # Django's signature
+        change: bool = False,
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:

@@ -17,15 +17,16 @@ from django.utils.safestring import SafeString
 
 # Unfold has no types, and its classes are Django's to a type checker.
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin import ModelAdmin, StackedInline, TabularInline
 else:
-    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.admin import ModelAdmin, StackedInline, TabularInline
 
 __all__ = [
     "HistoryAdmin",
     "ModelAdmin",
     "SecretAdmin",
     "SinceFilter",
+    "StackedInline",
     "TabularInline",
     "Tone",
     "badge",
@@ -130,7 +131,7 @@ class SearchAcrossAdmin(ModelAdmin[Any]):
 
 
 class SecretAdmin(SearchAcrossAdmin):
-    """An admin of a model with a ``server_secret``, shown through a ``forms.SecretForm``: written, never read."""
+    """An admin of a model with a ``server_secret``, shown through a ``formparts.SecretForm``: written, never read."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset: QuerySet[Any] = super().get_queryset(request).defer("server_secret")

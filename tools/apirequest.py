@@ -40,12 +40,18 @@ class ApiRequestError(ValueError):
 
 
 def api_request(
-    tool: ToolSnapshot, arguments: Mapping[str, Any], *, variables: Mapping[str, Any], now: datetime
+    tool: ToolSnapshot,
+    arguments: Mapping[str, Any],
+    *,
+    variables: Mapping[str, Any],
+    now: datetime,
+    protect: Callable[[dict[str, Any]], dict[str, Any]] = lambda complete: complete,
 ) -> ApiRequest:
     """The request for these arguments. Raises ApiRequestError.
 
     What the model left out comes from the body's defaults; static parameters win over both. Templates see the
-    arguments beside the call's variables. A GET has no body: its arguments are for the URL.
+    arguments beside the call's variables. A GET has no body: its arguments are for the URL. ``protect`` is given the
+    complete arguments before any of them goes anywhere.
     """
     method = str(tool.settings.get("method") or "POST").upper()
     if method not in METHODS:
@@ -54,6 +60,7 @@ def api_request(
     complete = arguments_complete(
         with_defaults, tool.static_parameters, variables={**variables, **with_defaults}, now=now
     )
+    complete = protect(complete)
     known = {**variables, **complete}
     url = _url(tool, variables, complete, now)
     headers = _headers(tool.settings.get("headers"), known, now)

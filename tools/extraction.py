@@ -33,6 +33,32 @@ def variables_extract(
     return values if len(json.dumps(values, default=str)) <= VALUES_MAX_CHARS else {}
 
 
+def names_taught(extraction: Any, settings: Any) -> set[str]:
+    """The names that a tool gives values to during a call, by its own plan and those of its destinations."""
+    names = _names_extracted(extraction)
+    destinations = settings.get("destinations") if isinstance(settings, Mapping) else None
+    for destination in destinations if isinstance(destinations, list) else []:
+        if isinstance(destination, Mapping):
+            names |= _names_extracted(destination.get("variableExtractionPlan"))
+    return names
+
+
+def _names_extracted(plan: Any) -> set[str]:
+    if not isinstance(plan, Mapping):
+        return set()
+    names: set[str] = set()
+    schema = plan.get("schema")
+    if isinstance(schema, dict):
+        properties, title = schema.get("properties"), schema.get("title")
+        names |= set(properties) if isinstance(properties, dict) else set()
+        names |= {title} if isinstance(title, str) else set()
+    aliases = plan.get("aliases")
+    for alias in aliases if isinstance(aliases, list) else []:
+        if isinstance(alias, dict) and isinstance(alias.get("key"), str):
+            names.add(alias["key"])
+    return names
+
+
 def answer_value(text: str) -> Any:
     """What ``$`` stands for where a server's result is a text: the JSON in it, or the text itself."""
     try:

@@ -31,6 +31,11 @@ class Credential(models.Model):
     name = models.CharField(max_length=120)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.MISSING, blank=True)
     settings = EncryptedTextField(blank=True)
+    encryption_key = models.TextField(
+        blank=True,
+        verbose_name="public key",
+        help_text="RSA, in PEM form. Tools that have arguments encrypted encrypt them with it, so that only your server reads them.",
+    )
     vapi_id = models.CharField(max_length=80, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -67,6 +72,10 @@ class Tool(models.Model):
         MCP = "mcp", "MCP server"
         QUERY = "query", "Search a knowledge base"
         OTHER = "other", "Another kind of Vapi's"
+
+    class Duplicates(models.TextChoices):
+        ONCE = "once", "One request answers both"
+        EACH = "each", "Each is sent"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(
@@ -130,10 +139,25 @@ class Tool(models.Model):
         verbose_name="do not wait",
         help_text="The assistant goes on at once; the answer is only written down.",
     )
+    duplicates = models.CharField(
+        max_length=10,
+        choices=Duplicates,
+        default=Duplicates.ONCE,
+        verbose_name="same request twice",
+        help_text=(
+            "Models at times ask twice for the same, with the same arguments, in one breath. One request answers both, so that "
+            "nothing is booked twice; or each is sent, where the same twice is meant, such as rolling dice."
+        ),
+    )
     legacy_form = models.BooleanField(
         default=False,
         verbose_name="old webhook form",
         help_text="Vapi's first form, function-call instead of tool-calls, for servers of 2023 and 2024.",
+    )
+    encrypted_paths = OrderedJSONField(
+        default=list,
+        blank=True,
+        help_text="Arguments that are encrypted before they are sent: a list of paths.",
     )
     static_parameters = OrderedJSONField(
         default=list,
@@ -170,6 +194,38 @@ class Tool(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ApiKey(models.Model):
+    """What a program shows to be let in to our API. The key itself is shown once and stored nowhere."""
+
+    class Kind(models.TextChoices):
+        PRIVATE = "private", "Private, for servers"
+        PUBLIC = "public", "Public, for browsers"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=80, help_text="Which program uses it, for example booking service.")
+    kind = models.CharField(
+        max_length=10,
+        choices=Kind,
+        default=Kind.PRIVATE,
+        help_text="As at Vapi: a public key opens nothing that is for servers.",
+    )
+    prefix = models.CharField(max_length=20, editable=False, db_index=True, verbose_name="begins with")
+    key_hash = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list, blank=True, verbose_name="may")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it does not expire.")
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    requests_n = models.PositiveBigIntegerField(default=0, editable=False, verbose_name="requests")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
 
 
 class ToolCall(models.Model):
@@ -215,6 +271,7 @@ class ToolCall(models.Model):
 
     class Meta:
         ordering = ["requested_at", "id"]
+        indexes = [models.Index(fields=["requested_at"], name="tool_call_by_moment")]
         constraints = [
             models.UniqueConstraint(name="tool_call_once_per_call", fields=["call_id", "item_id"]),
             models.CheckConstraint(

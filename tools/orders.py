@@ -11,9 +11,9 @@ from tools.snapshots import ToolSnapshot
 ITEM_ID_MAX = 64
 TIMEOUT_MAX_S = 300
 
-ServerFrom = Literal["", "tool", "assistant", "organisation"]
+ServerFrom = Literal["", "tool", "assistant", "number", "organisation"]
 _TOOL_FIELDS = frozenset(one.name for one in fields(ToolSnapshot))
-_SERVERS = ("", "tool", "assistant", "organisation")
+_SERVERS = ("", "tool", "assistant", "number", "organisation")
 
 
 class OrderError(ValueError):
@@ -27,7 +27,7 @@ class ToolOrder:
     ``expires_at`` is the moment the model is told that it timed out: from then on it must not be sent.
     ``auth`` is what convinces the server, as Fernet tokens; ``server_from`` says whose server that is. ``context``
     holds ``call``, ``assistant``, ``phoneNumber``, ``customer`` and ``messages`` in Vapi's shapes, optionally
-    ``assistantVersion`` and ``variableValues``.
+    ``assistantVersion`` and ``variableValues``. ``mocks``, where it is not None, answers in the server's place.
     """
 
     call_id: uuid.UUID
@@ -40,10 +40,12 @@ class ToolOrder:
     context: dict[str, Any] = field(repr=False)
     server_from: ServerFrom = ""
     auth: ServerAuth = field(default_factory=ServerAuth)
+    mocks: list[dict[str, Any]] | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The order as JSON-ready values: what the task is called with."""
         return {
+            **({"mocks": self.mocks} if self.mocks is not None else {}),
             "call_id": str(self.call_id),
             "call_sid": self.call_sid,
             "tool_call_id": self.tool_call_id,
@@ -65,7 +67,7 @@ class ToolOrder:
             raise OrderError(f"timeout_s is not a number of seconds from 1 to {TIMEOUT_MAX_S}")
         server_from = _text(stored, "server_from", missing="")
         if server_from not in _SERVERS:
-            raise OrderError("server_from is neither tool, nor assistant, nor organisation")
+            raise OrderError("server_from is neither tool, nor assistant, nor number, nor organisation")
         return cls(
             call_id=_uuid(stored, "call_id"),
             call_sid=_text(stored, "call_sid"),
@@ -77,6 +79,7 @@ class ToolOrder:
             context=_dict(stored, "context"),
             server_from=cast(ServerFrom, server_from),
             auth=_auth(stored),
+            mocks=_mocks(stored),
         )
 
 
@@ -134,6 +137,13 @@ def _auth(stored: dict[str, Any]) -> ServerAuth:
         return ServerAuth.from_json(_dict(stored, "auth") if "auth" in stored else {})
     except TypeError as exc:
         raise OrderError("auth has not the shape of one") from exc
+
+
+def _mocks(stored: dict[str, Any]) -> list[dict[str, Any]] | None:
+    mocks = stored.get("mocks")
+    if mocks is not None and not (isinstance(mocks, list) and all(isinstance(one, dict) for one in mocks)):
+        raise OrderError("mocks is not a list of objects")
+    return mocks
 
 
 def _text(stored: dict[str, Any], key: str, *, missing: str | None = None) -> str:

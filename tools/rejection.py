@@ -1,32 +1,73 @@
-"""Whether a tool's rejection plan, in Vapi's form, refuses a request in this moment of the call. Pure.
+"""Whether a tool's rejection plan, in Vapi's form, refuses a request in this moment of the call. Pure but for a time limit.
 
-A condition that cannot be read counts as not met: a typing error in a plan must not switch a tool off for good.
-``plan_problems`` names such conditions.
+A condition that cannot be read, or takes too long, counts as not met: a typing error in a plan must not switch a tool
+off for good. ``plan_problems`` names such conditions, and ``Rejection.faults`` those that took too long.
 """
 
-import re
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from tools.liquid import render, template_problems
+from tools.liquid.bag import template_bag
+from tools.patterns import PatternError, TooSlowError, pattern_found, pattern_problem
 
-# Patterns are the customer's, words the caller's: together they may take long, so the words are cut.
-TEXT_MAX_CHARS = 4_000
+# Patterns are the customer's, words the caller's: together they could take for ever.
+PATTERNS_WITHIN_S = 0.25
 _ROLES = {"user": "user", "assistant": "bot"}
 _DEEPEST = 20
-# JavaScript's way of naming a group.
-_NAMED_GROUP = re.compile(r"\(\?<(?![=!])")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Whether a request is refused, and which conditions could not be looked at: sentences without any of the words."""
+
+    refused: bool = False
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Moment:
+    """What the conditions are held against, and what went wrong meanwhile."""
+
+    messages: list[Any]
+    variables: Mapping[str, Any]
+    now: datetime
+    until: float
+    faults: list[str] = field(default_factory=list)
+
+
+def has_conditions(plan: Mapping[str, Any]) -> bool:
+    """Whether a plan can refuse anything."""
+    conditions = plan.get("conditions")
+    return isinstance(conditions, list) and bool(conditions)
+
+
+def request_rejected(plan: Mapping[str, Any], context: Mapping[str, Any], *, now: datetime) -> Rejection:
+    """Whether the plan refuses a request in a call with this ``context``, which is that of a ToolOrder."""
+    if not has_conditions(plan):
+        return Rejection()
+    messages = context.get("messages")
+    return rejects(
+        plan,
+        messages=messages if isinstance(messages, list) else [],
+        variables=template_bag(context, now=now),
+        now=now,
+    )
 
 
 def rejects(
     plan: Mapping[str, Any], *, messages: list[Any], variables: Mapping[str, Any], now: datetime
-) -> bool:
-    """Whether every condition of the plan is met; False for a plan without any. ``messages`` are in Vapi's form."""
-    conditions = plan.get("conditions")
-    if not isinstance(conditions, list) or not conditions:
-        return False
-    return all(_met(one, messages, variables, now, depth=0) for one in conditions)
+) -> Rejection:
+    """Whether every condition of the plan is met; not for a plan without any. ``messages`` are in Vapi's form."""
+    if not has_conditions(plan):
+        return Rejection()
+    conditions = plan["conditions"]
+    moment = _Moment(messages, variables, now, time.monotonic() + PATTERNS_WITHIN_S)
+    refused = all(_met(one, moment, depth=0) for one in conditions)
+    return Rejection(refused, tuple(moment.faults))
 
 
 def plan_problems(plan: Mapping[str, Any]) -> list[str]:
@@ -37,28 +78,31 @@ def plan_problems(plan: Mapping[str, Any]) -> list[str]:
     return [problem for one in conditions for problem in _problems(one, depth=0)]
 
 
-def _met(
-    condition: Any, messages: list[Any], variables: Mapping[str, Any], now: datetime, *, depth: int
-) -> bool:
+def _met(condition: Any, moment: _Moment, *, depth: int) -> bool:
     match condition:
         case {"type": "regex", "regex": str(pattern)}:
-            return _regex_met(pattern, condition, messages)
+            return _regex_met(pattern, condition, moment)
         case {"type": "liquid", "liquid": str(template)}:
-            rendered = render(template, variables, now=now)
+            rendered = render(template, moment.variables, now=moment.now)
             return not rendered.error and rendered.text.strip() == "true"
         case {"type": "group", "conditions": [_, *_] as conditions} if depth < _DEEPEST:
-            met = (_met(one, messages, variables, now, depth=depth + 1) for one in conditions)
+            met = (_met(one, moment, depth=depth + 1) for one in conditions)
             return any(met) if condition.get("operator") == "OR" else all(met)
         case _:
             return False
 
 
-def _regex_met(pattern: str, condition: dict[str, Any], messages: list[Any]) -> bool:
-    compiled = _compiled(pattern)
-    if compiled is None:
+def _regex_met(pattern: str, condition: dict[str, Any], moment: _Moment) -> bool:
+    texts = _targets(condition.get("target"), moment.messages)
+    try:
+        found = pattern_found(pattern, texts, until=moment.until)
+    except PatternError:
         return False
-    texts = _targets(condition.get("target"), messages)
-    found = any(compiled.search(text[:TEXT_MAX_CHARS]) for text in texts)
+    except TooSlowError:
+        moment.faults.append(
+            f"The pattern {pattern[:80]} took longer than {PATTERNS_WITHIN_S:g} s and was passed over."
+        )
+        return False
     return found != bool(condition.get("negate"))
 
 
@@ -78,17 +122,11 @@ def _targets(target: Any, messages: list[Any]) -> list[str]:
     return [texts[index]] if -len(texts) <= index < len(texts) else []
 
 
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(_NAMED_GROUP.sub("(?P<", pattern))
-    except (re.error, RecursionError, OverflowError):
-        return None
-
-
 def _problems(condition: Any, *, depth: int) -> list[str]:
     match condition:
         case {"type": "regex", "regex": str(pattern)}:
-            return [] if _compiled(pattern) else [f"“{pattern[:80]}” is not a pattern that can be read."]
+            why = pattern_problem(pattern)
+            return [f"“{pattern[:80]}” cannot be used: {why}."] if why else []
         case {"type": "liquid", "liquid": str(template)}:
             return [what for _, what in template_problems(template)]
         case {"type": "group", "operator": "AND" | "OR", "conditions": list(conditions)} if depth < _DEEPEST:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
@@ -19,6 +20,15 @@ def tool_call_get(*, call_id: uuid.UUID, item_id: str) -> ToolCall | None:
 def tool_calls_of(*, call_id: uuid.UUID) -> QuerySet[ToolCall]:
     """The tool calls of one call, in the order in which the model asked."""
     return ToolCall.objects.filter(call_id=call_id).select_related("tool")
+
+
+def variables_taught(*, call_id: uuid.UUID) -> dict[str, Any]:
+    """What the answers of a call's tools have taught it so far; of one name, the last."""
+    answered = ToolCall.objects.filter(call_id=call_id, answered_at__isnull=False).exclude(variables={})
+    taught: dict[str, Any] = {}
+    for variables in answered.order_by("answered_at", "id").values_list("variables", flat=True):
+        taught |= variables
+    return taught
 
 
 def tool_id_known(*, tool_id: str) -> uuid.UUID | None:
@@ -48,6 +58,7 @@ def auth_columns(prefix: str = "") -> tuple[Cast | Coalesce, ...]:
         Coalesce(Cast(f"{prefix}credential_id", TextField()), Value(""), output_field=TextField()),
         Coalesce(f"{prefix}credential__kind", Value(""), output_field=TextField()),
         Coalesce(stored_token(f"{prefix}credential__settings"), Value(""), output_field=TextField()),
+        Coalesce(f"{prefix}credential__encryption_key", Value(""), output_field=TextField()),
     )
 
 

@@ -4,6 +4,7 @@ Every attempt has the same body, the same ids and the same ``Idempotency-Key``; 
 they may hold the moment. Nothing here touches a row.
 """
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +17,7 @@ from django.utils import timezone
 from tools import breaker, outcomes
 from tools.answers import Result, answer_read, api_answer_read
 from tools.apirequest import ApiRequestError, api_request
+from tools.arguments import NotSendableError, arguments_due, arguments_protected
 from tools.auth import oauth
 from tools.auth.credentials import (
     OAuth2,
@@ -27,17 +29,17 @@ from tools.auth.credentials import (
 from tools.auth.headers import convincing_headers
 from tools.backoff import Backoff, backoff_read
 from tools.clients import HttpAnswer, HttpRequest, Steps, ToolError, http_send
-from tools.destinations import destination_answer_read
+from tools.destination_answers import destination_answer_read
 from tools.envelope import epoch_ms, transfer_destination_body, webhook_body
 from tools.extraction import answer_value, variables_extract
 from tools.jsontext import json_text
 from tools.liquid.bag import template_bag
 from tools.mcp.answers import mcp_answer_read
-from tools.mcp.client import Ask, Call, call_tool, mcp_server, new_id
+from tools.mcp.client import call_tool
+from tools.mcp.servers import Ask, Call, mcp_server, new_id
 from tools.models import Tool
 from tools.orders import ToolOrder
 from tools.outcomes import Outcome
-from tools.schemas import ArgumentsError, arguments_restore
 from tools.sms import SmsError, sms_answer_read, sms_request
 from tools.static_parameters import arguments_complete
 
@@ -97,14 +99,6 @@ class Prepared:
     converse: Callable[[Ask], HttpAnswer] | None = None
 
 
-class NotSendableError(ValueError):
-    """The order cannot be made a request. ``code`` and the text, a clause, are for the model too."""
-
-    def __init__(self, code: str, why: str) -> None:
-        super().__init__(why)
-        self.code = code
-
-
 def order_send(
     order: ToolOrder, *, now: datetime, go_on: Callable[[Attempt], bool], send: Send | None = None
 ) -> Sent:
@@ -158,7 +152,7 @@ def _honest(outcome: Outcome, attempts: list[Attempt]) -> Outcome:
 
 def prepared(order: ToolOrder, *, now: datetime) -> Prepared:
     """The request for an order. Raises NotSendableError."""
-    arguments = arguments_due(order)
+    arguments = arguments_due(order.tool, order.arguments)
     # A history of templates' variables is not made for a tool without templates.
     has_templates = order.tool.static_parameters or order.tool.kind == Tool.Kind.API_REQUEST
     variables = template_bag(order.context, now=order.requested_at) if has_templates else {}
@@ -167,7 +161,13 @@ def prepared(order: ToolOrder, *, now: datetime) -> Prepared:
         return _prepared_sms(order, arguments)
     if order.tool.kind == Tool.Kind.API_REQUEST:
         try:
-            plain = api_request(order.tool, arguments, variables=variables, now=order.requested_at)
+            plain = api_request(
+                order.tool,
+                arguments,
+                variables=variables,
+                now=order.requested_at,
+                protect=functools.partial(arguments_protected, order.tool, order.auth),
+            )
         except ApiRequestError as exc:
             raise NotSendableError("not_sendable", str(exc)) from exc
         types = JSON_HEADERS if plain.body is not None else {"Accept": b"application/json"}
@@ -176,6 +176,7 @@ def prepared(order: ToolOrder, *, now: datetime) -> Prepared:
     complete = arguments_complete(
         arguments, order.tool.static_parameters, variables=variables, now=order.requested_at
     )
+    complete = arguments_protected(order.tool, order.auth, complete)
     if order.tool.kind == Tool.Kind.MCP:
         return _prepared_mcp(order, complete, idempotent)
     transfers = order.tool.kind == Tool.Kind.TRANSFER
@@ -231,27 +232,6 @@ def _prepared_sms(order: ToolOrder, arguments: Mapping[str, Any]) -> Prepared:
     except SmsError as exc:
         raise NotSendableError(exc.code, str(exc)) from exc
     return Prepared(sms.method, sms.url, sms.body, sms.headers, sms_answer_read)
-
-
-def arguments_due(order: ToolOrder) -> dict[str, Any]:
-    """The model's arguments in the shape that the tool's parameters ask for, whatever form the model was shown.
-
-    Raises NotSendableError.
-    """
-    static = {entry.get("key") for entry in order.tool.static_parameters}
-    parameters = order.tool.parameters
-    required = parameters.get("required")
-    if static and isinstance(required, list):
-        # What the tool's owner sends, the model need not.
-        parameters = {**parameters, "required": [name for name in required if name not in static]}
-    try:
-        restored = arguments_restore(order.arguments, parameters)
-    except ArgumentsError as exc:
-        raise NotSendableError("invalid_arguments", str(exc)) from exc
-    except (ValueError, RecursionError):
-        raise NotSendableError("not_sendable", "the arguments cannot be written as JSON") from None
-    # Parameters that describe no object: a webhook's arguments are one all the same.
-    return restored if isinstance(restored, dict) else order.arguments
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,15 @@ from django.db.models import Case, F, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce
 
 from tools import outcomes
+from tools.arguments import arguments_shown
 from tools.backoff import backoff_read
 from tools.jsontext import json_clean, text_clean
-from tools.liquid.bag import template_bag
+from tools.mocks import Mocked, is_mocked
 from tools.models import Tool, ToolAttempt, ToolCall
 from tools.orders import ToolOrder, ToolRefusal
 from tools.outcomes import Outcome
-from tools.rejection import rejects
 from tools.selectors import tool_id_known
-from tools.sending import Attempt, NotSendableError, Sent, arguments_due, order_send
+from tools.sending import Attempt, Sent, order_send
 from tools.snapshots import ToolSnapshot
 
 # Past the deadline of an exchange by this much, whoever sent it is dead: its own deadline ends it on time.
@@ -79,7 +79,9 @@ def tool_call_take(*, order: ToolOrder, now: datetime) -> Taken | InFlight | Set
 
 def tool_call_send(*, order: ToolOrder, now: datetime) -> Sent:
     """How sending a taken order ended. Touches no row, unless the tool's plan has a request sent again."""
-    return order_send(order, now=now, go_on=lambda failed: _sent_again(order, failed))
+    # An order of a smoke test goes the same way to its end, and nowhere.
+    send = Mocked(order) if is_mocked(order) else None
+    return order_send(order, now=now, go_on=lambda failed: _sent_again(order, failed), send=send)
 
 
 def tool_attempts_write(*, call_id: uuid.UUID, item_id: str, attempts: Sequence[Attempt]) -> None:
@@ -180,7 +182,7 @@ def _row_taken_new(order: ToolOrder, now: datetime) -> bool:
     """
     details = _details(
         name=order.tool.name,
-        arguments=_arguments_kept(order),
+        arguments=arguments_shown(order.tool, order.arguments),
         requested_at=order.requested_at,
         tool_id=None,
     )
@@ -214,7 +216,7 @@ def _row_write(order: ToolOrder) -> ToolCall:
     """The order's row, new or known; one that only tool_call_told has written gets its details."""
     details = _details(
         name=order.tool.name,
-        arguments=_arguments_kept(order),
+        arguments=arguments_shown(order.tool, order.arguments),
         requested_at=order.requested_at,
         tool_id=order.tool.id,
     )
@@ -224,14 +226,6 @@ def _row_write(order: ToolOrder) -> ToolCall:
     if not created and not row.name:
         ToolCall.objects.filter(pk=row.pk, name="").update(**details)
     return row
-
-
-def _arguments_kept(order: ToolOrder) -> dict[str, Any]:
-    """What the server gets, or what the model gave where that cannot be made of it."""
-    try:
-        return arguments_due(order)
-    except NotSendableError:
-        return order.arguments
 
 
 def _details(
@@ -256,8 +250,6 @@ def _refusal(order: ToolOrder, now: datetime) -> Outcome | None:
         return outcomes.refused(code="expired", why="a worker took it up only after its time was over")
     if not _has_server(order.tool):
         return outcomes.refused(code="no_server", why="the tool has no server to ask")
-    if order.tool.rejection_plan and _is_rejected(order):
-        return outcomes.rejected()
     return None
 
 
@@ -271,16 +263,6 @@ def _has_server(tool: ToolSnapshot) -> bool:
             return bool(tool.settings.get("url") or tool.server_url)
         case _:
             return False
-
-
-def _is_rejected(order: ToolOrder) -> bool:
-    messages = order.context.get("messages")
-    return rejects(
-        order.tool.rejection_plan,
-        messages=messages if isinstance(messages, list) else [],
-        variables=template_bag(order.context, now=order.requested_at),
-        now=order.requested_at,
-    )
 
 
 def _overdue_at(order: ToolOrder, sent_at: datetime) -> datetime:

@@ -34,6 +34,8 @@ class ToolSnapshot:
     variable_extraction: dict[str, Any] = field(default_factory=dict)
     rejection_plan: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    repeats: bool = False  # asked twice for the same in one breath, it is asked for twice
+    encrypted_paths: list[str] = field(default_factory=list)
 
     @property
     def name_on_the_wire(self) -> str:
@@ -41,8 +43,11 @@ class ToolSnapshot:
         return self.wire_name or self.name
 
 
-def tool_snapshot_take(tool: Tool, *, server_url: str, backoff_plan: dict[str, Any]) -> ToolSnapshot:
-    """The tool as it is now. A tool without a URL of its own has the server given here: the assistant's."""
+def tool_snapshot_take(
+    tool: Tool, *, server_url: str, backoff_plan: dict[str, Any], encrypted_paths: Iterable[str] = ()
+) -> ToolSnapshot:
+    """The tool as it is now. A tool without a URL of its own has the server given here, with what goes with that: the
+    assistant's."""
     own = bool(tool.server_url)
     return ToolSnapshot(
         id=str(tool.id),
@@ -61,6 +66,10 @@ def tool_snapshot_take(tool: Tool, *, server_url: str, backoff_plan: dict[str, A
         variable_extraction=_object(tool.variable_extraction),
         rejection_plan=_object(tool.rejection_plan),
         settings=_object(tool.settings),
+        repeats=tool.duplicates == Tool.Duplicates.EACH,
+        encrypted_paths=list(
+            dict.fromkeys([*_texts(tool.encrypted_paths), *([] if own else _texts(encrypted_paths))])
+        ),
     )
 
 
@@ -76,8 +85,17 @@ def _objects(stored: object) -> list[dict[str, Any]]:
     return [entry for entry in listed if isinstance(entry, dict)]
 
 
+def _texts(stored: object) -> list[str]:
+    # What is no text is no path, and must not pass for none: whoever reads it refuses to send.
+    return [str(entry) for entry in stored] if isinstance(stored, list | tuple) else []
+
+
 def tool_snapshots_take(
-    tools: Sequence[Tool], *, server_url: str, backoff_plan: dict[str, Any]
+    tools: Sequence[Tool],
+    *,
+    server_url: str,
+    backoff_plan: dict[str, Any],
+    encrypted_paths: Iterable[str] = (),
 ) -> tuple[ToolSnapshot, ...]:
     """All tools of an assistant, with each MCP server's own tools in its place.
 
@@ -90,7 +108,11 @@ def tool_snapshots_take(
         if tool.kind == Tool.Kind.MCP:
             found += _mcp_snapshots(tool, taken)
         else:
-            found.append(tool_snapshot_take(tool, server_url=server_url, backoff_plan=backoff_plan))
+            found.append(
+                tool_snapshot_take(
+                    tool, server_url=server_url, backoff_plan=backoff_plan, encrypted_paths=encrypted_paths
+                )
+            )
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tools.apirequest import METHODS
 from tools.backoff import DELAY_MAX_S, RETRIES_MAX
+from tools.encrypted_arguments import path_problem
 from tools.liquid import template_problems
 from tools.models import Tool
 from tools.rejection import plan_problems
@@ -182,6 +183,13 @@ def _extraction(value: Any) -> Found:
             yield f"aliases[{n}].value must be a text, such as {{{{ $.slots[0].id }}}}."
             continue
         yield from _liquid(alias["value"], f"aliases[{n}].value")
+
+
+def _paths(value: Any) -> Found:
+    if not isinstance(value, list):
+        yield 'It must be a list of paths: ["ssn", "payment.cardNumber"]'
+        return
+    yield from (problem for one in value if (problem := path_problem(one)))
 
 
 def _rejection(value: Any) -> Found:
@@ -359,6 +367,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Found]]] = {
     "messages": _messages,
     "backoff_plan": _backoff,
     "static_parameters": _static,
+    "encrypted_paths": _paths,
     "variable_extraction": _extraction,
     "rejection_plan": _rejection,
 }

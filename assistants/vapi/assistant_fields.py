@@ -10,7 +10,7 @@ from assistants.vapi.hiding import HIDDEN
 from assistants.vapi.ledger import Ledger, holds
 from assistants.vapi.paths import Path
 from assistants.vapi.prompts import prompt_fields, spoken_fields
-from assistants.vapi.servers import server_read
+from assistants.vapi.servers import secret_ask, server_read
 from assistants.vapi.speech import model_fields, prompt_additions, transcription_fields, voice_fields
 from assistants.vapi.turns import idle_fields, keypad_fields, limit_fields, turn_fields
 from assistants.vapi.variables import variables_unknown
@@ -74,7 +74,8 @@ class AssistantBuild:
 def assistant_translate(raw: Any, *, key: str, catalogue: Catalogue) -> AssistantBuild:
     """The assistant without its tools and with no name yet."""
     ledger = Ledger(raw, ASSISTANT)
-    server = server_read(ledger, page="the assistant's page")
+    server = server_read(ledger)
+    secret_ask(ledger, server, page="the assistant's page")
     transcription = transcription_fields(ledger, catalogue)
     more = prompt_additions(ledger, transcription["language"])
     fields = {
@@ -89,6 +90,7 @@ def assistant_translate(raw: Any, *, key: str, catalogue: Catalogue) -> Assistan
         **idle_fields(ledger),
         "server_url": server.url,
         "server_backoff_plan": server.backoff_plan,
+        "server_encrypted_paths": list(server.encrypted_paths),
         "variables": _variables(ledger),
         "metadata": ledger.mapping("metadata"),
         "plans": _plans(ledger),

@@ -10,6 +10,12 @@ LEGACY, SEEN = Origin.LEGACY, Origin.SEEN
 TEXT, NUMBER, FLAG, OBJECT, ANY = Type.TEXT, Type.NUMBER, Type.FLAG, Type.OBJECT, Type.ANY
 
 
+ENCRYPTED: Final = (
+    "Tandem encrypts this argument as Vapi does (RSA-OAEP with SHA-256), and sends nothing until it can: Vapi does not give back the "
+    "public key. Enter it on the credential's page."
+)
+
+
 def not_yet(what: str) -> str:
     """The reason for a setting that waits for a part of Tandem to be built."""
     return (
@@ -42,7 +48,14 @@ _IDENTITY = [
     *rules_for(KEPT, "id", "By it the next import finds this assistant again.", type=TEXT),
     *rules_for(KEPT, "orgId createdAt updatedAt latestVersion", BOOKKEEPING),
     *rules_for(KEPT, "name", "The name of the assistant.", field="name", type=TEXT),
-    *rules_for(KEPT, "metadata", "Kept as it is.", field="metadata", type=OBJECT, whole=True),
+    *rules_for(
+        KEPT,
+        "metadata",
+        "Your own notes. They go along with the assistant in every webhook.",
+        field="metadata",
+        type=OBJECT,
+        whole=True,
+    ),
     *rules_for(
         KEPT,
         "isServerUrlSecretSet",
@@ -659,8 +672,9 @@ _SERVER = [
     *rules_for(
         DECISION,
         "server.encryptedPaths[]",
-        "Vapi encrypted this part of the arguments. Tandem sends it readable (over HTTPS). Decide whether your server may get it so.",
+        ENCRYPTED,
         code="encrypted_arguments",
+        field="server_encrypted_paths",
         type=TEXT,
     ),
     *rules_for(

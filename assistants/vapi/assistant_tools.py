@@ -276,7 +276,8 @@ def servers_check(build: AssistantBuild, box: Toolbox) -> None:
                 path,
                 Verdict.DECISION,
                 f"The tool {box.name(key)} has no server URL of its own, and this assistant has none. Vapi may have used one that is "
-                "set for the whole account. Until one is entered here or there, every call of the tool fails.",
+                "set for the number or for the whole account. Until one is entered here, there or on a number's page, every call of "
+                "the tool fails.",
                 field="server_url",
                 ours=box.name(key),
                 code="no_server_url",

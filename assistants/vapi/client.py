@@ -1,7 +1,7 @@
 """What an organisation has at Vapi, read from Vapi's REST into the same structure that files give."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -9,10 +9,18 @@ from typing import Any, Final
 from assistants.vapi.documents import ExportError, json_word
 from assistants.vapi.exports import Export, Item, Missing, export_join, item_make
 from assistants.vapi.references import references_in
-from assistants.vapi.rest import VapiClient, VapiError
+from assistants.vapi.rest import TooLargeError, VapiClient, VapiError
 from assistants.vapi.shapes import Kind
 
-__all__ = ["Progress", "VapiClient", "VapiError", "export_fetch", "item_fetch"]
+__all__ = [
+    "Progress",
+    "TooLargeError",
+    "VapiClient",
+    "VapiError",
+    "calls_page",
+    "export_fetch",
+    "item_fetch",
+]
 
 PAGE: Final = 100
 MAX_PAGE: Final = 1000
@@ -75,6 +83,26 @@ def item_fetch(
 ) -> Item | None:
     """One object as it stands at Vapi now, None where Vapi does not know the id. Raises VapiError and ExportError."""
     return _Reader(client, lambda _: None).one(kind, vapi_id, tell)
+
+
+def calls_page(
+    client: VapiClient, params: Mapping[str, str | int], *, tell: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """One page of calls as Vapi answers it, newest first. Raises VapiError; TooLargeError where fewer may fit."""
+    answer = client.get("/call", params, tell=tell)
+    if answer is None:
+        raise VapiError(
+            "GET /call: there is nothing there (404). Check VAPI_API_URL; Vapi's own is https://api.vapi.ai.",
+            permanent=True,
+            http_status=404,
+        )
+    if not isinstance(answer.value, list) or not all(isinstance(one, dict) for one in answer.value):
+        raise VapiError(
+            f"GET /call: {json_word(answer.value)} came where an array of calls is due, so this is not Vapi's API. "
+            "Check VAPI_API_URL.",
+            permanent=True,
+        )
+    return answer.value
 
 
 class _Reader:

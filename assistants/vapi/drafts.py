@@ -85,6 +85,17 @@ class SquadDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberServerDraft:
+    """The server of a number. ``secrets`` are as in ToolDraft."""
+
+    url: str
+    backoff_plan: dict[str, Any] = field(default_factory=dict)
+    encrypted_paths: tuple[str, ...] = ()
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    credential_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NumberDraft:
     """A phone number. ``did`` is empty where Tandem cannot take it; ``answers`` is the key of its assistant or squad, if known."""
 
@@ -95,6 +106,7 @@ class NumberDraft:
     did: str = ""
     label: str = ""
     answers: str = ""
+    server: NumberServerDraft | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,11 @@ class Ledger:
         else:
             self.missing(path, reason, field=field, ours=ours, code=code, verdict=Verdict.DECISION)
 
+    def is_decided(self, path: Sequence[str | int]) -> bool:
+        """Whether people were asked for a decision at that very place."""
+        said = self._said.get(tuple(path))
+        return said is not None and said.verdict is Verdict.DECISION
+
     def note(self, path: Sequence[str | int], text: str) -> None:
         """Adds a sentence to the reason of every leaf there and below."""
         self._notes[tuple(path)] = text

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from assistants.vapi.drafts import NumberDraft, Verdict
+from assistants.vapi.drafts import NumberDraft, NumberServerDraft, Verdict
 from assistants.vapi.ledger import Ledger
+from assistants.vapi.servers import SECRET_FLAG, Server, secret_ask, server_read
 from assistants.vapi.squad_rules import NUMBER
 
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}")
@@ -26,7 +27,13 @@ def number_translate(
     provider = ledger.text("provider")
     did = _did(ledger, provider)
     answers = _answers(ledger, assistant, squad)
+    server = server_read(ledger)
+    if ledger.flag(*SECRET_FLAG):
+        secret_ask(ledger, server, page="the number's page under Numbers")
     _say_server(ledger, answers)
+    if not did:
+        for name in ("server", "serverUrl", "serverUrlSecret"):
+            ledger.say((name,), Verdict.DROPPED, "It belongs to a number that Tandem cannot take.")
     label = " ".join((ledger.text("name") or "").split())
     address = did or ledger.text("number") or ledger.text("sipUri") or ""
     named = f"{label} ({address})" if label and address and label != address else label or address
@@ -38,6 +45,15 @@ def number_translate(
         did=did,
         label=label,
         answers=answers,
+        server=_server(server) if did else None,
+    )
+
+
+def _server(server: Server) -> NumberServerDraft | None:
+    if not server.url:
+        return None
+    return NumberServerDraft(
+        server.url, server.backoff_plan, server.encrypted_paths, server.secrets, server.credential_id
     )
 
 

@@ -43,6 +43,10 @@ class VapiError(ExportError):
         self.http_status = http_status
 
 
+class TooLargeError(VapiError):
+    """One answer is larger than what is taken. A shorter list may fit."""
+
+
 class _PassingError(Exception):
     """An attempt failed in a way that another one may not. `wait_s` is what the server asked for."""
 
@@ -109,13 +113,14 @@ class VapiClient:
         Waits where Vapi limits the rate, and tries again a few times after a failure that may pass; `tell` is told
         both. Raises VapiError.
         """
-        attempt, waited_s = 1, 0.0
+        attempt, failed, waited_s = 1, 0, 0.0
         while True:
             try:
                 return self._attempt(path, params)
             except _PassingError as exc:
                 wait_s = _wait(exc, attempt)
-                exhausted = waited_s + wait_s > MAX_WAITING_S if exc.limited else attempt >= ATTEMPTS
+                failed += not exc.limited
+                exhausted = waited_s + wait_s > MAX_WAITING_S if exc.limited else failed >= ATTEMPTS
                 if exhausted:
                     raise self._given_up(path, exc, waited_s) from exc
                 logger.info("vapi asked again", extra={"path": path, "http_status": exc.http_status})
@@ -169,7 +174,7 @@ class VapiClient:
                 parts.append(part)
                 size += len(part)
                 if size > MAX_BYTES:
-                    raise VapiError(str(too_large(f"The answer to GET {path}")), permanent=True)
+                    raise TooLargeError(str(too_large(f"The answer to GET {path}")), permanent=True)
                 if time.monotonic() > deadline:
                     raise _PassingError(f"the answer of {self._host} took too long")
         except ReadTimeoutError as exc:

@@ -11,6 +11,7 @@ from assistants.vapi.drafts import Verdict
 from assistants.vapi.hiding import is_secret_header, url_shown
 from assistants.vapi.ledger import Ledger
 from assistants.vapi.paths import Path
+from tools.encrypted_arguments import path_problem
 
 _valid_url: Final = URLValidator(schemes=["http", "https"])
 _RETRIES: Final = {"type": str, "maxRetries": float, "baseDelaySeconds": float}
@@ -26,10 +27,12 @@ class Server:
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
     backoff_plan: dict[str, Any] = field(default_factory=dict)
+    encrypted_paths: tuple[str, ...] = ()
+    signed: bool = False  # by something else than a secret
 
 
-def server_read(ledger: Ledger, *, page: str) -> Server:
-    """The server of an object, of whichever generation. ``page`` is where people enter what Vapi does not give back."""
+def server_read(ledger: Ledger) -> Server:
+    """The server of an object, of whichever generation."""
     server = Server(backoff_plan=backoff_read(ledger, ("server", "backoffPlan")))
     server.url, server.url_path = _url(ledger)
     server.credential_id = (ledger.text("server", "credentialId") or "") if ledger.mapping("server") else ""
@@ -49,9 +52,48 @@ def server_read(ledger: Ledger, *, page: str) -> Server:
             "or its webhooks never arrive.",
             code="static_ip",
         )
-    signed = bool(server.credential_id) or any(is_secret_header(name) for name in headers)
-    _ask_for_secret(ledger, server, signed=signed, page=page)
+    server.encrypted_paths = encrypted_paths_read(ledger, "server", "encryptedPaths")
+    server.signed = bool(server.credential_id) or any(is_secret_header(name) for name in headers)
     return server
+
+
+def secret_ask(ledger: Ledger, server: Server, *, page: str) -> None:
+    """Asks for what Vapi does not give back. ``page`` is where people enter it."""
+    if "server_secret" in server.secrets:
+        if ledger.flag(*SECRET_FLAG):
+            ledger.say(SECRET_FLAG, Verdict.KEPT, "The secret stands in this export and was taken over.")
+        return
+    if ledger.flag(*SECRET_FLAG):
+        reason = f"Vapi does not give back the secret of {url_shown(server.url) or 'the server URL'}; enter it on {page}. Without it your server refuses the webhooks."
+        ledger.say(SECRET_FLAG, Verdict.DECISION, reason, field="server_secret", code="missing_secret")
+    elif server.url and not server.signed and ledger.flag(*SECRET_FLAG) is None:
+        legacy = server.url_path == ("serverUrl",)
+        ledger.decide(
+            ("serverUrlSecret",) if legacy else ("server", "secret"),
+            f"Vapi does not give back the secret of {url_shown(server.url)}; enter it on {page}, or settle this if your server checks none.",
+            field="server_secret",
+            code="missing_secret",
+        )
+
+
+def encrypted_paths_read(ledger: Ledger, *path: str) -> tuple[str, ...]:
+    """The arguments that are to be encrypted, each of which asks for the key; one that is no path asks for another."""
+    paths = []
+    for number, _ in enumerate(ledger.items(*path)):
+        text = ledger.text(*path, number)
+        if text is None:
+            continue
+        paths.append(text)
+        problem = path_problem(text)
+        if problem:
+            ledger.say(
+                (*path, number),
+                Verdict.DECISION,
+                f"{problem} Until it is corrected nothing is sent.",
+                field="encrypted_paths",
+                code="bad_encrypted_path",
+            )
+    return tuple(paths)
 
 
 def url_checked(ledger: Ledger, *path: str, code: str = "bad_url") -> str:
@@ -115,21 +157,3 @@ def _secret(ledger: Ledger, server: Server) -> None:
         if isinstance(secret, str) and secret:
             server.secrets["server_secret"] = secret
             return
-
-
-def _ask_for_secret(ledger: Ledger, server: Server, *, signed: bool, page: str) -> None:
-    if "server_secret" in server.secrets:
-        if ledger.flag(*SECRET_FLAG):
-            ledger.say(SECRET_FLAG, Verdict.KEPT, "The secret stands in this export and was taken over.")
-        return
-    if ledger.flag(*SECRET_FLAG):
-        reason = f"Vapi does not give back the secret of {url_shown(server.url) or 'the server URL'}; enter it on {page}. Without it your server refuses the webhooks."
-        ledger.say(SECRET_FLAG, Verdict.DECISION, reason, field="server_secret", code="missing_secret")
-    elif server.url and not signed and ledger.flag(*SECRET_FLAG) is None:
-        legacy = server.url_path == ("serverUrl",)
-        ledger.decide(
-            ("serverUrlSecret",) if legacy else ("server", "secret"),
-            f"Vapi does not give back the secret of {url_shown(server.url)}; enter it on {page}, or settle this if your server checks none.",
-            field="server_secret",
-            code="missing_secret",
-        )

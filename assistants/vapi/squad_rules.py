@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from assistants.vapi.assistant_rules import BOOKKEEPING, not_yet
+from assistants.vapi.assistant_rules import BOOKKEEPING, ENCRYPTED
 from assistants.vapi.drafts import Verdict
 from assistants.vapi.rules import Origin, Rules, Type, rules_for
 
 KEPT, CONVERTED, DECISION, DROPPED = Verdict.KEPT, Verdict.CONVERTED, Verdict.DECISION, Verdict.DROPPED
 LEGACY, SEEN = Origin.LEGACY, Origin.SEEN
-TEXT, FLAG, OBJECT, ANY = Type.TEXT, Type.FLAG, Type.OBJECT, Type.ANY
+TEXT, NUMERIC, FLAG, OBJECT, ANY = Type.TEXT, Type.NUMBER, Type.FLAG, Type.OBJECT, Type.ANY
 
 _MERGED = "Merged into the member's own copy of the assistant, whose report says what became of it."
 _HANDOFF = "Became part of a tool of the member that hands the call over; the tool has a report of its own."
@@ -96,7 +96,10 @@ SQUAD: Final = Rules(
     ),
 )
 
-_NO_EVENTS = not_yet("send events about calls to a server")
+_SERVER: Final = (
+    "Asked for tools that have no server, in calls of an assistant that has none either. If it checks a secret, enter that on the "
+    "number's page. Tandem does not send it Vapi's other events about calls yet."
+)
 _OWN_ACCOUNT = (
     "Tandem reaches Twilio with the account in its own settings. The number has to belong to that account."
 )
@@ -111,7 +114,7 @@ NUMBER: Final = Rules(
     ),
     rules_for(KEPT, "number", "The number that callers dial.", field="did", type=TEXT),
     rules_for(KEPT, "assistantId", "This assistant answers the number.", field="assistant", type=TEXT),
-    rules_for(KEPT, "squadId", "This squad answers the number.", field="assistant", type=TEXT),
+    rules_for(KEPT, "squadId", "This squad answers the number.", field="squad", type=TEXT),
     rules_for(
         DECISION,
         "workflowId",
@@ -141,23 +144,72 @@ NUMBER: Final = Rules(
         "It concerns what Vapi charges for the number.",
         origin=LEGACY,
     ),
-    rules_for(DROPPED, "server.url", _NO_EVENTS, type=TEXT),
+    rules_for(KEPT, "server.url", _SERVER, field="server", type=TEXT),
     rules_for(
-        DROPPED,
+        KEPT,
         "secret",
-        _NO_EVENTS,
+        "Sent as X-Vapi-Secret to the number's server, and stored encrypted.",
         under="server",
+        field="server",
         type=TEXT,
         origin=LEGACY,
     ),
     rules_for(
         DROPPED,
-        "timeoutSeconds credentialId staticIpAddressesEnabled encryptedPaths[] headers.* backoffPlan.**",
-        _NO_EVENTS,
-        under="server",
+        "server.timeoutSeconds",
+        "How long an answer is waited for stands with each tool here.",
+        type=NUMERIC,
     ),
-    rules_for(DROPPED, "serverUrl serverUrlSecret", _NO_EVENTS, type=TEXT, origin=LEGACY),
-    rules_for(DROPPED, "isServerUrlSecretSet", _NO_EVENTS, type=FLAG, origin=SEEN),
+    rules_for(
+        DECISION,
+        "server.credentialId",
+        "Vapi signs its requests to this server with a credential that it does not give back. Enter it on the credential's page.",
+        code="missing_credential",
+        field="server",
+        type=TEXT,
+    ),
+    rules_for(
+        KEPT, "server.staticIpAddressesEnabled", "Your server does not expect fixed addresses.", type=FLAG
+    ),
+    rules_for(
+        DECISION,
+        "server.encryptedPaths[]",
+        ENCRYPTED,
+        code="encrypted_arguments",
+        field="server",
+        type=TEXT,
+    ),
+    rules_for(
+        KEPT,
+        "server.headers.*",
+        "Sent to the number's server, and stored encrypted.",
+        field="server",
+        type=TEXT,
+    ),
+    rules_for(
+        KEPT,
+        "server.backoffPlan.type",
+        "Whether and how a failed request is sent again.",
+        field="server",
+        type=TEXT,
+    ),
+    rules_for(
+        KEPT,
+        "server.backoffPlan.maxRetries server.backoffPlan.baseDelaySeconds server.backoffPlan.excludedStatusCodes[]",
+        "Whether and how a failed request is sent again.",
+        field="server",
+        type=NUMERIC,
+    ),
+    rules_for(KEPT, "serverUrl", _SERVER, field="server", type=TEXT, origin=LEGACY),
+    rules_for(
+        KEPT,
+        "serverUrlSecret",
+        "Sent as X-Vapi-Secret to the number's server, and stored encrypted.",
+        field="server",
+        type=TEXT,
+        origin=LEGACY,
+    ),
+    rules_for(KEPT, "isServerUrlSecretSet", "No secret is set at Vapi.", type=FLAG, origin=SEEN),
     rules_for(
         DROPPED,
         "fallbackDestination.**",

@@ -1,6 +1,6 @@
 """From a squad of Vapi's to ours: members with their own copies, and tools that hand the call over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,7 +14,8 @@ from assistants.vapi.paths import Path
 from assistants.vapi.squad_rules import SQUAD
 from assistants.vapi.tool_fields import Resolve, ToolBuild, say_destination, tool_translate
 from assistants.vapi.tool_kinds import Kind, parameters_for
-from tools.kinds import why_not
+from assistants.vapi.tool_settings import overrides_say
+from tools.schemas import legal_tool_name
 
 # Of the assistant itself; a squad's copy of it is another one.
 _IDENTITY: Final = ("id", "orgId", "createdAt", "updatedAt", "latestVersion")
@@ -87,7 +88,7 @@ def squad_translate(
         if member.own and member.build is not None:
             member.build.key = member.key
             names.give(member.build, squad="" if member.vapi_id == "" else name)
-            handoffs = _handoffs(ledger, member, resolve)
+            handoffs = _handoffs(ledger, member, members, resolve)
             tools_add(member.build, box, owner=member.owner, resolve=resolve, more=handoffs)
         else:
             _destinations(ledger, member, resolve)
@@ -213,20 +214,15 @@ def _destinations(ledger: Ledger, member: _Member, resolve: Resolve) -> None:
             continue
         path = (*base, number)
         key = resolve(destination)
-        reason = why_not(Kind.HANDOFF)
-        if reason and not isinstance(destination.get("assistant") or destination.get("squad"), dict):
-            ledger.say(
-                path,
-                Verdict.DROPPED,
-                f"Part of a tool of the member that hands the call over. {reason}",
-                field="tools",
-            )
+        overrides_say(ledger, path)
         member.destinations.append((path, ledger.secret(*path), key))
         if key is None:
             say_destination(ledger, path, destination)
 
 
-def _handoffs(ledger: Ledger, member: _Member, resolve: Resolve) -> dict[Path, ToolBuild]:
+def _handoffs(
+    ledger: Ledger, member: _Member, members: Sequence[_Member], resolve: Resolve
+) -> dict[Path, ToolBuild]:
     """The member's tools for its destinations: one for those that Vapi calls transfers, one for its handoffs."""
     _destinations(ledger, member, resolve)
     older = [
@@ -235,6 +231,7 @@ def _handoffs(ledger: Ledger, member: _Member, resolve: Resolve) -> dict[Path, T
         if full.get("type") == "assistant" and not _NEWER & full.keys()
     ]
     newer = [full for _, full, _ in member.destinations if full not in older]
+    keyed = {one.key: one.name for one in members if one.name}
     tools: dict[Path, ToolBuild] = {}
     for name, destinations in (("transfers", older), ("handoffs", newer)):
         if not destinations:
@@ -244,6 +241,8 @@ def _handoffs(ledger: Ledger, member: _Member, resolve: Resolve) -> dict[Path, T
         tool = tool_translate(raw, key=key, resolve=resolve, told_elsewhere=True)
         if name == "transfers":
             _name_transfer(tool)
+        elif len(destinations) == 1:
+            _name_handoff(tool, keyed.get(resolve(destinations[0]) or "", ""))
         tools["assistantDestinations", name] = tool
     return tools
 
@@ -254,6 +253,18 @@ def _name_transfer(tool: ToolBuild) -> None:
     tool.fields["parameters"] = parameters_for(Kind.TRANSFER, tool.fields["settings"]["destinations"])
     reason = "Vapi offers destinations of this older form to the model under this name."
     tool.ledger.missing(tool.name_path, reason, field="name", ours=tool.name)
+
+
+def _name_handoff(tool: ToolBuild, name: str) -> None:
+    """Vapi names a handoff after the assistant; a destination may only have its id."""
+    if name:
+        tool.fields["name"] = legal_tool_name(f"handoff_to_{name}")
+        tool.ledger.missing(
+            tool.name_path,
+            "Vapi offers a handoff to the model under this name.",
+            field="name",
+            ours=tool.name,
+        )
 
 
 # --- What the whole squad has to say
@@ -283,14 +294,10 @@ def _say_voices(ledger: Ledger, members: list[_Member]) -> None:
         first = voices[0][1]
         if voice != first:
             path = (*member.path, "assistant" if not member.vapi_id else "assistantId")
-            ledger.say(
+            ledger.note(
                 path,
-                Verdict.DECISION,
-                f"This member speaks as {voice}, the first one as {first}. OpenAI does not change the voice in the middle of a "
-                "conversation, so a call that is handed over has to be connected anew. Give all members one voice, or accept it.",
-                field="voice",
-                ours=voice,
-                code="several_voices",
+                f"It speaks as {voice}, the first member as {first}: a call that is handed over between them gets a new "
+                "connection, which is ready before the old one is left. The next one reads what was said; it does not hear it.",
             )
 
 

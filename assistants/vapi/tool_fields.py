@@ -12,17 +12,21 @@ from assistants.vapi.hiding import HIDDEN, is_open_header
 from assistants.vapi.ledger import Ledger, holds
 from assistants.vapi.paths import Path
 from assistants.vapi.rules import Rules
-from assistants.vapi.servers import Server, backoff_read, server_read
+from assistants.vapi.servers import Server, backoff_read, encrypted_paths_read, secret_ask, server_read
 from assistants.vapi.tool_kinds import Kind, description_for, kind_for, name_for, parameters_for
 from assistants.vapi.tool_rules import FUNCTION, TOOL
-from assistants.vapi.tool_settings import LATER, settings_say
+from assistants.vapi.tool_settings import settings_say
+from assistants.vapi.tool_uses import LATER, NEVER, asks_server, unused_say
 from assistants.vapi.transfers import address_fault, transfer_say
 from tools.kinds import why_not
 from tools.models import empty_parameters
+from tools.patterns import pattern_problem
 from tools.schemas import legal_tool_name
 
 # From here on a description makes a tool fire wrongly or never.
 LONG_DESCRIPTION: Final = 1000
+PAGE: Final = "the tool's page"
+_DEEPEST_CONDITION: Final = 40
 WIRE_NAME_MAX: Final = 400
 _MESSAGES: Final = frozenset(
     {"request-start", "request-response-delayed", "request-complete", "request-failed"}
@@ -43,8 +47,8 @@ _CONTAINERS: Final[dict[str, type]] = {
 
 _MAY_WAIT: Final = frozenset(
     {
-        "missing_secret", "missing_credential", "static_ip", "encrypted_arguments", "bad_url", "long_description",
-        "unknown_message_type",
+        "missing_secret", "missing_credential", "static_ip", "encrypted_arguments", "bad_encrypted_path", "bad_url",
+        "long_description", "unknown_message_type", "rejection_not_done",
     }
 )  # fmt: skip
 
@@ -108,8 +112,9 @@ class ToolBuild:
         findings = self.ledger.findings()
         if not why_not(self.kind):
             return findings
+        reason = NEVER if self.kind in (Kind.QUERY, Kind.OTHER) else LATER
         return tuple(
-            replace(one, verdict=Verdict.KEPT, code="", reason=LATER) if one.code in _MAY_WAIT else one
+            replace(one, verdict=Verdict.KEPT, code="", reason=reason) if one.code in _MAY_WAIT else one
             for one in findings
             if one.code not in _MAY_WAIT or one.source is not ABSENT
         )
@@ -120,9 +125,11 @@ def tool_translate(
 ) -> ToolBuild:
     """A stored or inline tool. ``told_elsewhere``: the squad's own report tells of destinations that lead nowhere."""
     ledger = Ledger(raw, rules)
-    server = server_read(ledger, page="the tool's page")
+    server = server_read(ledger)
     vapi_type = ledger.text("type") or ("function" if ledger.mapping("function") else "")
     kind, vapi_name = kind_for(vapi_type, has_server=bool(server.url))
+    if asks_server(kind, {"destinations": ledger.items("destinations")}):
+        secret_ask(ledger, server, page=PAGE)
     settings_say(ledger, kind)
     destinations = _destinations(ledger, resolve, told_elsewhere=told_elsewhere)
     _say_kind(ledger, kind, vapi_type)
@@ -146,13 +153,15 @@ def tool_translate(
         _api_request(ledger, build)
     if not build.credential_id:
         build.credential_id = ledger.text("credentialId") or ""
+    unused_say(ledger, kind, fields["settings"])
     return build
 
 
 def function_translate(raw: Any, *, key: str, legacy_form: bool) -> ToolBuild:
     """One of ``model.functions``, as Vapi had them until 2024."""
     ledger = Ledger(raw, FUNCTION)
-    server = server_read(ledger, page="the tool's page")
+    server = server_read(ledger)
+    secret_ask(ledger, server, page=PAGE)
     parameters = ledger.mapping("parameters")
     fields = {
         "kind": Kind.FUNCTION.value,
@@ -313,6 +322,9 @@ def _webhook(ledger: Ledger, server: Server) -> dict[str, Any]:
     return {
         "server_url": server.url,
         "timeout_s": _timeout(ledger),
+        "encrypted_paths": list(
+            dict.fromkeys([*server.encrypted_paths, *encrypted_paths_read(ledger, "encryptedPaths")])
+        ),
         "backoff_plan": server.backoff_plan or backoff_read(ledger, ("backoffPlan",)),
         "static_parameters": _static_parameters(ledger),
         "messages": _messages(ledger),
@@ -392,7 +404,26 @@ def _extraction(ledger: Ledger) -> dict[str, Any]:
 
 def _rejection(ledger: Ledger) -> dict[str, Any]:
     conditions = [one for one in ledger.items("rejectionPlan", "conditions") if isinstance(one, dict)]
+    _say_conditions(ledger, ("rejectionPlan", "conditions"))
     return {**ledger.mapping("rejectionPlan"), "conditions": conditions} if conditions else {}
+
+
+def _say_conditions(ledger: Ledger, path: Path) -> None:
+    """Asks about patterns that cannot be held against what was said, in groups of conditions too."""
+    for number, condition in enumerate(ledger.items(*path)):
+        if not isinstance(condition, dict) or len(path) > _DEEPEST_CONDITION:
+            continue
+        here: Path = (*path, number)
+        pattern = ledger.text(*here, "regex")
+        why = pattern_problem(pattern) if pattern is not None else ""
+        if why:
+            reason = (
+                f"This pattern cannot be used: {why}. The condition counts as not met until it is corrected."
+            )
+            ledger.say(
+                (*here, "regex"), Verdict.DECISION, reason, field="rejection_plan", code="rejection_not_done"
+            )
+        _say_conditions(ledger, (*here, "conditions"))
 
 
 def _asynchronous(ledger: Ledger, kind: str) -> bool:
@@ -440,16 +471,20 @@ def say_destination(ledger: Ledger, path: Path, destination: dict[str, Any]) -> 
         ledger.say(
             (*path, "type"),
             Verdict.DECISION,
-            "At Vapi your server decides during the call who takes it over. Tandem cannot ask it: name the assistants here.",
+            "At Vapi your server decides during the call who takes it over. Tandem does not ask it, and does not offer this "
+            "destination to the model: name the assistants here.",
             code="dynamic_destination",
         )
     elif kind == "squad":
-        ledger.say(
-            (*path, "type"),
-            Verdict.DECISION,
-            "It hands the call over to a whole squad. Tandem hands calls over to single assistants: name the one that takes it.",
-            code="squad_destination",
-        )
+        named = ledger.text(*path, "squadId")
+        if named:
+            ledger.say(
+                (*path, "type"),
+                Verdict.CONVERTED,
+                "The call goes to the member of that squad that is named here, else to its first one, if the squad was imported: "
+                "the page of this squad, or of a call, shows where it leads.",
+                field="settings",
+            )
     elif kind == "assistant":
         for name in ("assistantId", "assistantName"):
             value = ledger.text(*path, name)

@@ -21,7 +21,10 @@ _DESCRIPTIONS: Final = {
 }
 _ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     Kind.DTMF: {
-        "keys": {"type": "string", "description": "The keys: digits, * and #; w waits half a second."}
+        "keys": {
+            "type": "string",
+            "description": "The keys: digits, * and #; w waits half a second, W a whole one.",
+        }
     },
     Kind.SMS: {"message": {"type": "string", "description": "The text of the message."}},
 }

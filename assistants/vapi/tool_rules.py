@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from assistants.vapi.assistant_rules import BOOKKEEPING
+from assistants.vapi.assistant_rules import BOOKKEEPING, ENCRYPTED
 from assistants.vapi.drafts import Verdict
 from assistants.vapi.rules import Origin, Rule, Rules, Type, rules_for
 
@@ -129,8 +129,9 @@ _SERVER = [
     *rules_for(
         DECISION,
         "server.encryptedPaths[] encryptedPaths[]",
-        "Vapi encrypted this part of the arguments. Tandem sends it readable (over HTTPS). Decide whether your server may get it so.",
+        ENCRYPTED,
         code="encrypted_arguments",
+        field="encrypted_paths",
         type=TEXT,
     ),
     *rules_for(

@@ -6,12 +6,8 @@ from assistants.vapi.drafts import Verdict
 from assistants.vapi.ledger import Ledger
 from assistants.vapi.paths import Path
 from assistants.vapi.tool_kinds import Kind
-from assistants.vapi.tool_rules import STORED, TOOL
 from tools.kinds import why_not
 
-LATER: Final = "Stored with the tool. It matters once tools of this kind are carried out."
-# They work with what only Vapi has, and never will here.
-_NEVER: Final = frozenset({Kind.QUERY.value, Kind.OTHER.value})
 _USED: Final[dict[Kind, dict[Path, str]]] = {
     Kind.API_REQUEST: {
         ("url",): "Where the request is sent.",
@@ -25,6 +21,11 @@ _USED: Final[dict[Kind, dict[Path, str]]] = {
     },
 }
 _NOT_DONE: Final[dict[Kind, dict[Path, str]]] = {
+    Kind.DTMF: {
+        (
+            "sipInfoDtmfEnabled",
+        ): "Twilio presses the keys, as events beside the audio (RFC 4733); it sends no SIP INFO.",
+    },
     Kind.VOICEMAIL: {
         (
             "beepDetectionEnabled",
@@ -83,28 +84,68 @@ _DESTINATION_NOT_DONE: Final[dict[Path, str]] = {
 }
 
 
+_HANDOFF_USED: Final[dict[Path, str]] = {
+    ("type",): "Who takes the call over: another assistant, or a member of a squad.",
+    ("assistantName",): "The assistant that takes the call over.",
+    ("assistantId",): "The assistant that takes the call over.",
+    ("squadId",): "The squad that takes the call over.",
+    ("entryAssistantName",): "The member of the squad that takes the call over.",
+    ("description",): "Tells the model when to hand a call over.",
+    ("message",): "What the caller hears before, in the voice of the assistant that hands over.",
+    ("transferMode",): "What of the conversation the next assistant gets to read.",
+    ("contextEngineeringPlan",): "What of the conversation the next assistant gets to read.",
+    (
+        "variableExtractionPlan",
+    ): "What the model is asked for when it hands over: the next assistant's templates can use it.",
+}
+_OVERRIDES_DONE: Final = frozenset({"variableValues", "firstMessage", "firstMessageMode"})
+
+
+def _handoff_say(ledger: Ledger, base: Path) -> None:
+    for path, reason in _HANDOFF_USED.items():
+        ledger.say((*base, *path), Verdict.KEPT, reason, field="settings")
+    overrides_say(ledger, base)
+
+
+def overrides_say(ledger: Ledger, base: Path) -> None:
+    """Tells what a handoff's destination changes of the assistant, and asks about what is not carried out."""
+    for name in ("assistantOverrides", "squadOverrides"):
+        given = ledger.mapping(*base, name)
+        left = sorted(given.keys() - _OVERRIDES_DONE)
+        if left:
+            reason = (
+                f"Of what this handoff changes of the assistant, Tandem takes over the first message and variables, and not: "
+                f"{', '.join(left)[:200]}. Make an assistant with these settings, and hand the call over to that."
+            )
+            ledger.say((*base, name), Verdict.DECISION, reason, field="settings", code="handoff_overrides")
+        elif given:
+            reason = "Changed for the part of the call that begins with this handoff."
+            ledger.say((*base, name), Verdict.KEPT, reason, field="settings")
+
+
 def settings_say(ledger: Ledger, kind: str) -> None:
     """Tells of each setting whether calls use it, before anything in particular is said of its value."""
     if why_not(kind):
-        if kind not in _NEVER:
-            _say_later(ledger)
-        return
+        return  # tool_uses tells of all of it
     for path, reason in _USED.get(Kind(kind), {}).items():
         ledger.say(path, Verdict.KEPT, reason, field="settings")
     for path, reason in _NOT_DONE.get(Kind(kind), {}).items():
         ledger.say(path, Verdict.DROPPED, reason)
-    if kind != Kind.TRANSFER:
+    if kind == Kind.HANDOFF:
+        ledger.say(
+            ("defaultResult",),
+            Verdict.KEPT,
+            "What the model reads once the call was handed over.",
+            field="settings",
+        )
+    if kind not in (Kind.TRANSFER, Kind.HANDOFF):
         return
     for number, _ in enumerate(ledger.items("destinations")):
         base: Path = ("destinations", number)
+        if kind == Kind.HANDOFF or ledger.text(*base, "type") == "assistant":
+            _handoff_say(ledger, base)
+            continue
         for path, reason in _DESTINATION_USED.items():
             ledger.say((*base, *path), Verdict.KEPT, reason, field="settings")
         for path, reason in _DESTINATION_NOT_DONE.items():
             ledger.say((*base, *path), Verdict.DROPPED, reason)
-
-
-def _say_later(ledger: Ledger) -> None:
-    for path, _ in TOOL.leaves(ledger.raw):
-        rule = TOOL.match(path)
-        if rule is not None and rule.reason == STORED:
-            ledger.say(path, Verdict.KEPT, LATER, field="settings")

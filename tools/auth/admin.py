@@ -47,13 +47,16 @@ class CredentialAdmin(ModelAdmin[Credential]):
     conditional_fields = _SHOWN_FOR
     fieldsets = [
         ("What it is", {"fields": ["name", "kind", *_SHOWN_FOR, "vapi_id"]}),
+        ("Encrypted arguments", {"fields": ["encryption_key"]}),
     ]
     readonly_fields = ["vapi_id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
         queryset = super().get_queryset(request).defer("settings")
         return queryset.annotate(
-            tools_n=Count("tools", distinct=True), assistants_n=Count("assistants", distinct=True)
+            tools_n=Count("tools", distinct=True),
+            assistants_n=Count("assistants", distinct=True),
+            numbers_n=Count("number_servers", distinct=True),
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -67,7 +70,11 @@ class CredentialAdmin(ModelAdmin[Credential]):
 
     @admin.display(description="used by")
     def used_by(self, credential: Any) -> str:
-        counted = ((credential.assistants_n, "assistant"), (credential.tools_n, "tool"))
+        counted = (
+            (credential.assistants_n, "assistant"),
+            (credential.tools_n, "tool"),
+            (credential.numbers_n, "number"),
+        )
         return ", ".join(f"{n} {word}{'s' if n != 1 else ''}" for n, word in counted if n) or "-"
 
     @admin.display(description="changed", ordering="updated_at")

@@ -49,6 +49,7 @@ class ServerAuth:
     credential_id: str = ""
     credential_kind: str = ""
     credential_token: str = field(default="", repr=False)
+    encryption_key: str = ""  # the public key for arguments that only the server may read
 
     def to_json(self) -> dict[str, str]:
         """The tokens as JSON-ready values."""

@@ -9,10 +9,12 @@ from django.core.validators import URLValidator
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
 
+from tools.encrypted_arguments import key_problem
 from tools.encryption import SecretUnreadableError
 from tools.models import Credential
 
@@ -105,7 +107,17 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain clas
 
     class Meta:
         model = Credential
-        fields = ["name", "kind"]
+        fields = ["name", "kind", "encryption_key"]
+        widgets = {
+            "encryption_key": UnfoldAdminTextareaWidget(
+                attrs={
+                    "rows": 6,
+                    "class": "t-code",
+                    "spellcheck": "false",
+                    "placeholder": "-----BEGIN PUBLIC KEY-----",
+                }
+            ),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -123,6 +135,17 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain clas
                 )
             elif theirs in self._stored:
                 self.fields[ours].initial = self._stored[theirs]
+
+    def clean_encryption_key(self) -> str:
+        pem: str = self.cleaned_data["encryption_key"].strip()
+        if "PRIVATE KEY" in pem:
+            raise ValidationError(
+                "This is the private key, which belongs on your server alone. Paste the public one."
+            )
+        problem = key_problem(pem) if pem else ""
+        if problem:
+            raise ValidationError(problem)
+        return pem
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

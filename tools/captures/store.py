@@ -74,14 +74,19 @@ def hand_on(point: CapturePoint, received: Received) -> HandedBack:
     tool = point.tool
     if not tool.server_url:
         return _failed(502, "the tool has no server URL of its own")
+    return hand_on_to(tool.server_url, received, timeout_s=tool.timeout_s)
+
+
+def hand_on_to(url: str, received: Received, *, timeout_s: float) -> HandedBack:
+    """The answer of any address to the very same bytes and headers. Raises nothing expected."""
     headers = {
         name: value.encode("latin-1", errors="replace")
         for name, value in received.headers
         if not _NOT_HANDED_ON.fullmatch(name)
     }
-    request = HttpRequest("POST", tool.server_url, received.body, headers, redirects_answer=True)
+    request = HttpRequest("POST", url, received.body, headers, redirects_answer=True)
     try:
-        answer = http_send(request, timeout_s=tool.timeout_s, send_within_s=tool.timeout_s)
+        answer = http_send(request, timeout_s=timeout_s, send_within_s=timeout_s)
     except ToolError as exc:
         return _failed(504 if exc.late else 502, exc.why)
     kept = {name: value for name, value in answer.headers.items() if not _NOT_HANDED_BACK.fullmatch(name)}

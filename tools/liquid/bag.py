@@ -12,7 +12,7 @@ def template_bag(context: Mapping[str, Any], *, now: datetime) -> dict[str, Any]
     """The variables of a tool's templates. The call's own variables win over everything built in, as on Vapi."""
     call = _part(context, "call")
     return {
-        **_moment(now),
+        **moment_variables(now),
         "call": call,
         "assistant": _part(context, "assistant"),
         "phoneNumber": _part(context, "phoneNumber"),
@@ -27,7 +27,8 @@ def template_bag(context: Mapping[str, Any], *, now: datetime) -> dict[str, Any]
     }
 
 
-def _moment(now: datetime) -> dict[str, str]:
+def moment_variables(now: datetime) -> dict[str, str]:
+    """Vapi's ``now``, ``date``, ``time`` and their parts: texts, in UTC."""
     utc = now.astimezone(UTC)
     formats = {
         "now": "%b %-d, %Y, %-I:%M %p UTC",

@@ -12,7 +12,8 @@ from tools.auth.credentials import OAuth2, ServerAuth, Signable, merged, oauth2_
 from tools.auth.headers import convincing_headers
 from tools.clients import HttpAnswer, HttpRequest, ToolError, http_send
 from tools.mcp import protocol as mcp
-from tools.mcp.client import Listing, McpError, Server, list_tools
+from tools.mcp.client import list_tools
+from tools.mcp.servers import Listing, McpError, Server
 from tools.models import Tool
 from tools.schemas import schema_problems
 from tools.selectors import tool_auths

@@ -4,14 +4,12 @@ from tools.schemas.errors import ArgumentsError, SchemaError
 from tools.schemas.flattening import Flattened, flatten
 from tools.schemas.names import legal_tool_name
 from tools.schemas.problems import parameters_problems, schema_problems
-from tools.schemas.reading import arguments_read
 from tools.schemas.restoring import arguments_restore
 
 __all__ = [
     "ArgumentsError",
     "Flattened",
     "SchemaError",
-    "arguments_read",
     "arguments_restore",
     "flatten",
     "legal_tool_name",

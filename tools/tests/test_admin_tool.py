@@ -203,9 +203,31 @@ def test_a_field_is_shown_for_the_kinds_that_use_it_only(admin_client: Client) -
     assert "kind == 'function'" in shown_for["legacy_form"]
     assert "apiRequest" not in shown_for["legacy_form"]
     assert "kind == 'mcp'" in shown_for["server_url"]
-    assert not {"kind", "name", "description", "parameters", "messages"} & shown_for.keys()
+    assert "kind == 'endCall'" in shown_for["messages"]
+    assert "voicemail" not in shown_for["messages"]
+    assert "endCall" not in shown_for["encrypted_paths"]
+    assert not {"kind", "name", "description", "parameters", "rejection_plan"} & shown_for.keys()
     fields = {name for _, options in context["adminform"].model_admin.fieldsets for name in options["fields"]}
     assert shown_for.keys() - {"clear_secret"} <= fields
+
+
+def test_the_same_asked_for_twice_is_sent_once_unless_somebody_chooses_otherwise(
+    admin_client: Client,
+) -> None:
+    add(admin_client, server_url="https://hooks.example")
+    add(admin_client, name="dice", server_url="https://hooks.example", duplicates="each")
+
+    assert dict(Tool.objects.values_list("name", "duplicates")) == {"lookup": "once", "dice": "each"}
+
+
+def test_paths_of_encrypted_arguments_are_checked(admin_client: Client) -> None:
+    wrong = add(admin_client, server_url="https://hooks.example", encrypted_paths='["ssn", "a..b"]')
+    assert "a..b names no argument" in error(wrong, "encrypted_paths")
+    assert "list of paths" in error(add(admin_client, encrypted_paths='{"a": 1}'), "encrypted_paths")
+
+    add(admin_client, server_url="https://hooks.example", encrypted_paths='["ssn", "card.number"]')
+
+    assert Tool.objects.get().encrypted_paths == ["ssn", "card.number"]
 
 
 def test_what_went_wrong_leads_to_those_calls_of_the_ledger(admin_client: Client) -> None:

@@ -11,11 +11,12 @@ from django.urls import reverse
 from pytest_django import Settings
 from redis import Redis
 
-from tools import breaker, shared_state, trials
+from tools import breaker, shared_state
 from tools.models import Credential, Tool, ToolCall
 from tools.tests.factories import make_tool
 from tools.tests.servers import Behaviour, answering, refused_url, serve, silent
-from tools.trial_pages import url_shown
+from tools.trials import running as trials
+from tools.trials.reports import url_shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client", "loopback")]
 
@@ -151,7 +152,7 @@ def test_a_page_that_is_sent_again_by_the_browser_sends_one_request(admin_client
 
 def test_without_redis_the_request_goes_out(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_state, "store", lambda: Redis(port=1, socket_connect_timeout=0.2))
-    monkeypatch.setattr("tools.trial_pages.store", shared_state.store)
+    monkeypatch.setattr("tools.trials.page.store", shared_state.store)
     with serve(answering(RESULT)) as server:
         response = send(admin_client, make_tool(server_url=server.url))
 
@@ -233,9 +234,10 @@ def test_the_organisations_server_is_asked_where_nobody_has_another(
     ("fields", "said"),
     [
         ({"kind": "endCall"}, "carried out by Tandem itself"),
-        ({"kind": "transferCall"}, "carried out by Tandem itself"),
+        ({"kind": "transferCall", "settings": {"destinations": [{}]}}, "carried out by Tandem itself"),
+        ({"kind": "transferCall", "server_url": ""}, "no server URL"),
         ({"kind": "query"}, "only Vapi holds"),
-        ({"kind": "mcp"}, "a protocol of its own"),
+        ({"kind": "mcp"}, "Fetch its list of tools first"),
         ({"server_url": ""}, "no server URL"),
     ],
     ids=str,

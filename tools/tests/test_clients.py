@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pytest_django import Settings
 
-from tools import clients
+from tools import clients, connections
 from tools.clients import BODY_MAX_BYTES, HttpAnswer, HttpRequest, ToolError, http_send
 from tools.tests.servers import (
     Behaviour,
@@ -185,7 +185,7 @@ def test_a_bug_of_ours_is_logged_without_its_text_and_still_told(
     def broken() -> None:
         raise TypeError(text)
 
-    monkeypatch.setattr(clients, "_tls_context", broken)
+    monkeypatch.setattr(connections, "_tls_context", broken)
 
     error = failing("https://127.0.0.1:1/")
 
@@ -317,7 +317,7 @@ def test_an_untrusted_certificate_is_refused_before_sending(tmp_path: Path) -> N
 def test_a_trusted_certificate_must_be_for_that_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls = server_tls(tmp_path, "localhost")
     trusting = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
-    monkeypatch.setattr(clients, "_tls_context", lambda: trusting)
+    monkeypatch.setattr(connections, "_tls_context", lambda: trusting)
     with serve(answering("{}"), tls=tls) as server:
         assert post(server.url.replace("127.0.0.1", "localhost")).http_status == 200
         error = failing(server.url)
@@ -352,7 +352,7 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "IDLE_MAX_S", 0.05)
+    monkeypatch.setattr(connections, "IDLE_MAX_S", 0.05)
     with serve(keeping, keep_alive=True) as server:
         first = post(server.url)
         time.sleep(0.1)
@@ -461,17 +461,17 @@ PUBLIC = "1.1.1.1 8.8.8.8 172.15.0.1 172.32.0.1 100.63.255.255 192.167.1.1 2606:
 
 @pytest.mark.parametrize("text", FORBIDDEN.split())
 def test_an_address_off_the_public_internet_is_forbidden(text: str) -> None:
-    assert clients.address_forbidden(ipaddress.ip_address(text))
+    assert connections.address_forbidden(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize("text", ["fe80::1%eth0", "2606:4700::1111%1"])
 def test_an_address_with_a_zone_is_forbidden(text: str) -> None:
-    assert clients.address_forbidden(ipaddress.ip_address(text))
+    assert connections.address_forbidden(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize("text", PUBLIC.split())
 def test_an_address_of_the_public_internet_is_not(text: str) -> None:
-    assert not clients.address_forbidden(ipaddress.ip_address(text))
+    assert not connections.address_forbidden(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize("address", FORBIDDEN.split())
@@ -493,7 +493,7 @@ def test_what_the_filter_of_the_library_lets_through_is_looked_at_again(
 ) -> None:
     settings.WEBHOOK_ALLOW_LOOPBACK = False
     resolving(monkeypatch, address)
-    monkeypatch.setattr(clients, "address_forbidden", lambda _: False)
+    monkeypatch.setattr(connections, "address_forbidden", lambda _: False)
 
     assert failing("http://hooks.example/", timeout_s=1).code != "forbidden_address"
 
@@ -615,7 +615,7 @@ def test_a_certificate_is_checked_in_an_open_network_too(tmp_path: Path, setting
 def test_a_kept_tls_connection_is_for_that_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls = server_tls(tmp_path, "localhost")
     trusting = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
-    monkeypatch.setattr(clients, "_tls_context", lambda: trusting)
+    monkeypatch.setattr(connections, "_tls_context", lambda: trusting)
     with serve(keeping, tls=tls, keep_alive=True) as server:
         named = server.url.replace("127.0.0.1", "localhost")
         first, second = post(named), post(named)
@@ -632,7 +632,7 @@ def test_the_deadline_holds_on_a_kept_tls_connection_too(
 ) -> None:
     trusting_folder = server_tls(tmp_path, "localhost")
     trusting = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
-    monkeypatch.setattr(clients, "_tls_context", lambda: trusting)
+    monkeypatch.setattr(connections, "_tls_context", lambda: trusting)
     asked = []
 
     def quick_then_silent(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tools.models import Credential
+from tools.tests.test_encrypted_arguments import PEM
 
 pytestmark = pytest.mark.django_db
 
@@ -140,3 +141,20 @@ def test_the_list_tells_what_waits_to_be_entered(admin_client: Client) -> None:
     assert admin_client.get(list_url, {"entered": "yes"}).context["cl"].result_count == 0
     assert admin_client.get(list_url, {"entered": "no"}).context["cl"].result_count == 1
     assert admin_client.get(reverse("admin:tools_credential_add")).status_code == 200
+
+
+def test_a_public_key_is_entered_beside_the_credential_and_a_private_one_is_turned_away(
+    admin_client: Client,
+) -> None:
+    credential = make_credential()
+    bearer = {"kind": "bearer", "token": "t0ken"}
+
+    wrong = enter(admin_client, credential, **bearer, encryption_key="-----BEGIN PRIVATE KEY-----\nx")
+    assert "the private key" in str(wrong.context["errors"])
+    wrong = enter(admin_client, credential, **bearer, encryption_key="nonsense")
+    assert "no public key in PEM form" in str(wrong.context["errors"])
+
+    enter(admin_client, credential, **bearer, encryption_key=f"\n{PEM}\n")
+
+    assert credential.encryption_key == PEM.strip()
+    assert PEM.strip() in admin_client.get(url(credential)).content.decode()

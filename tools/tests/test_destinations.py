@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tools.clients import HttpAnswer
-from tools.destinations import destination_answer_read
+from tools.destination_answers import destination_answer_read
 from tools.envelope import transfer_destination_body
 from tools.sending import order_send
 from tools.tests.factories import make_order, make_order_tool

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tools.examples import arguments_example, example
 from tools.schemas import arguments_restore
+from tools.trials.examples import arguments_example, example
 
 HARD = json.loads((Path(__file__).parent / "fixtures/tool-parameters.json").read_text())
 

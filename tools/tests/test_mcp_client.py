@@ -17,6 +17,7 @@ from tools.auth.credentials import ServerAuth
 from tools.clients import http_send
 from tools.encryption import encrypt
 from tools.mcp import client as mcp_client
+from tools.mcp.servers import Call, mcp_server
 from tools.models import ToolAttempt, ToolCall
 from tools.orders import ToolOrder
 from tools.snapshots import ToolSnapshot
@@ -145,9 +146,9 @@ def test_without_redis_each_request_opens_its_own_session(sim: Simulator, settin
         return http_send(request, timeout_s=5, send_within_s=5)
 
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    server = mcp_client.mcp_server(order.tool, ServerAuth(), call_id=str(call_id))
+    server = mcp_server(order.tool, ServerAuth(), call_id=str(call_id))
     for n in range(2):
-        call = mcp_client.Call(f"x.{n}", "book_appointment", {"slot": "a"})
+        call = Call(f"x.{n}", "book_appointment", {"slot": "a"})
         assert mcp_client.call_tool(server, call, ask=ask).http_status == 200
 
     assert asked == ["initialize", "notifications/initialized", "tools/call"] * 2

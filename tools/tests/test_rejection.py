@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.rejection import plan_problems, rejects
+from tools.rejection import Rejection, plan_problems, rejects, request_rejected
 from tools.tests.factories import MOMENT
 
 MESSAGES = [
@@ -20,7 +20,8 @@ UNMET: dict[str, Any] = {"type": "liquid", "liquid": "false"}
 
 
 def rejected(*conditions: Any, variables: dict[str, Any] | None = None) -> bool:
-    return rejects({"conditions": list(conditions)}, messages=MESSAGES, variables=variables or {}, now=MOMENT)
+    plan = {"conditions": list(conditions)}
+    return rejects(plan, messages=MESSAGES, variables=variables or {}, now=MOMENT).refused
 
 
 def regex(pattern: str, **fields: Any) -> dict[str, Any]:
@@ -94,11 +95,45 @@ def test_what_cannot_be_read_is_named() -> None:
     group = {"type": "group", "operator": "OR", "conditions": [regex("(x"), MET]}
 
     assert plan_problems({"conditions": [group, {"type": "new"}]}) == [
-        "“(x” is not a pattern that can be read.",
+        "“(x” cannot be used: it cannot be read as a regular expression.",
         "A condition is neither a regex, nor liquid, nor a group of such.",
     ]
     assert plan_problems({"conditions": [MET]}) == []
     assert plan_problems({"conditions": "x"}) == ["conditions must be a list."]
+
+
+def test_a_pattern_that_takes_too_long_is_passed_over_and_named() -> None:
+    hostile = regex("(a+)+$", target={"role": "user"})
+    messages = [{"role": "user", "message": "a" * 3000 + "!"}]
+
+    for condition in (hostile, {**hostile, "negate": True}):
+        judged = rejects({"conditions": [condition, MET]}, messages=messages, variables={}, now=MOMENT)
+
+        assert not judged.refused
+        (fault,) = judged.faults
+        assert "(a+)+$" in fault
+        assert "aaaa" not in fault
+
+
+def test_a_plan_is_held_against_the_call_of_an_order() -> None:
+    plan = {"conditions": [regex("wait", target={"role": "user", "position": -1})]}
+    waits: dict[str, Any] = {"messages": [{"role": "user", "message": "No, wait."}]}
+
+    assert request_rejected(plan, waits, now=MOMENT) == Rejection(refused=True)
+    assert request_rejected(plan, {"messages": []}, now=MOMENT) == Rejection()
+    assert request_rejected(plan, {}, now=MOMENT) == Rejection()
+    assert request_rejected({}, waits, now=MOMENT) == Rejection()
+
+
+def test_a_plan_may_ask_for_the_calls_variables_and_what_was_said() -> None:
+    plan = {"conditions": [{"type": "liquid", "liquid": "{% unless slot %}true{% endunless %}"}]}
+    said = "{% assign m = messages | last %}{% if m.content == 'Nine.' %}true{% endif %}"
+    last = {"conditions": [{"type": "liquid", "liquid": said}]}
+
+    assert request_rejected(plan, {}, now=MOMENT).refused
+    assert not request_rejected(plan, {"variableValues": {"slot": "nine"}}, now=MOMENT).refused
+    assert request_rejected(last, {"messages": MESSAGES[:3]}, now=MOMENT).refused
+    assert not request_rejected(last, {"messages": []}, now=MOMENT).refused
 
 
 json_values = st.recursive(
@@ -116,5 +151,5 @@ json_values = st.recursive(
 
 @given(plan=st.dictionaries(st.just("conditions"), json_values))
 def test_no_plan_raises(plan: dict[str, Any]) -> None:
-    assert rejects(plan, messages=MESSAGES, variables={}, now=MOMENT) in (True, False)
+    assert rejects(plan, messages=MESSAGES, variables={}, now=MOMENT).refused in (True, False)
     assert isinstance(plan_problems(plan), list)

@@ -31,6 +31,7 @@ from tools.tests.servers import (
     serve,
     silent,
 )
+from tools.tests.test_encrypted_arguments import PEM, opened
 
 pytestmark = pytest.mark.usefixtures("loopback", "redis_client")
 
@@ -509,3 +510,47 @@ def test_a_late_start_is_no_fault_of_the_host() -> None:
 
         assert send(replace(order, tool_call_id="call_2")).outcome.output != ""
     assert len(server.requests) == 1
+
+
+# --- Encrypted arguments
+
+SSN = {"type": "object", "properties": {"ssn": {"type": "string"}}}
+
+
+def guarded(url: str, *, key: str = PEM, **tool: Any) -> ToolOrder:
+    made = make_order_tool(parameters=SSN, encrypted_paths=["ssn"], **tool)
+    order = make_order(tool=made, url=url, arguments={"ssn": "123-45-6789"})
+    return replace(order, auth=ServerAuth(encryption_key=key))
+
+
+@pytest.mark.parametrize("kind", ["function", "apiRequest"])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_only_the_server_may_read_leaves_encrypted_wherever_it_stands(kind: str, legacy: bool) -> None:  # noqa: FBT001
+    with serve(booking) as server:
+        settings = {"url": f"{server.url}?ssn={{{{ ssn }}}}"} if kind == "apiRequest" else {}
+        sent = send(guarded(server.url, kind=kind, legacy_form=legacy, settings=settings))
+
+    ((_, body),) = server.requests
+    assert sent.outcome.sent
+    assert b"123-45" not in body
+    assert "123-45" not in server.paths[0]
+    given = json.loads(body)
+    if kind == "function":
+        message = given["message"]
+        given = (
+            message["functionCall"]["parameters"]
+            if legacy
+            else message["toolCallList"][0]["function"]["arguments"]
+        )
+    assert opened(given["ssn"]) == "123-45-6789"
+
+
+@pytest.mark.parametrize("key", ["", "nonsense"])
+def test_without_a_key_for_it_nothing_is_sent_and_the_model_is_told_so(key: str) -> None:
+    with serve(booking) as server:
+        sent = send(guarded(server.url, key=key))
+
+    assert server.requests == []
+    assert (sent.outcome.status, sent.outcome.sent) == ("refused", False)
+    assert "not_encrypted" in sent.outcome.output
+    assert "123-45" not in sent.outcome.output + sent.outcome.error

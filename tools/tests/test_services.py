@@ -649,30 +649,6 @@ def test_with_a_plan_a_sender_may_live_until_the_orders_end() -> None:
     assert again == InFlight(wait_s=15.0)
 
 
-def test_a_rule_of_the_tool_refuses_before_sending(loopback: None) -> None:
-    plan = {"conditions": [{"type": "regex", "regex": "wait", "target": {"role": "user", "position": -1}}]}
-    context = {"messages": [{"role": "user", "message": "No, wait."}]}
-    order = make_order(tool=make_order_tool(rejection_plan=plan), context=context)
-
-    taken = take(order)
-
-    assert isinstance(taken, Settled)
-    assert taken.outcome.status == "refused"
-    assert "Nothing was done" in told_message(taken.outcome)
-    assert (row_of(order).status, row_of(order).sent_at) == (Status.REFUSED, None)
-    assert "rejection plan" in row_of(order).error
-    calm = make_order(tool=order.tool, context={"messages": [{"role": "user", "message": "Yes."}]})
-    assert take(calm) == Taken()
-
-
-def test_a_rule_may_ask_for_the_calls_variables() -> None:
-    plan = {"conditions": [{"type": "liquid", "liquid": "{% unless slot %}true{% endunless %}"}]}
-    tool = make_order_tool(rejection_plan=plan)
-
-    assert isinstance(take(make_order(tool=tool)), Settled)
-    assert take(make_order(tool=tool, context={"variableValues": {"slot": "nine"}})) == Taken()
-
-
 def test_what_the_call_learnt_and_what_was_to_be_spoken_stand_in_the_row() -> None:
     order = make_order()
     take(order)
@@ -765,3 +741,13 @@ def test_results_in_the_body_count_whatever_the_status(
 
     assert len(server.requests) == 1
     assert row_of(order).http_status == status
+
+
+def test_the_ledger_holds_no_argument_that_only_the_server_may_read() -> None:
+    schema = {"type": "object", "properties": {"ssn": {"type": "string"}, "slot": {"type": "string"}}}
+    tool = make_order_tool(parameters=schema, encrypted_paths=["ssn"])
+    order = make_order(tool=tool, arguments={"ssn": "123-45-6789", "slot": "nine"})
+
+    take(order)
+
+    assert row_of(order).arguments == {"ssn": "[encrypted]", "slot": "nine"}

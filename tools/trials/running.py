@@ -15,17 +15,17 @@ from tools import outcomes
 from tools.auth.credentials import ServerAuth
 from tools.clients import HttpAnswer, HttpRequest, http_send
 from tools.encryption import encrypt
-from tools.liquid.bag import template_bag
 from tools.models import Tool
 from tools.orders import ServerFrom, ToolOrder
-from tools.rejection import rejects
+from tools.rejection import request_rejected
 from tools.selectors import auth_columns, server_auth, tool_auths
 from tools.sending import Sent, order_send
-from tools.snapshots import ToolSnapshot, tool_snapshot_take
+from tools.sms import recipient_chosen
+from tools.snapshots import ToolSnapshot, is_unlisted, tool_snapshot_take, tool_snapshots_take
 
 # A person waits for the page, and so does one of the web process's threads. All attempts together.
 TRIAL_MAX_S = 25
-KINDS = frozenset({Tool.Kind.FUNCTION, Tool.Kind.API_REQUEST})
+_KINDS = frozenset({Tool.Kind.FUNCTION, Tool.Kind.API_REQUEST, Tool.Kind.MCP, Tool.Kind.SMS})
 
 SAMPLE_CALLER = "+12025550142"
 SAMPLE_LINE = "+12025550100"
@@ -46,6 +46,10 @@ class Server:
     @property
     def url(self) -> str:
         """Where the request goes, a template for some tools; empty where there is no server."""
+        if self.tool.kind == Tool.Kind.SMS:
+            return (
+                settings.TWILIO_API_URL if settings.TWILIO_ACCOUNT_SID and settings.TWILIO_AUTH_TOKEN else ""
+            )
         own = self.tool.settings.get("url") if self.tool.kind == Tool.Kind.API_REQUEST else ""
         return str(own or self.tool.server_url)
 
@@ -67,17 +71,41 @@ class Trial:
     exchanges: tuple[Exchange, ...] = ()
 
 
+def testable(tool: Tool) -> bool:
+    """Whether a call sends a request for this tool: then so can a person."""
+    if tool.kind == Tool.Kind.TRANSFER:
+        return not (isinstance(tool.settings, dict) and tool.settings.get("destinations"))
+    return tool.kind in _KINDS
+
+
 def has_own_server(tool: Tool) -> bool:
-    """Whether the tool itself says whom to ask."""
-    return bool(tool.server_url) or tool.kind == Tool.Kind.API_REQUEST
+    """Whether it is settled whom to ask, without any assistant."""
+    return bool(tool.server_url) or tool.kind in (Tool.Kind.API_REQUEST, Tool.Kind.MCP, Tool.Kind.SMS)
 
 
-def trial_server(tool: Any, *, assistant_id: str = "") -> Server:
-    """The server that a call would ask: the tool's own, else that of the assistant, else the organisation's."""
+def mcp_offered(tool: Tool) -> tuple[ToolSnapshot, ...]:
+    """The tools of an MCP server that assistants offer, as far as it has told of them; none for other tools."""
+    if tool.kind != Tool.Kind.MCP or not isinstance(tool.settings, dict):
+        return ()
+    taken = tool_snapshots_take([tool], server_url="", backoff_plan={})
+    return tuple(one for one in taken if not is_unlisted(one))
+
+
+def trial_server(tool: Any, *, assistant_id: str = "", of: str = "") -> Server:
+    """The server that a call would ask: the tool's own, else that of the assistant, else the organisation's.
+
+    ``of`` names the tool of an MCP server. A call may ask the server of its number, too, but a test has no number.
+    """
+    if tool.kind == Tool.Kind.SMS:
+        snapshot = tool_snapshot_take(tool, server_url="", backoff_plan={})
+        return Server(snapshot, "", ServerAuth())
+    for one in mcp_offered(tool):
+        if one.name == of:
+            return Server(one, "tool", tool_auths(tool_ids=[one.id]).get(one.id, ServerAuth()))
     assistant: dict[str, Any] = {}
     auth = ServerAuth()
     if assistant_id:
-        names = ("pk", "name", "server_url", "server_backoff_plan", "variables")
+        names = ("pk", "name", "server_url", "server_backoff_plan", "server_encrypted_paths", "variables")
         row = tool.assistants.filter(pk=assistant_id).values_list(*names, *auth_columns()).get()
         assistant = dict(zip(names, row, strict=False))
         auth = server_auth(*row[len(names) :])
@@ -85,6 +113,7 @@ def trial_server(tool: Any, *, assistant_id: str = "") -> Server:
         tool,
         server_url=assistant.get("server_url", ""),
         backoff_plan=assistant.get("server_backoff_plan") or {},
+        encrypted_paths=assistant.get("server_encrypted_paths") or [],
     )
     said = {"id": str(assistant["pk"]), "name": assistant["name"]} if assistant else {}
     variables = assistant.get("variables") or {}
@@ -100,8 +129,21 @@ def trial_server(tool: Any, *, assistant_id: str = "") -> Server:
     return Server(replace(snapshot, server_url=url), "organisation", auth, said, variables)
 
 
-def trial_order(server: Server, *, arguments: dict[str, Any], mark: str, now: datetime) -> ToolOrder:
-    """The order of a test request. ``mark`` makes its id, the same for the same press of the button."""
+def trial_order(
+    server: Server,
+    *,
+    arguments: dict[str, Any],
+    mark: str,
+    now: datetime,
+    caller: str = SAMPLE_CALLER,
+    line: str = SAMPLE_LINE,
+) -> ToolOrder:
+    """The order of a test request. ``mark`` makes its id, the same for the same press of the button.
+
+    ``caller`` and ``line`` are the two numbers of the call: for a text message somebody has to type real ones.
+    """
+    if server.tool.kind == Tool.Kind.SMS and recipient_chosen(server.tool):
+        arguments = {**arguments, "to": caller}  # whom the person chose, and nobody else
     call_id = uuid.uuid4()
     return ToolOrder(
         call_id=call_id,
@@ -111,7 +153,7 @@ def trial_order(server: Server, *, arguments: dict[str, Any], mark: str, now: da
         arguments=arguments,
         requested_at=now,
         expires_at=now + timedelta(seconds=TRIAL_MAX_S),
-        context=_context(server, call_id=str(call_id), now=now),
+        context=_context(server, call_id=str(call_id), now=now, caller=caller, line=line),
         server_from=server.server_from,
         auth=server.auth,
     )
@@ -127,26 +169,17 @@ def trial_run(order: ToolOrder) -> Trial:
         exchange.answer = http_send(request, timeout_s=timeout_s, send_within_s=send_within_s)
         return exchange.answer
 
-    if _is_rejected(order):
+    if request_rejected(order.tool.rejection_plan, order.context, now=order.requested_at).refused:
         return Trial(order, Sent(outcomes.rejected()))
     sent = order_send(order, now=order.requested_at, go_on=lambda _: True, send=send)
     return Trial(order, sent, tuple(exchanges))
 
 
-def _is_rejected(order: ToolOrder) -> bool:
-    return rejects(
-        order.tool.rejection_plan,
-        messages=order.context["messages"],
-        variables=template_bag(order.context, now=order.requested_at),
-        now=order.requested_at,
-    )
-
-
-def _context(server: Server, *, call_id: str, now: datetime) -> dict[str, Any]:
+def _context(server: Server, *, call_id: str, now: datetime, caller: str, line: str) -> dict[str, Any]:
     """A call in the shape of a real one, which says in several places that it is none."""
     org_id = settings.VAPI_ORG_ID or str(uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_ORIGIN))
     created = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    customer = {"number": SAMPLE_CALLER, "name": "Test request"}
+    customer = {"number": caller, "name": "Test request"}
     time_ms = round(now.timestamp() * 1000)
     return {
         "call": {
@@ -164,7 +197,7 @@ def _context(server: Server, *, call_id: str, now: datetime) -> dict[str, Any]:
             "metadata": {"testRequest": True},
         },
         "assistant": {"orgId": org_id, **server.assistant},
-        "phoneNumber": {"orgId": org_id, "provider": "twilio", "number": SAMPLE_LINE},
+        "phoneNumber": {"orgId": org_id, "provider": "twilio", "number": line},
         "customer": customer,
         "messages": [{"role": "user", "message": _SAYS_SO, "time": time_ms, "secondsFromStart": 0.0}],
         "variableValues": dict(server.variables),

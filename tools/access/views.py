@@ -1,0 +1,78 @@
+"""The one place where a request of the API is let in, counted, carried out and logged."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from tools.access.errors import ApiError, error_response
+from tools.access.keys import key_authenticate, scope_require
+from tools.access.uses import use_count
+from tools.jsontext import json_text
+from tools.models import ApiKey
+
+logger = logging.getLogger(__name__)
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client is answered."""
+
+    value: Any
+    status: int = HTTPStatus.OK
+
+
+# Given the request, its key, and what the route names. Raises ApiError.
+Handler = Callable[..., Answer]
+
+
+def api_view(resource: str, **handlers: Handler) -> Callable[..., HttpResponse]:
+    """A view of one route: ``handlers`` by method. A key needs the scope of the resource, for reading or for writing."""
+
+    @csrf_exempt  # a key is sent by programs, never by a browser of its own accord
+    def view(request: HttpRequest, **named: Any) -> HttpResponse:
+        key: ApiKey | None = None
+        try:
+            key = key_authenticate(request.headers.get("Authorization", ""))
+            use_count(key)
+            scope_require(key, f"{resource}:{'read' if request.method in _READING else 'write'}")
+            response = _carried_out(request, key, handlers, named)
+        except ApiError as exc:
+            response = error_response(exc)
+        response["Cache-Control"] = "no-store"
+        route = request.resolver_match.route if request.resolver_match else ""
+        logger.info(
+            "api request",
+            extra={
+                "api_key": key.prefix if key else "",
+                "method": request.method,
+                "route": route,
+                "status": response.status_code,
+            },
+        )
+        return response
+
+    return view
+
+
+def _carried_out(
+    request: HttpRequest, key: ApiKey, handlers: Mapping[str, Handler], named: Mapping[str, Any]
+) -> HttpResponse:
+    allowed = ", ".join(sorted({*handlers, *(["HEAD"] if "GET" in handlers else []), "OPTIONS"}))
+    if request.method == "OPTIONS":
+        return HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": allowed})
+    handler = handlers.get("GET" if request.method == "HEAD" else request.method or "")
+    if handler is None:
+        response = error_response(
+            ApiError(HTTPStatus.METHOD_NOT_ALLOWED, f"Cannot {request.method} {request.path}")
+        )
+        response["Allow"] = allowed
+        return response
+    answer = handler(request, key, **named)
+    return HttpResponse(json_text(answer.value), status=answer.status, content_type="application/json")

@@ -1,0 +1,1 @@
+"""Test requests from the admin: real ones, shown whole, and counted nowhere."""
