@@ -44,7 +44,7 @@ def spoken_line(utterance: Utterance) -> SpokenLine:
     return SpokenLine(
         at_ms=utterance.began_ms,
         speaker=utterance.speaker,
-        speaker_label=utterance.get_speaker_display(),
+        speaker_label=utterance.assistant or utterance.get_speaker_display(),
         heard=heard,
         unheard=unheard,
         interruption=_interruption(utterance),

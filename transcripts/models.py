@@ -34,6 +34,9 @@ class Utterance(models.Model):
     transcript = models.ForeignKey(Transcript, on_delete=models.CASCADE, related_name="utterances")
     item_id = models.CharField(max_length=64, help_text="OpenAI's id of the conversation item.")
     speaker = models.CharField(max_length=10, choices=Speaker)
+    assistant = models.CharField(
+        max_length=80, blank=True, help_text="Which of several assistants of the call spoke, by name."
+    )
     text = models.TextField(
         blank=True, help_text="What was generated, or what the caller was understood to say."
     )
@@ -56,6 +59,15 @@ class Utterance(models.Model):
 
     class Meta:
         ordering = ["began_ms", "id"]
+        indexes = [
+            # How long callers waited, without a look at what was said.
+            models.Index(
+                fields=["transcript"],
+                include=["latency_ms"],
+                condition=Q(latency_ms__isnull=False),
+                name="utterance_latency",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(name="utterance_once", fields=["transcript", "item_id"]),
             models.CheckConstraint(

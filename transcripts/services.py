@@ -16,6 +16,7 @@ _FIELDS = (
     "speaker", "text", "heard_text", "began_ms", "ended_ms", "generated_ms", "heard_ms", "interrupted", "latency_ms",
     "transcribed",
 )  # fmt: skip
+_NAME_MAX = 80
 
 
 def utterances_write(
@@ -34,7 +35,10 @@ def utterances_write(
         transcript, _ = Transcript.objects.get_or_create(call_id=call_id, defaults={"started_at": started_at})
         rows = [
             Utterance(
-                transcript=transcript, item_id=one["item_id"], **{name: _clean(one[name]) for name in _FIELDS}
+                transcript=transcript,
+                item_id=one["item_id"],
+                **{name: _clean(one[name]) for name in _FIELDS},
+                assistant=_clean(one.get("assistant", ""))[:_NAME_MAX],
             )
             for one in utterances
         ]
@@ -45,7 +49,7 @@ def utterances_write(
                 rows,
                 update_conflicts=True,
                 unique_fields=["transcript", "item_id"],
-                update_fields=list(_FIELDS),
+                update_fields=[*_FIELDS, "assistant"],
             )
             Transcript.objects.filter(pk=transcript.pk).update(
                 closed_at=Coalesce(Greatest(F("closed_at"), closed_at), closed_at)

@@ -4,7 +4,7 @@ from collections import deque
 
 from calls.bridge import realtime, twilio
 from calls.bridge.audio import BYTES_PER_MS, payload_bytes, silence
-from calls.bridge.limits import GAP_MS, HELD_FRAMES, LONGEST_GAP_MS, SHORTEST_COMMIT_BYTES
+from calls.bridge.limits import GAP_MS, HELD_FRAMES, LONGEST_GAP_MS, ONSET_FRAMES, SHORTEST_COMMIT_BYTES
 from calls.bridge.line import Line
 
 
@@ -16,6 +16,9 @@ class CallerAudio:
         self._held: deque[twilio.Media] = deque(maxlen=HELD_FRAMES)
         self._appended = 0
         self._zero_ms: int | None = None  # stream time of the first byte appended
+        self._recent: deque[twilio.Media] | None = (
+            None  # the newest frames, while another session may need them
+        )
         self.frames_in = 0
         self.last_frame_at = 0.0
 
@@ -42,6 +45,23 @@ class CallerAudio:
             self._zero_ms += gap_ms
         self._appended += payload_bytes(frame.payload)
         self._line.to_realtime(realtime.append_audio(frame.payload))
+        if self._recent is not None:
+            self._recent.append(frame)
+
+    def remember(self) -> None:
+        """Keep the newest frames from now on: another session may have to hear the beginning of a word again."""
+        self._recent = deque(maxlen=ONSET_FRAMES)
+
+    def forget(self) -> None:
+        """No other session will need them."""
+        self._recent = None
+
+    def begin_session(self) -> None:
+        """Pass everything on to a new session from here on, and what it should have heard."""
+        recent, self._recent = self._recent, None
+        self._appended, self._zero_ms = 0, None
+        for frame in recent or ():
+            self.append(frame)
 
     def append_silence(self, ms: int) -> None:
         """Pass on silence, as if it had been heard."""

@@ -28,6 +28,7 @@ class ToTwilio:
 @dataclass(frozen=True, slots=True)
 class ToRealtime:
     text: str
+    session: int = 0  # the number of the Realtime session; the first is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,15 @@ class VerifyStream:
     call_sid: str
     account_sid: str
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTool:
+    """Find out whether the tool's own conditions refuse this call. Answer with ``tool_checked``."""
+
+    call_id: str
+    name: str
+    arguments: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,37 @@ class ToolSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareMember:
+    """Another assistant is to take the call over: make its plan. Answer with ``member_prepared`` or ``member_refused``.
+
+    ``call_id``, ``name`` and ``arguments`` are of the tool call that asked for it, ``destination`` what the model calls
+    the assistant, ``key`` what the shell does.
+    """
+
+    call_id: str
+    name: str
+    destination: str
+    key: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRealtime:
+    """Open one more socket to the Realtime API, beside the one that is in use."""
+
+    session: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberTookOver:
+    """The assistant of this key has the call from here on. ``call_id`` is of the tool call that asked for it."""
+
+    key: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
     """One finished utterance. Times are ms of the call; ``generated_ms`` and ``heard_ms`` count audio of the assistant."""
 
@@ -105,6 +146,7 @@ class Spoken:
     interrupted: bool = False
     latency_ms: int | None = None
     transcribed: bool = True
+    assistant: str = ""  # who spoke, where several may share the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +189,28 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class PressKeys:
+    """Have Twilio press keys by REST; it then closes the stream, and opens another one for this call. Answer with
+    ``forwarded`` or ``forward_failed``, or with ``keys_pressed`` where the stream goes on.
+
+    ``call_id`` and ``name`` are of the tool call that asked for it; ``keys`` are never to be logged.
+    """
+
+    call_id: str
+    name: str
+    keys: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Apologise:
-    """Have Twilio itself speak this and hang up: the model cannot."""
+    """Have Twilio itself speak this and hang up: the model cannot.
+
+    ``again``: the conversation had begun, and its session was lost; another one may be able to go on with the call.
+    """
 
     text: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +222,9 @@ class CloseStream:
 
 @dataclass(frozen=True, slots=True)
 class CloseRealtime:
-    """Close the model's socket: nothing more is wanted from it."""
+    """Close the model's socket: nothing more is wanted from it. Without a number: every one."""
+
+    session: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +242,21 @@ Command = (
     ToTwilio
     | ToRealtime
     | VerifyStream
+    | CheckTool
     | RunTool
     | ToolDone
     | ToolRefused
     | ToolLate
     | ToolSettled
+    | PrepareMember
+    | OpenRealtime
+    | MemberTookOver
     | UtteranceEnded
     | Problem
     | Started
     | HangUp
     | Forward
+    | PressKeys
     | Apologise
     | CloseStream
     | CloseRealtime

@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from calls.bridge import realtime, twilio
@@ -24,11 +24,13 @@ from calls.bridge.limits import (
     VERIFY_WITHIN_S,
 )
 from calls.bridge.line import Phase, Timer
-from calls.bridge.parts import parts_for
-from calls.bridge.plan import Place, Plan, session_faults, session_payload
+from calls.bridge.parts import Parts, parts_for, parts_next
+from calls.bridge.plan import Place, Plan, ToolSpec, session_faults, session_payload
 from calls.bridge.speech import Utterance
 from calls.bridge.toolcalls import ToolResult
 from calls.bridge.toolmessages import Choose
+
+_LAST_WORDS = (realtime.CallerText, realtime.CallerTextFailed)
 
 
 class Conversation:
@@ -39,7 +41,6 @@ class Conversation:
 
     def __init__(self, plan: Plan, choose: Choose = lambda _: 0) -> None:
         parts = parts_for(plan, choose)
-        self.plan = plan
         self.playback = parts.playback
         self._line = parts.line
         self._caller = parts.caller
@@ -47,12 +48,19 @@ class Conversation:
         self._voice = parts.voice
         self._responses = parts.responses
         self._tools = parts.tools
-        self._floor = parts.floor
-        self._ending = Ending(parts)
-        self._dialogue = Dialogue(parts, self._ending)
+        self._handover = parts.handover
         self._malformed: Counter[Source] = Counter()
         self._session_event = ""
         self._session_ready = False
+        self._give_to(parts)
+
+    def _give_to(self, parts: Parts) -> None:
+        """The assistant of these parts has the conversation from here on."""
+        self._parts = parts
+        self.plan = parts.plan
+        self._floor = parts.floor
+        self._ending = Ending(parts)
+        self._dialogue = Dialogue(parts, self._ending)
         self._on_twilio = self._twilio_handlers()
         self._on_realtime = self._realtime_handlers()
         self._on_timer = self._timer_handlers()
@@ -77,7 +85,7 @@ class Conversation:
         if handle is None or line.caller_gone:
             return []
         handle(message, now)
-        return line.take()
+        return self._todo(now) if self._handover.entering else line.take()
 
     def stream_verified(self, *, now: float) -> list[Command]:
         """The token was good: the stream is this call's, and it is used up."""
@@ -100,13 +108,19 @@ class Conversation:
             self._not_started("stream-refused", now, close_code=1008)
         return self._line.take()
 
-    def receive_realtime(self, event: realtime.Event, *, now: float) -> list[Command]:
-        """An event from the Realtime API."""
+    def receive_realtime(self, event: realtime.Event, *, now: float, session: int = 0) -> list[Command]:
+        """An event from the Realtime API, in the session of this number."""
         line = self._line
         handle = self._on_realtime.get(type(event))
-        if handle is not None and not (line.caller_gone and line.phase is Phase.ENDED):
+        if handle is None or (line.caller_gone and line.phase is Phase.ENDED):
+            return line.take()
+        if session == line.session:
             handle(event, now)
-        return line.take()
+        elif self._handover.receive(session, event, now):
+            self._dialogue.handover_changed(now)
+        elif self._handover.is_former(session) and type(event) in _LAST_WORDS:
+            handle(event, now)
+        return self._todo(now)
 
     def receive_tool_result(self, call_id: str, result: ToolResult, *, now: float) -> list[Command]:
         """The outcome of a tool call. A doubled one changes nothing."""
@@ -114,7 +128,28 @@ class Conversation:
             self._dialogue.tool_answered(now)
         else:
             self._dialogue.tool_answered_late(call_id, result.output, now)
-        return self._line.take()
+        return self._todo(now)
+
+    def reword(self, tools: Iterable[ToolSpec]) -> None:
+        """Tools have taught the call new values: what the same tools say from now on."""
+        self._tools.reword(tools)
+
+    def tool_checked(self, call_id: str, refusal: str, *, now: float) -> list[Command]:
+        """Whether a tool call may go on: ``refusal`` is what the model is told if not, and empty if so."""
+        self._dialogue.tool_checked(call_id, refusal, now)
+        return self._todo(now)
+
+    def member_prepared(self, call_id: str, plan: Plan, *, now: float) -> list[Command]:
+        """The plan of the assistant that a tool call wants to hand the call over to."""
+        self._handover.prepared(call_id, plan, now)
+        self._dialogue.handover_changed(now)
+        return self._todo(now)
+
+    def member_refused(self, call_id: str, code: str, why: str, *, now: float) -> list[Command]:
+        """There is no such assistant for this call. ``why`` is part of a sentence for the model."""
+        if self._handover.refused(call_id, code, why):
+            self._dialogue.handover_changed(now)
+        return self._todo(now)
 
     def transfer_to(self, call_id: str, place: Place, *, now: float) -> list[Command]:
         """A tool call that asked a server where to transfer the call was answered with a place."""
@@ -122,7 +157,7 @@ class Conversation:
         return self._line.take()
 
     def forwarded(self) -> list[Command]:
-        """Twilio has taken the order to connect the caller to somebody else."""
+        """Twilio has taken the order to connect the caller to somebody else, or to press keys."""
         self._ending.forwarded()
         return self._line.take()
 
@@ -131,15 +166,24 @@ class Conversation:
         self._dialogue.forward_failed(code, message, now)
         return self._line.take()
 
+    def keys_pressed(self, *, now: float) -> list[Command]:
+        """The keys count as pressed, and the stream goes on."""
+        self._dialogue.keys_pressed(now)
+        return self._line.take()
+
     def twilio_gone(self, *, now: float) -> list[Command]:
         """The media socket is closed, with or without a `stop`."""
         if not self._line.caller_gone:
             self._caller_gone("phone-call-provider-closed-websocket", now)
         return self._line.take()
 
-    def realtime_gone(self, *, code: str, now: float) -> list[Command]:
-        """The model's socket could not be opened, or closed."""
+    def realtime_gone(self, *, code: str, now: float, session: int = 0) -> list[Command]:
+        """The socket of this session could not be opened, or closed."""
         line = self._line
+        if session != line.session:
+            if self._handover.gone(session, code):
+                self._dialogue.handover_changed(now)
+            return self._todo(now)
         if line.phase is Phase.ENDED or not line.realtime_open:
             return []
         line.realtime_open = False
@@ -147,9 +191,13 @@ class Conversation:
         if line.phase is Phase.DRAINING:
             self._ending.end(now)
         elif line.phase is not Phase.LEAVING:
-            line.problem(Source.OPENAI, code, "The connection to the model was lost.")
-            self._ending.give_up(now)
-        return line.take()
+            rescued = self._handover.rescues()
+            line.problem(Source.OPENAI, code, "The connection to the model was lost.", benign=rescued)
+            if rescued:
+                self._utterances.response_over(self._responses.running, now)
+            else:
+                self._ending.give_up(now, lost=True)
+        return self._todo(now)
 
     def hang_up(self, reason: str, *, now: float) -> list[Command]:
         """End the call from outside, at once."""
@@ -175,7 +223,20 @@ class Conversation:
         for timer in self._line.reached(now):
             if self._line.expire(timer, now):
                 self._on_timer[timer](now)
+                self._let_in(now)
         return self._line.take()
+
+    def _todo(self, now: float) -> list[Command]:
+        """What the shell must do next, once an assistant that is ready for it has taken the call over."""
+        self._let_in(now)
+        return self._line.take()
+
+    def _let_in(self, now: float) -> None:
+        if self._handover.entering:
+            plan = self._handover.enter(now)
+            self._parts.keypad.line_gone(now)
+            self._give_to(parts_next(self._parts, plan))
+            self._dialogue.enter(now)
 
     # The beginning --------------------------------------------------------------------------------------------
 
@@ -199,7 +260,10 @@ class Conversation:
 
     def _session_updated(self, event: realtime.SessionUpdated, now: float) -> None:
         if self._session_ready:
-            self._floor.session_updated(event)
+            if self._handover.session_updated(event):
+                self._dialogue.handover_changed(now)
+            else:
+                self._floor.session_updated(event)
             return
         if not self._session_event or self._ending.failing:
             return
@@ -259,6 +323,7 @@ class Conversation:
 
     def _caller_text(self, event: realtime.CallerText, now: float) -> None:
         self._utterances.caller_text(event.item_id, event.text, transcribed=True, now=now)
+        self._handover.words_came(event.item_id, event.text)
         self._after_transcription(event.item_id, now)
 
     def _caller_words(self, event: realtime.CallerTextDelta, now: float) -> None:
@@ -268,10 +333,12 @@ class Conversation:
     def _caller_text_failed(self, event: realtime.CallerTextFailed, now: float) -> None:
         self._line.problem(Source.OPENAI, f"transcription_{event.code}", "", benign=True)
         self._utterances.caller_text(event.item_id, "", transcribed=False, now=now)
+        self._handover.words_came(event.item_id, "")
         self._after_transcription(event.item_id, now)
 
     def _after_transcription(self, item_id: str, now: float) -> None:
         self._dialogue.caller_words(item_id, now)
+        self._dialogue.words_known(now)
         if self._line.phase is Phase.DRAINING and not self._utterances.transcribing:
             self._ending.end(now)
 
@@ -340,6 +407,10 @@ class Conversation:
         self._caller.append_silence(ms)
         self._line.arm(Timer.STALLED, now + ms / 1000)
 
+    def _handover_late(self, now: float) -> None:
+        self._handover.late()
+        self._dialogue.handover_changed(now)
+
     # Errors ---------------------------------------------------------------------------------------------------
 
     def _error(self, event: realtime.Error, now: float) -> None:
@@ -348,6 +419,8 @@ class Conversation:
         refused_session = bool(event.event_id) and event.event_id == self._session_event
         if event.code in FATAL or (refused_session and not self._session_ready):
             self._ending.give_up(now)
+        elif self._handover.error(event):
+            self._dialogue.handover_changed(now)
         else:
             self._dialogue.request_error(event, now)
 
@@ -405,7 +478,10 @@ class Conversation:
             Timer.NUDGE: dialogue.go_on,
             Timer.RETRY: dialogue.go_on,
             Timer.TOOLS: dialogue.tools_overdue,
+            Timer.CHECK: dialogue.words_known,
             Timer.PLAYBACK: dialogue.after_playback,
+            Timer.HANDOVER: self._handover_late,
+            Timer.FORMER: lambda _: self._handover.former_over(),
             Timer.OVERTIME: self._ending.leave,
             Timer.HUNG_UP: lambda now: self._caller_gone("", now),
             Timer.LAST_WORDS: self._ending.end,

@@ -17,6 +17,7 @@ from calls.bridge.wording import same_words
 
 _CALLER_SPOKE = failure("not_ended", "The caller began to speak, so the call goes on.")
 _NO_TRANSFER = "The call is already being transferred, or about to end. Do not ask for it again."
+_TOO_LATE = "The call is being transferred, or about to end."
 _CANNOT_SAY = {
     "instructions": "Apologise briefly that you cannot answer that, and ask what else you can do.",
     "tool_choice": "none",
@@ -37,6 +38,7 @@ class Dialogue:
         self._tools = parts.tools
         self._patience = parts.patience
         self._keypad = parts.keypad
+        self._handover = parts.handover
         self._ending = ending
         self.speaking = ""  # item id of the caller's running speech
 
@@ -47,6 +49,15 @@ class Dialogue:
         if self._plan.greets:
             self._responses.send(self._floor.greeting(), now)
 
+    def enter(self, now: float) -> None:
+        """The assistant has taken the call over from another; the time that the call may last goes on."""
+        self._line.disarm(Timer.QUIET, Timer.IDLE, Timer.ANSWER, Timer.NUDGE, Timer.RETRY, Timer.STALLED)
+        if self._plan.greets:
+            self._patience.begin(now)
+            self._responses.send(self._floor.greeting(), now)
+        else:
+            self.go_on(now)
+
     # The caller -----------------------------------------------------------------------------------------------
 
     def caller_began(self, item_id: str, now: float) -> None:
@@ -54,6 +65,7 @@ class Dialogue:
         self.speaking = item_id
         self._line.disarm(Timer.NUDGE)
         self._patience.caller_there()
+        self._handover.caller_spoke()
         if not self._floor.holds(now):
             self._give_way(now, server_stops=self._floor.confirmed)
 
@@ -74,7 +86,11 @@ class Dialogue:
         self.speaking = ""
         if not self._plan.guards_speech:
             self._responses.turn_ended()
-        if self._greeting_is_over() and self._voice.heard(now):
+        if self._handover.pending:
+            # It is for the next one to answer.
+            self._floor.missed(item_id)
+            self.go_on(now)
+        elif self._greeting_is_over() and self._voice.heard(now):
             # It outlasted the first message, so it is a reply to it, be it one word.
             self._floor.give()
             self._answer_caller(now)
@@ -117,6 +133,7 @@ class Dialogue:
             return
         self._line.disarm(Timer.NUDGE)
         self._patience.caller_there()
+        self._handover.caller_spoke()
         if not self._keypad.pending and not self._floor.holds_for_keys(now):
             self._give_way(now, server_stops=False)
         if self._keypad.press(key, now):
@@ -125,7 +142,7 @@ class Dialogue:
     def keys_complete(self, now: float) -> None:
         """The entry is complete: an answer is due."""
         self._keypad.complete(now)
-        if self._floor.holds_for_keys(now):
+        if self._floor.holds_for_keys(now) or self._handover.pending:
             self._floor.keyed()
             self.after_playback(now)
         else:
@@ -167,11 +184,12 @@ class Dialogue:
             return
         if not responses.created(event, now):
             self._patience.answered()
-            self._floor.seen()
+            if not self._handover.pending:
+                self._floor.seen()
             if self._floor.open:
                 responses.supersede()
-            if self._keypad.pending:
-                # Voice detection knows nothing of keys.
+            if self._keypad.pending or self._handover.pending:
+                # Voice detection knows nothing of keys, nor that another one is to answer.
                 self._stop_running()
         elif self._is_moot(responses.ask, now):
             # It was asked for before the caller began; nobody stops it but us.
@@ -227,6 +245,7 @@ class Dialogue:
         if event.reason == "content_filter" and not sounded:
             self._responses.want(Ask(Purpose.APOLOGY, _CANNOT_SAY))
         mute_greeting = event.status == "completed" and not sounded and _is(ask, Purpose.GREETING)
+        mute_greeting &= not event.calls  # whoever takes a call over may begin with a tool
         if (event.status == "failed" or mute_greeting) and not dropped:
             self._failed(event.code, ask, now)
         elif _is(ask, Purpose.FAREWELL) and (sounded or not dropped):
@@ -317,9 +336,40 @@ class Dialogue:
         if not call.response_id:
             call = replace(call, response_id=self._responses.running)
         self._responses.show_life(now)
+        if not self._tools.hold(call, now, words_known=not self._utterances.transcribing):
+            self._use(call, now)
+
+    def tool_checked(self, call_id: str, refusal: str, now: float) -> None:
+        """A tool's own conditions were looked at: its call goes on, or the model is told the refusal."""
+        call = self._tools.checked(call_id, refusal)
+        if call is not None and (not self._line.talking or self._ending.failing):
+            self._tools.turn_down(call, "too_late", _TOO_LATE)
+        elif call is not None:
+            self._use(call, now)
+        self.tool_answered(now)
+
+    def words_known(self, now: float) -> None:
+        """What the caller said last is written down, or takes too long."""
+        if self._line.talking:
+            self._tools.ask_checks(now, words_known=not self._utterances.transcribing)
+            if self._ending.presses_keys:
+                self.go_on(now)
+
+    def _use(self, call: realtime.FunctionCall, now: float) -> None:
         left = self._tools.leaves(call)
+        moves_on = (
+            self._tools.transfers(call)
+            or self._tools.presses(call)
+            or left is not None
+            or self._tools.ends_call(call)
+        )
+        if moves_on and self._handover.pending:
+            self._handover.refuse(call)
+            return
         if self._tools.transfers(call):
             self._transfer(self._tools.transfer(call), now)
+        elif self._tools.presses(call):
+            self._transfer(self._tools.keypress(call), now)
         elif left is not None:
             self._tools.done_here(call, '{"ok":true}')
             self._ending.leave_message(left, now)
@@ -333,14 +383,31 @@ class Dialogue:
             self._ending.begin(ASSISTANT_ENDED, now, said_in=call.response_id, goodbye=goodbye)
 
     def _transfer(self, transfer: Transfer | None, now: float) -> None:
-        if transfer is not None and not self._ending.forward(transfer, now):
+        if transfer is None:
+            return
+        busy = self._handover.pending
+        if transfer.taker is not None and not busy and self._ending.gives_way():
+            self._handover.ask(transfer, transfer.taker, now)
+        elif transfer.taker or busy or not self._ending.forward(transfer, now):
             self._tools.turn_down(transfer.call, "transfer_refused", _NO_TRANSFER)
+
+    def handover_changed(self, now: float) -> None:
+        """Another assistant is ready to take the call over, or will not do so: the talk goes on."""
+        self.tool_answered(now)
 
     def transfer_to(self, call_id: str, place: Place, now: float) -> None:
         """A server has named the place to which a call is to be transferred."""
         if self._line.talking and not self._ending.failing:
             self._transfer(self._tools.transfer_to(call_id, place, now), now)
             self.go_on(now)
+
+    def keys_pressed(self, now: float) -> None:
+        """Keys were pressed, and the talk goes on in the same stream."""
+        transfer = self._ending.called_off(now)
+        if transfer is not None:
+            self.speaking = ""
+            self._tools.speak_of(transfer.call, "Success.")
+            self.tool_answered(now)
 
     def forward_failed(self, code: str, message: str, now: float) -> None:
         """The caller could not be connected to somebody else: the model is told so, and the talk goes on."""
@@ -383,6 +450,9 @@ class Dialogue:
         """Where no response runs: ask for the next one that is owed, or go on with leaving."""
         if not self._may_ask():
             return
+        if self._handover.pending:
+            self._settle_handover(now)
+            return
         self._want_results(running="")
         if self._responses.wanting() and not self._caller_has_floor(now):
             self._responses.send_wanted(now)
@@ -402,6 +472,9 @@ class Dialogue:
             self._after_silence(now)
 
     def _after_silence(self, now: float) -> None:
+        if self._handover.pending:
+            self._settle_handover(now)
+            return
         if not self._caller_is_at_it:
             if self._greeting_is_over():
                 # Not in the middle of the caller's words: settings that change there can lose the end of the turn.
@@ -436,10 +509,21 @@ class Dialogue:
         return self._caller_is_at_it and not self._floor.holds(now)
 
     def _may_ask(self) -> bool:
-        ready = self._responses.idle and not self._line.armed(Timer.RETRY)
+        ready = self._responses.idle and not self._line.armed(Timer.RETRY) and not self._handover.entering
         return ready and self._line.talking and not self._ending.failing
 
     # Leaving --------------------------------------------------------------------------------------------------
+
+    def _settle_handover(self, now: float) -> None:
+        """Say what is to be said before another assistant takes over, and let it when all of that was heard."""
+        self._utterances.write_known(now)
+        if self._caller_is_at_it:
+            return
+        words = self._handover.words()
+        if words:
+            self._responses.send(Ask.for_sentence(Purpose.HANDOFF, words), now)
+        elif self._voice.heard(now):
+            self._handover.settle(now)
 
     def too_long(self, now: float) -> None:
         """The call has lasted as long as it may."""
@@ -447,12 +531,25 @@ class Dialogue:
         self.go_on(now)
 
     def _settle_ending(self, now: float) -> None:
-        if self._may_leave():
+        if self._ending.presses_keys:
+            self._settle_keys(now)
+        elif self._may_leave():
             self._ending.settle(now)
+
+    def _settle_keys(self, now: float) -> None:
+        """Have keys pressed: without waiting for silence, since a recorded menu speaks on and on."""
+        if not self._may_ask() or self._tools.waiting:
+            return
+        if self._utterances.transcribing and now < self._ending.keys_by:
+            # What was said last is still being written down, and the next session is to know it.
+            self._line.arm(Timer.CHECK, self._ending.keys_by)
+            return
+        self._ending.settle(now)
 
     def _may_leave(self) -> bool:
         """Whether nothing is going on."""
-        return self._may_ask() and not self._caller_is_at_it and not self._tools.waiting
+        going_on = self._caller_is_at_it or self._tools.waiting or self._handover.pending
+        return self._may_ask() and not going_on
 
 
 def _is(ask: Ask | None, purpose: Purpose) -> bool:

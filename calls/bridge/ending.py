@@ -1,6 +1,7 @@
 """How a call ends: with a goodbye, with an apology, by order, or because the caller is gone."""
 
 from calls.bridge import realtime
+from calls.bridge.checks import WORDS_WITHIN_S
 from calls.bridge.commands import (
     Apologise,
     CloseRealtime,
@@ -8,6 +9,7 @@ from calls.bridge.commands import (
     Ended,
     Forward,
     HangUp,
+    PressKeys,
     ToolDone,
     ToolRefused,
 )
@@ -34,6 +36,8 @@ SILENCE = "silence-timed-out"
 TOO_LONG = "exceeded-max-duration"
 FORWARDED = "assistant-forwarded-call"
 VOICEMAIL = "voicemail"
+# Of a stream only: the call goes on in another one.
+KEYS_PRESSED = "keys-pressed"
 
 _FORWARDED_OUTPUT = '{"status":"transferring","message":"The caller is being connected."}'
 # Reasons that a caller who speaks does away with; and those whose words were the goodbye.
@@ -58,15 +62,18 @@ class Ending:
         self._responses = parts.responses
         self._tools = parts.tools
         self._keypad = parts.keypad
+        self._handover = parts.handover
         self._phrases = [one.casefold() for one in parts.plan.end_call_phrases if one.strip()]
         self.reason = ""
         self.failing = False  # the model cannot go on
         self._apologises = False
+        self._lost = False  # with its connection, in the middle of the talk
         self._said_in = ""  # the response that ended the call, which may have said goodbye itself
         self._goodbye = ""
         self._farewell_over = False
         self._transfer: Transfer | None = None  # to be ordered, or ordered and not yet answered
         self._ordered = False
+        self.keys_by = 0.0  # when keys are pressed at the latest that wait for nothing but the caller's words
         self._message_left = ""
 
     # Goodbye --------------------------------------------------------------------------------------------------
@@ -76,8 +83,11 @@ class Ending:
 
         ``goodbye`` takes the place of the plan's, unless the response ``said_in`` had words of its own.
         """
-        if self.failing or self.reason == FORWARDED or (self.reason and reason != TOO_LONG):
+        if self.failing or self.reason in (FORWARDED, KEYS_PRESSED) or (self.reason and reason != TOO_LONG):
             return
+        if self._handover.pending and reason != TOO_LONG:
+            return  # the next assistant has the say in that
+        self._handover.call_off()
         if not self.reason:
             self._farewell_over = False
         self.reason = reason
@@ -97,6 +107,11 @@ class Ending:
             self.reason = ""
             self._responses.forget(Purpose.FAREWELL)
             self._line.disarm(Timer.OVERTIME)
+
+    def gives_way(self) -> bool:
+        """Whether another assistant may take the call over; a goodbye that was about to come is off then."""
+        self.revoke()
+        return not self.reason and not self.failing
 
     def settle(self, now: float) -> None:
         """Hang up once the goodbye was heard; have one said if none was."""
@@ -153,32 +168,35 @@ class Ending:
     # Transfer -------------------------------------------------------------------------------------------------
 
     def forward(self, transfer: Transfer, now: float) -> bool:
-        """Connect the caller to somebody else once that was announced; False when there is no time for it any more.
+        """Connect the caller to somebody else, or have keys pressed, once that was announced; False when there is no time
+        for it any more.
 
         A goodbye gives way to it; the caller's words do not call it off, for it is they who asked for it.
         """
         if self.failing or self.reason == TOO_LONG or self._transfer is not None:
             return False
         self._responses.forget(Purpose.FAREWELL)
-        self.reason, self._farewell_over, self._transfer = FORWARDED, False, transfer
+        self.reason = KEYS_PRESSED if transfer.keys else FORWARDED
+        self._farewell_over, self._transfer = False, transfer
+        self.keys_by = now + WORDS_WITHIN_S
         self._overtime(now)
         return True
 
+    @property
+    def presses_keys(self) -> bool:
+        """Whether keys are about to be pressed."""
+        return self._transfer is not None and bool(self._transfer.keys)
+
     def forwarded(self) -> None:
-        """The caller is being connected to somebody else."""
+        """The caller is being connected to somebody else, or Twilio presses keys: whether it does is known afterwards."""
         transfer, self._transfer = self._transfer, None
-        if transfer is not None:
+        if transfer is not None and not transfer.keys:
             self._line.put(ToolDone(transfer.call.call_id, transfer.call.name, _FORWARDED_OUTPUT))
 
     def forward_failed(self, output: str, now: float) -> Transfer | None:
         """The caller could not be connected. The transfer, when the talk goes on, and the model is to be told."""
-        transfer, self._transfer = self._transfer, None
-        if transfer is None:
-            return None
-        self._ordered = False
-        goes_on = self._line.phase is Phase.LEAVING and not self.failing and self._line.realtime_open
-        if goes_on:
-            self._go_on(now)
+        transfer = self._transfer
+        if transfer is None or self.called_off(now) is not None:
             return transfer
         call = transfer.call
         self._line.put(ToolRefused(call.call_id, call.name, "transfer_failed", output, orphaned=True))
@@ -186,6 +204,17 @@ class Ending:
             self.reason, self._apologises = MODEL_FAILED, True
             self.leave(now)
         return None
+
+    def called_off(self, now: float) -> Transfer | None:
+        """The stream does not end for it after all. The transfer, when the talk goes on."""
+        transfer, self._transfer = self._transfer, None
+        if transfer is None:
+            return None
+        self._ordered = False
+        if self._line.phase is not Phase.LEAVING or self.failing or not self._line.realtime_open:
+            return None
+        self._go_on(now)
+        return transfer
 
     def _go_on(self, now: float) -> None:
         """The talk goes on where it was left. What ran meanwhile was not passed on, and is not begun in its middle."""
@@ -200,14 +229,19 @@ class Ending:
 
     # Failure --------------------------------------------------------------------------------------------------
 
-    def give_up(self, now: float) -> None:
-        """The model cannot go on: let the caller hear what Twilio still holds, then have Twilio apologise."""
+    def give_up(self, now: float, *, lost: bool = False) -> None:
+        """The model cannot go on: let the caller hear what Twilio still holds, then have Twilio apologise.
+
+        ``lost``: only its connection is gone.
+        """
         line = self._line
         if self.failing or line.phase not in (Phase.OPENING, Phase.TALKING):
             return
         self.failing = True
+        self._handover.call_off()
         # Whoever was about to go need not be told that we cannot go on.
         self._apologises = not self.reason
+        self._lost = lost and line.phase is Phase.TALKING
         self.reason = self.reason or MODEL_FAILED
         line.disarm(Timer.SESSION, Timer.RETRY, Timer.REQUESTED, Timer.RUNNING, Timer.ANSWER)
         line.disarm(Timer.QUIET, Timer.IDLE, Timer.FILLER)
@@ -230,21 +264,30 @@ class Ending:
 
     def leave(self, now: float) -> None:
         """Have the call ended, or handed on."""
+        self._handover.call_off()
         self._line.phase = Phase.LEAVING
         self._line.disarm_all()
         if self._transfer is not None:
-            call, self._ordered = self._transfer.call, True
+            self._ordered = True
             self._line.arm(Timer.HUNG_UP, now + FORWARDED_WITHIN_S)
-            self._line.put(Forward(call.call_id, call.name, self._transfer.place))
+            self._line.put(self._order(self._transfer))
             return
         self._line.arm(Timer.HUNG_UP, now + HANG_UP_WITHIN_S)
-        self._line.put(Apologise(self._plan.apology) if self._apologises else HangUp())
+        self._line.put(Apologise(self._plan.apology, again=self._lost) if self._apologises else HangUp())
+
+    @staticmethod
+    def _order(transfer: Transfer) -> Forward | PressKeys:
+        call = transfer.call
+        if transfer.keys:
+            return PressKeys(call.call_id, call.name, transfer.keys, transfer.arguments)
+        return Forward(call.call_id, call.name, transfer.place)
 
     def caller_gone(self, reason: str, now: float, *, speaking: str) -> None:
         """Twilio's side is over: keep what was said, also the words that are still being written down."""
         line = self._line
         if not self._ordered:
             self._call_off_transfer()
+        self._handover.call_off()
         self.reason = self.reason or reason
         line.phase = Phase.DRAINING
         line.disarm_all()

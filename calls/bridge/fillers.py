@@ -13,15 +13,15 @@ from calls.bridge.voice import Voice
 
 @dataclass(slots=True)
 class _Start:
-    text: str
+    message: ToolMessage
     call_ids: set[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Delay:
     call_id: str
     at: float
-    text: str
+    message: ToolMessage
 
 
 class Fillers:
@@ -44,7 +44,7 @@ class Fillers:
         if start is not None:
             start.call_ids.add(call.call_id)
         elif message is not None and message.text:
-            self._starts[call.response_id] = _Start(message.text, {call.call_id})
+            self._starts[call.response_id] = _Start(message, {call.call_id})
         return message is not None and message.blocking and bool(message.text)
 
     def sent(
@@ -56,7 +56,7 @@ class Fillers:
     ) -> None:
         """The tool is at work from now on."""
         self._delays += [
-            _Delay(call.call_id, now + one.after_ms / 1000, one.text)
+            _Delay(call.call_id, now + one.after_ms / 1000, one)
             for one in delays(messages, arguments, self._choose)
         ]
         self._delays.sort(key=lambda delay: delay.at)
@@ -71,6 +71,13 @@ class Fillers:
         self._delays = [delay for delay in self._delays if delay.call_id != call_id]
         self._watch(now)
 
+    def reword(self, newer: Mapping[ToolMessage, ToolMessage]) -> None:
+        """Say the newer wording of what waits to be said."""
+        for start in self._starts.values():
+            start.message = newer.get(start.message, start.message)
+        for delay in self._delays:
+            delay.message = newer.get(delay.message, delay.message)
+
     def caller_spoke(self) -> None:
         """A tool that was asked for before the caller's words is not announced after them."""
         self._starts.clear()
@@ -79,7 +86,7 @@ class Fillers:
         """What to say into this silence; empty: nothing, or nothing yet."""
         while self._starts:
             response_id = next(iter(self._starts))
-            text = self._starts.pop(response_id).text
+            text = self._starts.pop(response_id).message.text
             # A model that has announced the call in its own words needs no other; one that was interrupted, too.
             if not self._responses.has_sounded(response_id) and not self._responses.is_dropped(response_id):
                 return text
@@ -90,7 +97,7 @@ class Fillers:
         # Of what is due at one time, one is enough.
         self._delays = [delay for delay in self._delays if delay not in due]
         self._watch(now)
-        return due[0].text
+        return due[0].message.text
 
     def _watch(self, now: float) -> None:
         self._line.disarm(Timer.FILLER)

@@ -18,16 +18,25 @@ class Floor:
     """
 
     def __init__(
-        self, line: Line, plan: Plan, playback: Playback, utterances: Utterances, responses: Responses
+        self,
+        line: Line,
+        plan: Plan,
+        playback: Playback,
+        utterances: Utterances,
+        responses: Responses,
+        *,
+        before: "Floor | None" = None,
     ) -> None:
         self._line = line
         self._plan = plan
         self._playback = playback
         self._utterances = utterances
         self._responses = responses
-        self._missed: list[str] = []
-        self._keyed = False  # keys were pressed under it
-        self._words: dict[str, str] = {}  # as they come in, by item
+        # Of an assistant that takes the call over: what nobody has answered yet is now for it to answer.
+        self._entered = before is not None
+        self._missed: list[str] = list(before._missed) if before else []
+        self._keyed: bool = before._keyed if before else False  # keys were pressed under it
+        self._words: dict[str, str] = dict(before._words) if before else {}  # as they come in, by item
         self.open = not plan.protects_greeting  # the first message is over, or not protected
         # Until the server has said so, it neither stops nor starts a response for the caller; we must.
         self.confirmed = self.open and not plan.guards_speech
@@ -40,7 +49,8 @@ class Floor:
         plan = self._plan
         if plan.first_message_mode is FirstMessageMode.SPEAKS_FIRST and plan.first_message:
             return Ask(Purpose.GREETING, exactly(plan.first_message), plan.first_message)
-        return Ask(Purpose.GREETING, {"tool_choice": "none"})
+        # Whoever takes a call over may go to work at once: the caller has said already what they want.
+        return Ask(Purpose.GREETING, {} if self._entered else {"tool_choice": "none"})
 
     def give(self) -> None:
         """The first message is over: from here on the caller's voice starts and stops responses."""

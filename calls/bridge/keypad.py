@@ -1,24 +1,23 @@
 """Keys that the caller presses: collected until they are complete, then a message to the model."""
 
 from calls.bridge import realtime
+from calls.bridge.keys import KEYS
 from calls.bridge.limits import MOST_KEYS
 from calls.bridge.line import Line, Timer
 from calls.bridge.plan import Plan
 from calls.bridge.utterances import Utterances
 
-KEYS = frozenset("0123456789*#ABCD")
-
 
 class Keypad:
     """The keys of one entry. An end key or a pause completes it."""
 
-    def __init__(self, line: Line, plan: Plan, utterances: Utterances) -> None:
+    def __init__(self, line: Line, plan: Plan, utterances: Utterances, *, entries: int = 0) -> None:
         self._line = line
         self._plan = plan
         self._utterances = utterances
         self._keys = ""
         self._began_ms = 0
-        self._entries = 0
+        self.entries = entries  # of the whole call, so that their ids differ
 
     @property
     def pending(self) -> bool:
@@ -58,8 +57,8 @@ class Keypad:
         return f"The caller pressed these keys: {' '.join(self._keys)}"
 
     def _write(self, now: float) -> str:
-        self._entries += 1
-        item_id = f"keys_{self._entries}"
+        self.entries += 1
+        item_id = f"keys_{self.entries}"
         self._utterances.keyed(item_id, self._text(), self._began_ms, now)
         self._keys = ""
         return item_id

@@ -19,10 +19,17 @@ FORWARDED_WITHIN_S = (
     20.0  # the same from the order to connect the caller to somebody else, which is tried twice
 )
 OVERTIME_S = 30.0  # a caller who never stops talking cannot keep a call that is over
+# Another assistant's session must be ready so long after it was asked for: a good one takes half a second.
+HANDOVER_WITHIN_S = 6.0
+TAKEOVER_WITHIN_S = 3.0  # from changing the running session to the server's word that it is done
+WORDS_KNOWN_WITHIN_S = 2.0  # the caller's last words are waited for so long, for the next one to read
+MOST_HANDOVERS = 4  # in a row, without a word of the caller: then two of them send the caller to and fro
 RETRIES = 2
 RETRY_AFTER_S = (0.5, 2.0)
 MALFORMED_REPORTED = 10  # frames of one side; a peer that sends nothing else would fill the database
 HELD_FRAMES = 100  # 2 s of caller audio kept while the session is being prepared; older audio is dropped
+# Given twice where another session takes over: no word may be lost between the two. A turn ends with more silence.
+ONSET_FRAMES = 15
 GAP_MS = 60  # jitter is a frame or two; more than that is audio that was never sent
 LONGEST_GAP_MS = 10_000
 LONGEST_PAYLOAD = 8000  # characters of base64, 750 ms; what Twilio takes in one message is nowhere written

@@ -34,7 +34,10 @@ class Timer(StrEnum):
     NUDGE = "nudge"
     RETRY = "retry"
     TOOLS = "tools"
+    CHECK = "check"
     PLAYBACK = "playback"
+    HANDOVER = "handover"
+    FORMER = "former"
     OVERTIME = "overtime"
     HUNG_UP = "hung_up"
     LAST_WORDS = "last_words"
@@ -48,6 +51,7 @@ class Line:
         self.stream_sid = ""
         self.verified = False
         self.realtime_open = True
+        self.session = 0  # the number of the Realtime session that has the call
         self.began = 0.0  # when the stream began
         self.zero = 0.0  # when it was verified: the clock of everything that is recorded
         self._out: list[Command] = []
@@ -81,7 +85,7 @@ class Line:
     def to_realtime(self, text: str) -> None:
         """Send an event to the Realtime API, if anybody is there."""
         if self.realtime_open:
-            self._out.append(ToRealtime(text))
+            self._out.append(ToRealtime(text, self.session))
 
     def problem(self, source: Source, code: str, message: str, *, benign: bool = False) -> None:
         """Report something that somebody should be able to see."""

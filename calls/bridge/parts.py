@@ -1,12 +1,14 @@
 """The parts of one conversation, made for each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calls.bridge.caller import CallerAudio
 from calls.bridge.fillers import Fillers
 from calls.bridge.floor import Floor
+from calls.bridge.handover import Handover
 from calls.bridge.keypad import Keypad
 from calls.bridge.line import Line
+from calls.bridge.memory import Memory
 from calls.bridge.patience import Patience
 from calls.bridge.plan import Plan
 from calls.bridge.playback import Playback
@@ -33,25 +35,42 @@ class Parts:
     floor: Floor
     patience: Patience
     keypad: Keypad
+    handover: Handover
 
 
 def parts_for(plan: Plan, choose: Choose) -> Parts:
     """The parts of a new conversation."""
     line, playback = Line(), Playback()
-    utterances, responses = Utterances(line, playback), Responses(line)
+    memory = Memory(playback, plan.history)
+    utterances = Utterances(line, playback, memory, assistant=plan.assistant)
+    responses, caller = Responses(line), CallerAudio(line)
     voice = Voice(line, playback, utterances)
     fillers = Fillers(line, voice, responses, choose)
+    tools = ToolCalls(line, plan.tools, fillers, memory, choose)
     return Parts(
         plan=plan,
         line=line,
         playback=playback,
-        caller=CallerAudio(line),
+        caller=caller,
         utterances=utterances,
         voice=voice,
         responses=responses,
         fillers=fillers,
-        tools=ToolCalls(line, plan.tools, fillers, choose),
+        tools=tools,
         floor=Floor(line, plan, playback, utterances, responses),
         patience=Patience(line, plan),
         keypad=Keypad(line, plan, utterances),
+        handover=Handover(line, plan, caller, utterances, responses, tools, memory),
+    )
+
+
+def parts_next(parts: Parts, plan: Plan) -> Parts:
+    """The parts of the same conversation, now that an assistant with this plan has it."""
+    line, utterances = parts.line, parts.utterances
+    return replace(
+        parts,
+        plan=plan,
+        floor=Floor(line, plan, parts.playback, utterances, parts.responses, before=parts.floor),
+        patience=Patience(line, plan),
+        keypad=Keypad(line, plan, utterances, entries=parts.keypad.entries),
     )

@@ -16,12 +16,40 @@ class FirstMessageMode(StrEnum):
     WAITS = "assistant-waits-for-user"
 
 
+SUCCESS = "Success."  # what a tool call that hands over comes to, in Vapi's words
+
+
+class Keeps(StrEnum):
+    """What of the conversation an assistant that takes a call over gets to read."""
+
+    ALL = "all"
+    MESSAGES = "messages"  # what the two said, and no tool calls
+    PREVIOUS = "previous"  # the same, since the assistant that hands over has the call
+    LAST = "last"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """An assistant that can take the call over. ``result`` is what its predecessor's tool call comes to."""
+
+    key: str  # the shell's
+    keeps: Keeps = Keeps.ALL
+    last: int = 0  # with LAST: so many messages
+    keeps_handoff: bool = True  # the tool call that hands over is to be read, too
+    result: str = SUCCESS
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Somewhere a call can be transferred to. ``message`` is said before; None: a stock sentence, empty: nothing."""
+    """Somewhere a call can be transferred to. ``message`` is said before; None: a stock sentence, empty: nothing.
+
+    With a ``taker`` it is another assistant, and the call goes on here.
+    """
 
     name: str
     message: str | None = None
+    taker: Taker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +67,10 @@ class ToolSpec:
     transfers: bool = False
     places: tuple[Place, ...] = ()
     leaves: str | None = None
+    presses: bool = False  # keys, which the telephone network sends, not we
     asynchronous: bool = False  # nobody waits for its answer
+    repeats: bool = False  # asked twice for the same in one response, it is carried out twice
+    checked: bool = False  # has conditions of its own, about which the shell is asked before each use
     messages: tuple[ToolMessage, ...] = ()
 
 
@@ -56,6 +87,8 @@ class Plan:
     """Everything of a published assistant that the conversation needs. Durations carry their unit."""
 
     instructions: str
+    assistant: str = ""  # its name, where several may share the call
+    model: str = ""
     tools: tuple[ToolSpec, ...] = ()
     history: tuple[Remark, ...] = ()
     first_message_mode: FirstMessageMode = FirstMessageMode.SPEAKS_FIRST
@@ -141,6 +174,13 @@ def session_payload(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
     if plan.reasoning_effort is not None:
         session["reasoning"] = {"effort": plan.reasoning_effort}
     return session
+
+
+def takeover_payload(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
+    """The update that makes a running session another assistant's: all but the voice, which cannot change in it."""
+    session = session_payload(plan, floor_open=floor_open)
+    output = {name: value for name, value in session["audio"]["output"].items() if name != "voice"}
+    return {**session, "audio": {**session["audio"], "output": output}}
 
 
 def floor_payload(plan: Plan) -> dict[str, Any]:

@@ -346,6 +346,17 @@ def message(event_id: str, role: str, text: str, *, item_id: str = "") -> str:
     return _build({"type": "conversation.item.create", "event_id": event_id, "item": item})
 
 
+def function_call(event_id: str, call_id: str, name: str, arguments: str) -> str:
+    """A function call of an earlier session; its answer must follow."""
+    item = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+    return _build({"type": "conversation.item.create", "event_id": event_id, "item": item})
+
+
+def delete(event_id: str, item_id: str) -> str:
+    """Take an item out of the conversation."""
+    return _build({"type": "conversation.item.delete", "event_id": event_id, "item_id": item_id})
+
+
 def function_output(event_id: str, call_id: str, output: str, *, after: str) -> str:
     """The one answer to a function call, placed behind its item."""
     event: dict[str, Any] = {"type": "conversation.item.create", "event_id": event_id}

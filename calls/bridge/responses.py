@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     FAREWELL = "farewell"
     REMINDER = "reminder"
     FILLER = "filler"
+    HANDOFF = "handoff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Ask:
     @property
     def fleeting(self) -> bool:
         """Whether it is worth saying at this moment only, so that it is not asked for again."""
-        return self.purpose in (Purpose.REMINDER, Purpose.FILLER)
+        return self.purpose in (Purpose.REMINDER, Purpose.FILLER, Purpose.HANDOFF)
 
 
 class Responses:
@@ -109,6 +110,19 @@ class Responses:
     def supersede(self) -> None:
         """The caller has had their say and is answered: what was to be said before it is owed no more."""
         self._wanted.clear()
+
+    def begin_session(self) -> None:
+        """Another session has the call: nothing runs in it."""
+        self._line.disarm(Timer.REQUESTED, Timer.RUNNING, Timer.ANSWER, Timer.RETRY)
+        self.running, self._request_id, self._running_for = "", "", ""
+        self.ask = self.requested = None
+        self._asked.clear()
+        self._turn_ended = self._echoes_metadata = False
+        self._failures = 0
+
+    def keep_results(self) -> None:
+        """Owe nothing but what tools have answered: another assistant has the call."""
+        self._wanted = [ask for ask in self._wanted if ask.purpose is Purpose.TOOL_RESULT]
 
     def turn_ended(self) -> None:
         """Voice detection may ask for a response from here on."""

@@ -27,6 +27,8 @@ class Utterance:
     latency_ms: int | None = None
     transcribed: bool = True
     written: bool = False
+    session: int = 0  # the Realtime session that knows it
+    assistant: str = ""
 
     @property
     def empty(self) -> bool:
@@ -76,4 +78,5 @@ def spoken(utterance: Utterance, *, heard_bytes: int) -> Spoken:
         heard_ms=heard_ms,
         interrupted=utterance.interrupted,
         latency_ms=utterance.latency_ms,
+        assistant=utterance.assistant,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from calls.bridge import realtime
+from calls.bridge.checks import Checks
 from calls.bridge.commands import (
     RunTool,
     Source,
@@ -15,13 +16,15 @@ from calls.bridge.commands import (
     ToolSettled,
 )
 from calls.bridge.fillers import Fillers
+from calls.bridge.keys import KeysError
 from calls.bridge.limits import HELD_WITHIN_S
 from calls.bridge.line import Line, Timer
+from calls.bridge.memory import Exchange, Memory
 from calls.bridge.plan import Place, ToolSpec
 from calls.bridge.realtime import FunctionCall
 from calls.bridge.responses import Ask, Purpose
 from calls.bridge.toolmessages import Choose, Moment, ToolMessage, pick
-from calls.bridge.transfer import Transfer, transfer_meant, transfer_to
+from calls.bridge.transfer import Transfer, keypress_meant, transfer_meant, transfer_to
 
 # Beyond the tool's own time limit: the way to the worker and back. After it the model is told in any case.
 GRACE_S = 3.0
@@ -68,17 +71,35 @@ class _Batch:
 class ToolCalls:
     """Which calls were asked for, which still wait, and which responses are owed a follow-up."""
 
-    def __init__(self, line: Line, specs: Iterable[ToolSpec], fillers: Fillers, choose: Choose) -> None:
+    def __init__(
+        self, line: Line, specs: Iterable[ToolSpec], fillers: Fillers, memory: Memory, choose: Choose
+    ) -> None:
         self._line = line
+        self._memory = memory
+        self._strangers: set[str] = (
+            set()
+        )  # calls that the session knows nothing of, since an earlier one made them
         self._specs = {spec.name: spec for spec in specs}
         self._fillers = fillers
         self._choose = choose
+        self._checks = Checks(line)
         self._seen: set[str] = set()
         self._pending: dict[str, _Pending] = {}
         self._batches: dict[str, _Batch] = {}
         self._made: dict[tuple[str, str, str], str] = {}  # response, name and arguments: the first such call
         self._outputs: dict[str, str] = {}
         self._given_up: dict[str, str] = {}  # names of tools that the model was told did not answer
+
+    def reword(self, specs: Iterable[ToolSpec]) -> None:
+        """Have the same tools speak in these words from now on, also of what was asked for before."""
+        newer: dict[ToolMessage, ToolMessage] = {}
+        for spec in specs:
+            before = self._specs.get(spec.name, spec)
+            newer |= zip(before.messages, spec.messages, strict=False)
+            self._specs[spec.name] = spec
+        for pending in self._pending.values():
+            pending.spec = self._specs.get(pending.call.name, pending.spec)
+        self._fillers.reword(newer)
 
     def is_new(self, call: FunctionCall) -> bool:
         """Whether this call is seen for the first time; three events carry each call."""
@@ -103,6 +124,32 @@ class ToolCalls:
         message = pick(spec.messages, Moment.START, arguments(call, spec) or {}, self._choose)
         return message.text if message is not None else ""
 
+    # Conditions -----------------------------------------------------------------------------------------------
+
+    def hold(self, call: FunctionCall, now: float, *, words_known: bool) -> bool:
+        """Whether this call has to wait until its tool's own conditions were looked at."""
+        spec = self._specs.get(call.name)
+        if spec is None or not spec.checked:
+            return False
+        self._checks.hold(call, arguments(call, spec) or {}, now)
+        self.ask_checks(now, words_known=words_known)
+        return True
+
+    def ask_checks(self, now: float, *, words_known: bool) -> None:
+        """Have the conditions looked at of calls that wait no longer for what the caller said."""
+        self._checks.ask(now, words_known=words_known)
+
+    def checked(self, call_id: str, refusal: str) -> FunctionCall | None:
+        """The call that may go on; None for one that was told ``refusal``, or that nobody waits for."""
+        call = self._checks.take(call_id)
+        if call is None or not refusal:
+            return call
+        self._batches.setdefault(call.response_id, _Batch()).reply = True
+        orphaned = not self._line.realtime_open
+        self._line.put(ToolRefused(call.call_id, call.name, _REJECTED, refusal, orphaned=orphaned))
+        self._tell(call, refusal)
+        return None
+
     # Transfers ------------------------------------------------------------------------------------------------
 
     def transfers(self, call: FunctionCall) -> bool:
@@ -119,6 +166,25 @@ class ToolCalls:
             self.turn_down(call, "unknown_destination", f"There is no such destination. There are: {names}.")
         return transfer
 
+    def presses(self, call: FunctionCall) -> bool:
+        """Whether this call asks for keys to be pressed."""
+        spec = self._specs.get(call.name)
+        return spec is not None and spec.presses
+
+    def keypress(self, call: FunctionCall) -> Transfer | None:
+        """The pressing of keys that a call asks for, or None for what cannot be pressed, which the model is then told."""
+        spec = self._specs[call.name]
+        try:
+            return keypress_meant(call, spec, arguments(call, spec) or {}, self._choose)
+        except KeysError as exc:
+            self.turn_down(call, "invalid_keys", str(exc))
+            return None
+
+    def speak_of(self, call: FunctionCall, output: str) -> None:
+        """Answer a call that needs no server; the model is to speak of it."""
+        self._batches.setdefault(call.response_id, _Batch()).reply = True
+        self.done_here(call, output)
+
     def transfer_to(self, call_id: str, place: Place, now: float) -> Transfer | None:
         """The transfer to the place that a server has named; None when nobody waits for that any more."""
         pending = self._pending.pop(call_id, None)
@@ -130,6 +196,19 @@ class ToolCalls:
             self._answer_twin(twin, failure(_DUPLICATE, "The same was asked for before."))
         return transfer_to(pending.call, pending.spec, pending.arguments, place, self._choose)
 
+    def offer(self, specs: Iterable[ToolSpec], *, new_session: bool) -> None:
+        """Another assistant has the call, with tools of its own. What was asked for before is still to be answered."""
+        self._specs = {spec.name: spec for spec in specs}
+        self._fillers.caller_spoke()
+        if new_session:
+            self._strangers |= self._seen
+        for call in self._checks.take_all():
+            self._refuse(call, "handed_over", _HANDED_OVER)
+
+    def refuse(self, call: FunctionCall, code: str, message: str) -> None:
+        """Tell the model that a call is not carried out; that wants no words."""
+        self._refuse(call, code, message)
+
     def turn_down(self, call: FunctionCall, code: str, message: str) -> None:
         """Tell the model that a call is not carried out; it is to speak of it."""
         self._batches.setdefault(call.response_id, _Batch()).reply = True
@@ -138,7 +217,7 @@ class ToolCalls:
     @property
     def waiting(self) -> bool:
         """Whether a call waits for its answer."""
-        return bool(self._pending)
+        return bool(self._pending or self._checks.responses)
 
     # Asking ---------------------------------------------------------------------------------------------------
 
@@ -154,7 +233,7 @@ class ToolCalls:
         if given is None:
             batch.reply = True
             self._refuse(call, "invalid_arguments", _NOT_JSON)
-        elif not self._repeats(call, given, batch):
+        elif spec.repeats or not self._repeats(call, given, batch):
             self._make(call, spec, given, now)
 
     def _repeats(self, call: FunctionCall, given: dict[str, object], batch: _Batch) -> bool:
@@ -200,7 +279,8 @@ class ToolCalls:
     def _refuse(self, call: FunctionCall, code: str, message: str) -> None:
         output = failure(code, message)
         self._line.problem(Source.TOOL, code, f"The model asked for {call.name}.")
-        self._line.put(ToolRefused(call.call_id, call.name, code, output))
+        orphaned = not self._line.realtime_open
+        self._line.put(ToolRefused(call.call_id, call.name, code, output, orphaned=orphaned))
         self._tell(call, output)
 
     def done_here(self, call: FunctionCall, output: str) -> None:
@@ -282,18 +362,25 @@ class ToolCalls:
             for twin in pending.twins:
                 self._line.put(ToolRefused(twin.call_id, twin.name, _DUPLICATE, "", orphaned=True))
         self._pending.clear()
+        for call in self._checks.take_all():
+            self._line.put(ToolRefused(call.call_id, call.name, _NOT_SENT, "", orphaned=True))
 
     def due(self, *, running: str) -> list[Ask]:
         """What to ask for now that a batch is complete: its response is not ``running`` any more and no call of it waits.
 
         Once per batch; the responses are then no longer owing.
         """
-        waiting = {pending.call.response_id for pending in self._pending.values()}
+        waiting = {pending.call.response_id for pending in self._pending.values()} | self._checks.responses
         complete = [one for one in self._batches if one not in waiting and (one != running or not running)]
         return [ask for one in complete for ask in self._batches.pop(one).asks()]
 
     def _tell(self, call: FunctionCall, output: str) -> None:
+        self._memory.done(Exchange(call.call_id, call.name, call.arguments, output))
         event_id = self._line.event_id()
+        if call.call_id in self._strangers:
+            text = _FROM_BEFORE.format(call.name, output)
+            self._line.to_realtime(realtime.message(event_id, "system", text))
+            return
         self._line.to_realtime(realtime.function_output(event_id, call.call_id, output, after=call.item_id))
 
     def _watch(self) -> None:
@@ -321,6 +408,7 @@ def failure(code: str, message: str) -> str:
 
 _DUPLICATE = "duplicate_call"
 _NOT_SENT = "caller_gone"
+_REJECTED = "Not sent: the tool's rejection plan refused it."
 _NOT_JSON = "The arguments were not valid JSON. Call the tool again with a JSON object."
 _TIMED_OUT = failure(
     "timeout",
@@ -330,6 +418,8 @@ _TIMED_OUT = failure(
 _ACCEPTED = orjson.dumps(
     {"status": "accepted", "message": "The request was passed on. Its outcome will not be reported."}
 ).decode()
+_HANDED_OVER = "Another assistant has taken the call over, so this was not done. Use your own tools if it is still wanted."
+_FROM_BEFORE = "{} was asked before you took the call over. Its answer: {}"
 _LATE = (
     "The answer to {} arrived late, after you were told that there was none: {}\n"
     "Tell the caller if it still matters to them, and do not repeat what you have said already."

@@ -1,9 +1,10 @@
 """A transfer that the model has asked for: to where, and what is said before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from calls.bridge.plan import Place, ToolSpec
+from calls.bridge.keys import keys_asked
+from calls.bridge.plan import Place, Taker, ToolSpec
 from calls.bridge.realtime import FunctionCall
 from calls.bridge.toolmessages import Choose, Moment, pick
 
@@ -12,11 +13,17 @@ STOCK_MESSAGE = "Transferring the call now."
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One transfer. ``message`` None: a stock sentence, if the model has said nothing itself; empty: nothing."""
+    """One transfer. ``message`` None: a stock sentence, if the model has said nothing itself; empty: nothing.
+
+    With a ``taker`` the call goes to another assistant; with ``keys`` it comes back when Twilio has pressed these.
+    """
 
     call: FunctionCall
     place: str
     message: str | None
+    taker: Taker | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    keys: str = field(default="", repr=False)
 
 
 def transfer_meant(
@@ -32,7 +39,17 @@ def transfer_to(
 ) -> Transfer:
     """The transfer to a place. What the tool has said when it is asked for takes the place of the place's own message."""
     start = pick(spec.messages, Moment.START, given, choose)
-    return Transfer(call, place.name, start.text if start is not None else place.message)
+    words = start.text if start is not None else place.message
+    return Transfer(call, place.name, words, place.taker, given)
+
+
+def keypress_meant(
+    call: FunctionCall, spec: ToolSpec, given: Mapping[str, object], choose: Choose
+) -> Transfer:
+    """The pressing of keys that these arguments ask for. Raises KeysError."""
+    start = pick(spec.messages, Moment.START, given, choose)
+    words = start.text if start is not None else ""
+    return Transfer(call, "", words, arguments=given, keys=keys_asked(given))
 
 
 def _place(places: tuple[Place, ...], wanted: object) -> Place | None:

@@ -2,6 +2,7 @@
 
 from calls.bridge.commands import Speaker, Spoken, UtteranceEnded
 from calls.bridge.line import Line
+from calls.bridge.memory import Memory
 from calls.bridge.playback import Playback
 from calls.bridge.speech import Utterance, spoken
 
@@ -9,9 +10,11 @@ from calls.bridge.speech import Utterance, spoken
 class Utterances:
     """The items of the conversation by the server's ids; where a server uses an id twice, by our own."""
 
-    def __init__(self, line: Line, playback: Playback) -> None:
+    def __init__(self, line: Line, playback: Playback, memory: Memory, *, assistant: str) -> None:
         self._line = line
         self._playback = playback
+        self._memory = memory
+        self.speaks_now = assistant  # the name of whoever has the call
         self._newest: dict[str, Utterance] = {}
         self._all: list[Utterance] = []
         self._open: list[Utterance] = []  # not written yet
@@ -160,7 +163,11 @@ class Utterances:
         taken = sum(1 for utterance in self._all if utterance.server_id == item_id)
         own_id = f"{item_id}#{taken + 1}" if taken else item_id
         utterance = Utterance(own_id, speaker, began_ms, began_ms, server_id=item_id, response_id=response_id)
+        utterance.session = self._line.session
+        if speaker is Speaker.ASSISTANT:
+            utterance.assistant = self.speaks_now
         self._newest[item_id] = utterance
         self._all.append(utterance)
+        self._memory.said(utterance)
         self._open.append(utterance)
         return utterance

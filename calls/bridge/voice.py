@@ -76,7 +76,9 @@ class Voice:
         return True
 
     def truncate(self, utterance: Utterance, now: float) -> None:
-        """Tell the model how much of an item was heard."""
+        """Tell the model how much of an item was heard; one that was not there then knows nothing of it."""
+        if utterance.session != self._line.session:
+            return
         heard = min(self._playback.heard_bytes(utterance.item_id, now=now), utterance.received_bytes)
         event_id = self._line.event_id()
         self._line.to_realtime(realtime.truncate(event_id, utterance.server_id, heard // BYTES_PER_MS))

@@ -1,11 +1,13 @@
 """The calls that came in on our numbers, and those that ran at Vapi."""
 
 import uuid
+from datetime import UTC
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import TruncDate
 
-from assistants.models import Assistant, AssistantVersion
+from assistants.models import Assistant, AssistantVersion, Squad
 from calls.models.number import PhoneNumber
 
 
@@ -30,6 +32,10 @@ class Call(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     stack = models.CharField(max_length=10, choices=Stack, default=Stack.DIRECT)
     direction = models.CharField(max_length=10, choices=Direction, default=Direction.INBOUND)
+    smoke_test = models.BooleanField(
+        default=False,
+        help_text="Placed by a smoke test: nobody was on the line, and its tools were answered by the scenario.",
+    )
     status = models.CharField(max_length=20, choices=Status, default=Status.RINGING, db_index=True)
     call_sid = models.CharField(max_length=64, blank=True, verbose_name="call SID")
     account_sid = models.CharField(max_length=64, blank=True, verbose_name="account SID")
@@ -53,7 +59,15 @@ class Call(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="calls",
-        help_text="The published version this call ran on.",
+        help_text="The published version this call ran on; the first one, where several assistants shared it.",
+    )
+    squad = models.ForeignKey(
+        Squad,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="calls",
+        help_text="Whose first member took the call.",
     )
     ended_reason = models.CharField(max_length=120, blank=True, help_text="In Vapi's words.")
     refused_because = models.TextField(blank=True, help_text="Why no assistant answered, in plain words.")
@@ -63,6 +77,9 @@ class Call(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     started_at = models.DateTimeField(null=True, blank=True, help_text="When the media stream began.")
     ended_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When Twilio was last asked whether it is still going on."
+    )
     first_sound_ms = models.PositiveIntegerField(
         null=True, blank=True, help_text="From the start of the stream to the first sound sent, in ms."
     )
@@ -74,7 +91,11 @@ class Call(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["did", "-created_at"], name="call_by_did")]
+        indexes = [
+            models.Index(fields=["did", "-created_at"], name="call_by_did"),
+            # The day of the reporting views.
+            models.Index(TruncDate("created_at", tzinfo=UTC), name="call_by_day"),
+        ]
         constraints = [
             models.UniqueConstraint(name="call_sid_once", fields=["call_sid"], condition=~Q(call_sid="")),
             models.CheckConstraint(

@@ -712,6 +712,20 @@ def test_a_tool_that_hangs_up_may_bring_its_own_goodbye(
 # Voicemail ----------------------------------------------------------------------------------------------------------
 
 LEFT = "Your bike is ready. Please call us back."
+
+
+def test_no_message_is_left_when_the_time_of_the_call_is_up() -> None:
+    call = Call(replace(WAITING, tools=(LEAVE,), max_duration_s=5.0))
+    call.caller_says("u1", "Please leave a message.")
+    call.created("r1")
+    call.wait(5)
+    fc = call.calls_tool("r1", "v1", "voicemail", "{}")
+    call.done("r1", calls=(fc,))
+
+    assert call.asked == ["farewell"]
+    assert call.sentences == []
+
+
 LEAVE = ToolSpec("voicemail", "Leave a message", {"type": "object", "properties": {}}, leaves=LEFT)
 
 
@@ -770,3 +784,34 @@ def test_a_machine_that_never_falls_silent_is_left_alone() -> None:
     call.wait(31)
 
     assert call.all(HangUp) == [HangUp()]
+
+
+# A session that is lost, for which there may be another ---------------------------------------------------------------
+
+
+def test_only_a_session_that_is_lost_in_the_middle_of_the_talk_may_be_followed_by_another() -> None:
+    lost, never, failing = Call(), Call(begun=False), Call()
+    never.start()
+
+    for call in (lost, never):
+        call.take(call.conversation.realtime_gone(code="closed_1006", now=call.now))
+    failing.error("insufficient_quota")
+    failing.take(failing.conversation.realtime_gone(code="closed_4000", now=failing.now))
+
+    assert [one.again for one in lost.all(Apologise)] == [True]
+    assert [one.again for one in never.all(Apologise)] == [False]
+    assert [one.again for one in failing.all(Apologise)] == [False]
+
+
+def test_a_call_that_was_about_to_end_anyhow_is_not_followed_by_another_session() -> None:
+    call = Call()
+    call.created("r1")
+    call.audio("r1", 2000)
+    call.calls_tool("r1", name="end_call", arguments="{}")
+    call.done("r1")
+
+    call.take(call.conversation.realtime_gone(code="closed_1006", now=call.now))
+    call.wait(3)
+
+    assert call.all(Apologise) == []
+    assert len(call.all(HangUp)) == 1

@@ -636,3 +636,40 @@ def test_a_repeated_call_that_nobody_answered_is_orphaned_with_the_first() -> No
 
     assert call.all(ToolRefused) == [ToolRefused("c2", "book", "duplicate_call", "", orphaned=True)]
     assert call.all(ToolSettled) == [ToolSettled("c1", "", orphaned=True)]
+
+
+# What tools have taught meanwhile -------------------------------------------------------------------------------------
+
+
+def reworded(call: Call, *messages: ToolMessage) -> None:
+    call.conversation.reword([replace(BOOK, messages=messages), LIST, END_CALL])
+
+
+def test_a_tool_speaks_in_its_newest_words_also_of_what_was_asked_for_before() -> None:
+    call = asked(replace(DELAYED, text="Wait, ."), replace(COMPLETE, text="Booked for ."))
+
+    reworded(call, replace(DELAYED, text="Wait, Ann."), replace(COMPLETE, text="Booked for Ann."))
+    call.wait(5)
+    says(call, "r2")
+    call.result()
+
+    assert call.sentences == ["Wait, Ann.", "Booked for Ann."]
+
+
+def test_a_start_message_that_waits_for_silence_is_said_in_its_newest_words() -> None:
+    call = asked(replace(START, text="One moment, ."), done=False)
+
+    reworded(call, replace(START, text="One moment, Ann."))
+    call.done("r1")
+
+    assert call.sentences == ["One moment, Ann."]
+
+
+def test_an_earlier_wording_comes_back_when_only_another_tool_was_reworded() -> None:
+    call = asked(START, DELAYED)
+
+    call.conversation.reword([replace(LIST, messages=(COMPLETE,)), replace(END_CALL, name="new")])
+    says(call, "r2")
+    call.wait(8)
+
+    assert call.sentences == ["One moment, please.", "It takes a while."]

@@ -15,7 +15,7 @@ from calls.bridge.commands import (
     ToolRefused,
     ToolSettled,
 )
-from calls.tests.bridge.call import WAITING, Call
+from calls.tests.bridge.call import BOOK, WAITING, Call
 
 
 def asked_to_book() -> Call:
@@ -346,3 +346,21 @@ def test_a_tool_that_is_spoken_of_is_watched_like_any_answer() -> None:
     call.wait(9.6)
 
     assert call.asked == ["tool_result", "tool_result"]
+
+
+@pytest.mark.parametrize(("repeats", "asked"), [(False, ["c1"]), (True, ["c1", "c2"])])
+def test_the_same_asked_for_twice_in_one_response_is_sent_once_unless_the_tool_says_otherwise(
+    repeats: bool,  # noqa: FBT001
+    asked: list[str],
+) -> None:
+    call = Call(replace(WAITING, tools=(replace(BOOK, repeats=repeats),)))
+    call.caller_says("u1", "Book Monday.")
+    call.created("r1")
+    calls = tuple(call.calls_tool("r1", call_id) for call_id in ("c1", "c2"))
+    call.done("r1", calls=calls)
+    for call_id in asked:
+        call.result(call_id)
+
+    assert [one.call_id for one in call.all(RunTool)] == asked
+    assert call.outputs == {"c1": '{"booked":true}', "c2": '{"booked":true}'}
+    assert call.asked == ["tool_result"]

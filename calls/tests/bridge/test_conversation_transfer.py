@@ -117,6 +117,26 @@ def test_a_caller_who_speaks_does_not_call_it_off() -> None:
     assert call.sentences == [WORDS]
 
 
+def test_a_place_that_a_server_names_after_the_end_is_not_dialled() -> None:
+    call = asks(plan=ANYWHERE)
+    call.stop()
+    call.take(call.conversation.transfer_to("c1", Place(NURSE), now=call.now))
+
+    assert ordered(call) == []
+
+
+def test_the_same_question_for_a_place_asked_twice_is_answered_twice() -> None:
+    call = Call(ANYWHERE)
+    call.caller_says("u1", "A nurse, please.")
+    call.created("r1")
+    calls = [call.calls_tool("r1", call_id, "transfer", "{}") for call_id in ("c1", "c2")]
+    call.done("r1", calls=tuple(calls))
+    call.take(call.conversation.transfer_to("c1", Place(NURSE, ""), now=call.now))
+
+    assert ordered(call) == [TO_NURSE]
+    assert "asked for before" in call.outputs["c2"]
+
+
 def test_a_goodbye_in_the_same_turn_gives_way() -> None:
     call = Call(PLAN)
     call.caller_says("u1", "A nurse, please.")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from calls.bridge import realtime, twilio
 from calls.bridge.commands import (
     Apologise,
+    CheckTool,
     Command,
     Ended,
     HangUp,
@@ -57,6 +58,7 @@ TALKATIVE = (
     ToolSpec("note", "Note it", DAY, asynchronous=True, messages=(ToolMessage(Moment.COMPLETE, "Noted."),)),
     END_CALL,
 )
+CHECKED = tuple(replace(tool, checked=True) for tool in TALKATIVE)
 Step = tuple[Any, ...]
 
 
@@ -78,6 +80,7 @@ class Witness:
         self.request_id = ""
         self.running = ""
         self.asked: list[RunTool] = []
+        self.to_check: list[str] = []
         self.settled: list[ToolSettled] = []
         self.speaking = ""
         self.reminders = 0
@@ -217,6 +220,10 @@ class Witness:
         result = ToolResult(output, moment, message)
         self.take(self.conversation.receive_tool_result(call_id, result, now=self.now))
 
+    def do_checked(self, which: int, refusal: str) -> None:
+        call_id = self.to_check[which % len(self.to_check)] if self.to_check else "foreign"
+        self.take(self.conversation.tool_checked(call_id, refusal, now=self.now))
+
     def do_realtime_gone(self) -> None:
         commands = self.conversation.realtime_gone(code="1006", now=self.now)
         self.realtime_open = False
@@ -288,6 +295,10 @@ class Witness:
         if purpose == "filler":
             assert self.conversation._tools.waiting, "nothing is said of a tool that has answered"
 
+    def on_check(self, command: CheckTool) -> None:
+        assert command.call_id not in self.to_check, "conditions are looked at once"
+        self.to_check.append(command.call_id)
+
     def on_run(self, command: RunTool) -> None:
         self.asked.append(command)
 
@@ -333,6 +344,7 @@ class Witness:
         ToRealtime: on_realtime,
         HangUp: on_order,
         Apologise: on_order,
+        CheckTool: on_check,
         RunTool: on_run,
         ToolSettled: on_settled,
         ToolDone: on_answered_here,
@@ -395,6 +407,7 @@ TALK = steps_of(
             ]
         ),
     ),
+    checked=st.tuples(st.integers(0, 5), st.sampled_from(["", '{"error":"rejected"}'])),
     key=st.tuples(st.sampled_from(["1", "0", "#", "*", "nonsense"])),
     event=st.tuples(
         st.one_of(
@@ -437,7 +450,7 @@ CONVERSATIONS = st.tuples(
 PLANS = st.builds(
     Plan,
     instructions=st.just("Be brief."),
-    tools=st.sampled_from([TOOLS, TALKATIVE]),
+    tools=st.sampled_from([TOOLS, TALKATIVE, CHECKED]),
     history=st.sampled_from([(), (Remark("user", "Hello?"), Remark("assistant", "Good morning."))]),
     interruptible=st.sampled_from([True, True, False]),
     interrupt_words=st.sampled_from([0, 0, 2]),

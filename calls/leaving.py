@@ -1,0 +1,246 @@
+"""How Twilio takes a call from here: hung up, with an apology, connected to somebody else, or for keys that it presses.
+
+Each is an order by REST, and our stream ends with it. Nothing is ordered that is not written down.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from calls import breaks, clients, forwarding, services, twiml
+from calls.bridge import commands as do
+from calls.bridge.conversation import Conversation
+from calls.database_threads import in_database_thread
+from calls.recorder import Recorder
+from calls.selectors import StreamCall
+from calls.stream_opening import LOAD_WITHIN_S
+from calls.transfers import destination_stored
+
+logger = logging.getLogger(__name__)
+
+UNSURE_S = 1.0  # from an order whose answer was lost to the end of the stream, if it was taken
+
+
+class Leaving:
+    """The part of a stream's shell that gives the call away. The rest of the shell brings what is declared here."""
+
+    call: StreamCall
+    conversation: Conversation
+    recorder: Recorder
+    _chosen: dict[str, dict[str, Any]]
+    _forwarding: asyncio.Task[None] | None
+    _loop: asyncio.AbstractEventLoop
+    _over: asyncio.Event
+    _twilio_open: bool
+
+    async def _carry_out(self, todo: list[do.Command]) -> None:
+        raise NotImplementedError
+
+    async def _close_twilio(self, code: int) -> None:
+        raise NotImplementedError
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        raise NotImplementedError
+
+    def _leave(self, command: do.HangUp | do.Apologise | do.Forward | do.PressKeys) -> None:
+        """Have Twilio take the call from here. The conversation asks for one of these at a time."""
+        match command:
+            case do.HangUp():
+                self._spawn(self._end_call(clients.hang_up, services.HUNG_UP))
+            case do.Apologise():
+                self._forwarding = self._spawn(self._apologise(command))
+            case do.Forward():
+                self._forwarding = self._spawn(self._forward_call(command))
+            case do.PressKeys():
+                self._forwarding = self._spawn(self._press_keys(command))
+
+    async def _end_call(self, order: Callable[..., None], reason: str, **words: str) -> None:
+        """Have Twilio end the call; if it will not, close the stream, and Twilio asks us what follows."""
+        call = self.call
+        if call.smoke is not None and call.smoke.off_network:
+            await self._close_twilio(1000)
+            return
+        try:
+            await asyncio.to_thread(order, call_sid=call.call_sid, account_sid=call.account_sid, **words)
+        except clients.TwilioRefusedError as exc:
+            self.recorder.trouble("hang_up_failed", str(exc))
+            with contextlib.suppress(DatabaseError):
+                await in_database_thread(lambda: services.call_leaving(call_id=call.call_id, reason=reason))
+            await self._close_twilio(1000)
+
+    async def _apologise(self, command: do.Apologise) -> None:
+        """Have Twilio apologise and hang up, unless another session can go on with the call."""
+        if not command.again or not await self._opened_anew():
+            language = self.call.snapshot.language
+            await self._end_call(
+                clients.apologise, services.MODEL_FAILED, text=command.text, language=language
+            )
+
+    async def _opened_anew(self) -> bool:
+        """Whether Twilio opens another stream for the call, for a session that goes on with it."""
+        call = self.call
+        if call.smoke is not None:
+            return False
+        begin = functools.partial(breaks.session_lost, call_id=call.call_id, history=self.recorder.history)
+        try:
+            begun = await asyncio.wait_for(in_database_thread(begin), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("a lost session could not be written down", extra={"call_id": str(call.call_id)})
+            return False
+        if begun is None:
+            return False
+        document = twiml.stream_document(
+            public_origin=settings.PUBLIC_ORIGIN,
+            media_origin=settings.MEDIA_ORIGIN,
+            call_id=str(call.call_id),
+            token=begun.token,
+        )
+        order = functools.partial(
+            clients.redirect, call_sid=call.call_sid, account_sid=call.account_sid, document=document
+        )
+        try:
+            await asyncio.to_thread(order)
+        except clients.TwilioRefusedError as exc:
+            return await self._taken_all_the_same(exc)
+        return True
+
+    async def _forward_call(self, command: do.Forward) -> None:
+        """Have Twilio connect the caller to somebody else. Nothing is ordered that is not written down."""
+        if self.call.smoke is not None:
+            # Nobody who is not part of the test is rung up for it.
+            await self._end_call(clients.hang_up, services.HUNG_UP)
+            return
+        call, stored = self.call, self._destination(command)
+        begin = functools.partial(
+            forwarding.transfer_begin,
+            call_id=call.call_id,
+            tool_call_id=command.call_id,
+            stored=stored,
+            history=self.recorder.history,
+            language=call.snapshot.language,
+        )
+        try:
+            begun = await asyncio.wait_for(in_database_thread(begin), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("a transfer could not be written down", extra={"call_id": str(call.call_id)})
+            begun = None
+        if begun is None:
+            await self._not_forwarded("It could not be recorded.")
+            return
+        if begun.destination.summary is not None:
+            self.recorder.transfer_summarise(begun.transfer_id, begun.destination.summary)
+        document = twiml.dial_document(
+            begun.destination,
+            public_origin=settings.PUBLIC_ORIGIN,
+            transfer_id=str(begun.transfer_id),
+            caller_id=begun.caller_id,
+        )
+        order = functools.partial(
+            clients.redirect, call_sid=call.call_sid, account_sid=call.account_sid, document=document
+        )
+        try:
+            await asyncio.to_thread(order)
+        except clients.TwilioRefusedError as exc:
+            await self._forward_refused(begun, exc)
+            return
+        await self._carry_out(self.conversation.forwarded())
+        with contextlib.suppress(DatabaseError):
+            await in_database_thread(lambda: forwarding.transfer_dialled(transfer_id=begun.transfer_id))
+
+    async def _forward_refused(self, begun: forwarding.Begun, exc: clients.TwilioRefusedError) -> None:
+        if await self._taken_all_the_same(exc):
+            await self._carry_out(self.conversation.forwarded())
+            return
+        gone = isinstance(exc, clients.CallGoneError)
+        refuse = functools.partial(
+            forwarding.transfer_refused, transfer_id=begun.transfer_id, why=str(exc), caller_gone=gone
+        )
+        try:
+            await asyncio.wait_for(in_database_thread(refuse), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("a refused transfer could not be written down")
+        await self._not_forwarded("Twilio did not take the order.")
+
+    async def _press_keys(self, command: do.PressKeys) -> None:
+        """Have Twilio press keys. This stream ends with that, and another one goes on with the call."""
+        call = self.call
+        if call.smoke is not None:
+            await self._carry_out(self.conversation.keys_pressed(now=self._loop.time()))
+            return
+        begin = functools.partial(
+            breaks.keys_begin,
+            call_id=call.call_id,
+            asked={
+                "tool_call_id": command.call_id,
+                "name": command.name,
+                "arguments": dict(command.arguments),
+            },
+            history=self.recorder.history_with(command),
+        )
+        try:
+            begun = await asyncio.wait_for(in_database_thread(begin), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("pressing keys could not be written down", extra={"call_id": str(call.call_id)})
+            begun = None
+        if begun is None:
+            await self._not_pressed()
+            return
+        document = twiml.keys_document(
+            command.keys,
+            public_origin=settings.PUBLIC_ORIGIN,
+            media_origin=settings.MEDIA_ORIGIN,
+            call_id=str(call.call_id),
+            token=begun.token,
+        )
+        order = functools.partial(
+            clients.redirect, call_sid=call.call_sid, account_sid=call.account_sid, document=document
+        )
+        try:
+            await asyncio.to_thread(order)
+        except clients.TwilioRefusedError as exc:
+            if not await self._taken_all_the_same(exc):
+                self.recorder.trouble("keys_not_pressed", str(exc))
+                await self._keys_refused(begun)
+                return
+        await self._carry_out(self.conversation.forwarded())
+
+    async def _keys_refused(self, begun: breaks.Begun) -> None:
+        refuse = functools.partial(breaks.keys_refused, break_id=begun.break_id)
+        try:
+            await asyncio.wait_for(in_database_thread(refuse), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("refused keys could not be written down")
+        await self._not_pressed()
+
+    async def _not_pressed(self) -> None:
+        message = "The keys could not be pressed. Nobody has heard them. Say so honestly."
+        now = self._loop.time()
+        await self._carry_out(self.conversation.forward_failed("keys_not_pressed", message, now=now))
+
+    async def _taken_all_the_same(self, exc: clients.TwilioRefusedError) -> bool:
+        """Whether an order was carried out of which only the answer was lost: then the stream ends now."""
+        if exc.unsure:
+            await asyncio.sleep(UNSURE_S)
+        return exc.unsure and (self._over.is_set() or not self._twilio_open)
+
+    async def _not_forwarded(self, why: str) -> None:
+        message = (
+            f"The call could not be transferred. {why} The caller is still on the line with you. Say so honestly, and "
+            "offer what else you can do. Do not say that anybody will call back unless a tool has arranged it."
+        )
+        now = self._loop.time()
+        await self._carry_out(self.conversation.forward_failed("transfer_failed", message, now=now))
+
+    def _destination(self, command: do.Forward) -> dict[str, Any]:
+        """The destination in Vapi's words: the one that a server has named, else the tool's."""
+        chosen = self._chosen.get(command.call_id)
+        if chosen is not None:
+            return chosen
+        tool = next(tool for tool in self.call.snapshot.tools if tool.name == command.name)
+        return destination_stored(tool.settings, command.destination)
