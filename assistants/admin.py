@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from assistants import squad_admin  # noqa: F401  # registers its page
-from assistants.forms import AssistantForm, PublishForm, has_headers, headers_state
+from assistants.forms import AssistantForm, PublishForm
 from assistants.imports import admin as imports_admin  # noqa: F401  # registers its pages
 from assistants.imports import objects_admin  # noqa: F401  # registers its pages
 from assistants.linting.page import lint_page
@@ -31,6 +31,7 @@ from assistants.models import (
 from assistants.pages import snapshot_view
 from assistants.selectors import findings_counted, open_decisions_n
 from assistants.services import assistant_publish, guardrails_add, publish_problems
+from assistants.signals import publish_checks
 from assistants.snapshots import draft_differs, snapshot_take, tool_links_prefetch
 from assistants.voices import admin as voice_admin  # noqa: F401  # registers its pages
 from tools.adminkit import (
@@ -44,6 +45,7 @@ from tools.adminkit import (
     moment,
     object_link,
 )
+from tools.formparts import has_headers, headers_state
 from tools.models import Tool
 
 NUMBERS_SHOWN = 3
@@ -170,6 +172,7 @@ class AssistantAdmin(SecretAdmin):
                     "new_headers",
                     "clear_headers",
                     "credential",
+                    "server_encrypted_paths",
                     "server_backoff_plan",
                 ]
             },
@@ -366,14 +369,20 @@ class AssistantAdmin(SecretAdmin):
             "live": live,
             "view": view,
             "unchanged": live is not None and not view.changed,
+            "checks": (checks := publish_checks(assistant, snapshot)),
+            "blocked": (blocked := any(check.blocks for check in checks)),
+            "may_override": blocked
+            and all(request.user.has_perm(check.override_permission) for check in checks if check.blocks),
         }
         return TemplateResponse(request, "admin/assistants/assistant/publish.html", context)
 
     def _publish(
-        self, request: HttpRequest, assistant: Assistant, *, note: str, reviewed: str
+        self, request: HttpRequest, assistant: Assistant, *, note: str, reviewed: str, override: str
     ) -> HttpResponse:
         author: Any = request.user
-        version = assistant_publish(assistant=assistant, author=author, note=note, reviewed=reviewed)
+        version = assistant_publish(
+            assistant=assistant, author=author, note=note, reviewed=reviewed, override=override.strip()
+        )
         self.log_change(request, assistant, f"Published version {version.number}.")
         messages.success(
             request, f"Published. New calls of {assistant.name} run on version {version.number}."

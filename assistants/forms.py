@@ -1,7 +1,5 @@
 """The forms of the assistant's pages."""
 
-import json
-import re
 from typing import Any
 
 from django import forms
@@ -10,14 +8,11 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
-    UnfoldBooleanWidget,
 )
 
 from assistants.models import Assistant
-from tools.encryption import SecretUnreadableError
-from tools.forms import JsonEditorField, SecretForm
-
-HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+from tools.formparts import HeadersForm, JsonEditorField
+from tools.tool_shapes import part_problems
 
 
 def _lines(rows: int) -> UnfoldAdminTextareaWidget:
@@ -28,38 +23,15 @@ def _json(rows: int) -> UnfoldAdminTextareaWidget:
     return UnfoldAdminTextareaWidget(attrs={"rows": rows, "class": "t-code", "spellcheck": "false"})
 
 
-class WriteOnlyJsonField(JsonEditorField):
-    """JSON that is typed anew each time: what is stored is never shown."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
-
-
-class AssistantForm(SecretForm):
+class AssistantForm(HeadersForm):
     """The draft of an assistant."""
-
-    new_headers = WriteOnlyJsonField(
-        required=False,
-        label="Server headers",
-        widget=UnfoldAdminTextareaWidget(
-            attrs={
-                "rows": 3,
-                "class": "t-code",
-                "spellcheck": "false",
-                "placeholder": '{"X-Api-Key": "…"}',
-                "autocomplete": "off",
-            }
-        ),
-    )
-    clear_headers = forms.BooleanField(
-        required=False, label="Forget the stored headers", widget=UnfoldBooleanWidget()
-    )
 
     class Meta:
         model = Assistant
         exclude = ["server_secret", "server_headers", "tools", "plans"]
         field_classes = dict.fromkeys(
-            ("history", "variables", "metadata", "server_backoff_plan"), JsonEditorField
+            ("history", "variables", "metadata", "server_backoff_plan", "server_encrypted_paths"),
+            JsonEditorField,
         )
         labels = {
             "instructions": "Prompt",
@@ -73,6 +45,13 @@ class AssistantForm(SecretForm):
             "max_output_tokens": "Longest answer (tokens)",
             "transcription_model": "Transcription",
             "server_backoff_plan": "Sending again",
+            "server_encrypted_paths": "Encrypted arguments",
+        }
+        help_texts = {
+            "server_encrypted_paths": (
+                'Of tools without a server of their own, by their path: ["ssn", "payment.cardNumber"]. Encrypted with the public '
+                "key of the credential; without it nothing is sent."
+            ),
         }
         widgets = {
             "instructions": UnfoldAdminTextareaWidget(attrs={"rows": 26, "class": "t-code"}),
@@ -87,17 +66,10 @@ class AssistantForm(SecretForm):
             "variables": _json(5),
             "metadata": _json(4),
             "server_backoff_plan": _json(4),
+            "server_encrypted_paths": _json(4),
             "server_url": UnfoldAdminTextInputWidget(attrs={"inputmode": "url", "spellcheck": "false"}),
             "noise_reduction": UnfoldAdminSelectWidget(),
         }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "new_headers" in self.fields:
-            self.fields["new_headers"].help_text = (
-                f"{headers_state(self.instance)} Sent to the server URL above: a JSON object of names and values, "
-                "of which only the names are ever shown again. Empty: the stored ones stay."
-            )
 
     def clean_language(self) -> str:
         language: str = self.cleaned_data["language"].lower()
@@ -126,24 +98,18 @@ class AssistantForm(SecretForm):
     def clean_server_backoff_plan(self) -> dict[str, Any]:
         return self._object("server_backoff_plan")
 
+    def clean_server_encrypted_paths(self) -> list[str]:
+        paths = self.cleaned_data["server_encrypted_paths"] or []
+        problems = part_problems("encrypted_paths", paths, kind="")
+        if problems:
+            raise ValidationError(problems)
+        return list(paths)
+
     def _object(self, name: str) -> dict[str, Any]:
         value = self.cleaned_data[name] or {}
         if not isinstance(value, dict):
             raise ValidationError('Write a JSON object: {"name": "value"}')
         return value
-
-    def clean_new_headers(self) -> dict[str, str] | None:
-        headers = self.cleaned_data["new_headers"]
-        if headers in (None, {}):
-            return None
-        if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-            raise ValidationError('Write a JSON object of texts: {"X-Api-Key": "…"}')
-        for name, value in headers.items():
-            if not re.fullmatch(HEADER_NAME, name):
-                raise ValidationError(f"{name} cannot be the name of a header.")
-            if not value.isprintable() or not value.isascii():
-                raise ValidationError(f"{name}: a header holds letters, digits and plain signs only.")
-        return headers
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -153,39 +119,7 @@ class AssistantForm(SecretForm):
                 "first_message",
                 "Write what the assistant says first, or let it greet in its own words, or wait for the caller.",
             )
-        if cleaned.get("new_headers") and cleaned.get("clear_headers"):
-            self.add_error("clear_headers", "Either type new headers or forget the stored ones, not both.")
         return cleaned
-
-    def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002 # Django's signature
-        if self.cleaned_data.get("new_headers"):
-            self.instance.server_headers = json.dumps(self.cleaned_data["new_headers"])
-        elif self.cleaned_data.get("clear_headers"):
-            self.instance.server_headers = ""
-        return super().save(commit)
-
-
-def has_headers(assistant: Assistant) -> bool:
-    """Whether headers are stored, readable or not."""
-    try:
-        return bool(assistant.server_headers)
-    except SecretUnreadableError:
-        return True
-
-
-def headers_state(assistant: Assistant) -> str:
-    """The names of the stored headers in a sentence; never their values."""
-    try:
-        stored = assistant.server_headers
-    except SecretUnreadableError:
-        return "Headers are stored that no configured key opens. Enter them again."
-    if not stored:
-        return "None are stored."
-    try:
-        headers = json.loads(stored)
-    except ValueError:
-        return "What is stored is no JSON. Enter the headers again."
-    return f"Stored: {', '.join(map(str, headers))}." if isinstance(headers, dict) else "Headers are stored."
 
 
 class PublishForm(forms.Form):
@@ -197,5 +131,12 @@ class PublishForm(forms.Form):
         label="What changed?",
         help_text="For whoever reads the list of versions later.",
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
+    )
+    override = forms.CharField(
+        required=False,
+        max_length=500,
+        label="Publish all the same, because",
+        help_text="Your name and this reason are kept with the version.",
+        widget=UnfoldAdminTextInputWidget(),
     )
     reviewed = forms.CharField(widget=forms.HiddenInput)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import Count, Exists, Field, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -95,6 +96,15 @@ def translated(export: Export) -> Drafts:
         known_assistants=known.assistants,
         taken_names=known.taken_names,
     )
+
+
+def server_beyond(assistant_id: str) -> bool:
+    """Whether tools without a server, of this assistant without one, are asked for elsewhere: at the server of a number
+    that it answers, alone or in a squad, or at the organisation's."""
+    if settings.ORGANISATION_SERVER_URL:
+        return True
+    answers = Q(phone_numbers__server__isnull=False) | Q(squads__phone_numbers__server__isnull=False)
+    return Assistant.objects.filter(answers, pk=assistant_id).exists()
 
 
 def open_decisions(vapi_object: VapiObject) -> QuerySet[ImportFinding]:

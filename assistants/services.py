@@ -10,16 +10,21 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from assistants.handoffs import destinations_of
 from assistants.linting.lint import instruction_budget
 from assistants.linting.page import instructions_with_guardrails
 from assistants.models import Assistant, AssistantVersion
+from assistants.selectors import server_beyond
+from assistants.signals import PublishCheck, publish_checks, version_published
 from assistants.snapshots import Snapshot, snapshot_take
 from tools.liquid import template_mistake
+from tools.messages import tool_texts
 from tools.models import TOOL_NAME_PATTERN, Tool
 from tools.schemas import schema_problems
 from tools.snapshots import ToolSnapshot, is_unlisted
 
 _MOST_TOOLS: Final = 128
+_KEYS_ARGUMENTS: Final = frozenset({"keys", "digits", "dtmf"})
 # What OpenAI takes of prompt and tools on models with a window of 32k, and the whole window of the larger ones.
 _TOKENS_SMALL: Final = 16_384
 _TOKENS_LARGE: Final = 128_000
@@ -45,28 +50,48 @@ def assistant_publish(
     author: User | None = None,
     note: str = "",
     reviewed: str | None = None,
+    override: str = "",
 ) -> AssistantVersion:
     """The new live version made from the draft. New calls run on it; running calls keep theirs.
 
-    Raises ValidationError, with every reason at once, when OpenAI would refuse the session as a whole, or when the
-    draft is no longer the one that was looked at: its fingerprint may be given as ``reviewed``.
+    Raises ValidationError, with every reason at once, when OpenAI would refuse the session as a whole, when another app's
+    check of the draft blocks it and no reason is given to ``override`` that, or when the draft is no longer the one that
+    was looked at: its fingerprint may be given as ``reviewed``.
     """
     with transaction.atomic():
         # The row lock makes two people publishing at once end in two consecutive numbers.
-        locked = Assistant.objects.select_for_update().defer("server_secret").get(pk=assistant.pk)
+        locked = (
+            Assistant.objects.select_for_update()
+            .defer("server_secret", "server_headers")
+            .get(pk=assistant.pk)
+        )
         snapshot = snapshot_take(locked)
         if reviewed is not None and reviewed != snapshot.fingerprint():
             raise ValidationError("The draft was changed while you looked at it. Look again, then publish.")
         problems = publish_problems(snapshot)
         if problems:
             raise ValidationError(problems)
+        blocking = [check for check in publish_checks(locked, snapshot) if check.blocks]
+        if blocking and not (override and author is not None and _may_override(author, blocking)):
+            raise ValidationError([check.text for check in blocking])
         newest = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
         version = AssistantVersion.objects.create(
             assistant=locked, number=newest + 1, snapshot=snapshot.to_json(), author=author, note=note
         )
         Assistant.objects.filter(pk=locked.pk).update(live_version=version)
+        version_published.send(
+            sender=AssistantVersion,
+            version=version,
+            snapshot=snapshot,
+            author=author,
+            override=override if blocking else "",
+        )
     assistant.live_version = version
     return version
+
+
+def _may_override(author: User, checks: list[PublishCheck]) -> bool:
+    return all(check.override_permission and author.has_perm(check.override_permission) for check in checks)
 
 
 def publish_problems(snapshot: Snapshot) -> list[str]:
@@ -82,7 +107,7 @@ def publish_faults(snapshot: Snapshot) -> list[PublishFault]:
     return [
         *_prompt_faults(snapshot),
         *_list_faults(snapshot.tools),
-        *(fault for tool in snapshot.tools for fault in _tool_faults(tool)),
+        *(fault for tool in snapshot.tools for fault in _tool_faults(tool, snapshot.assistant_id)),
         *_template_faults(snapshot),
     ]
 
@@ -123,11 +148,11 @@ def _list_faults(tools: tuple[ToolSnapshot, ...]) -> Iterator[PublishFault]:
         yield PublishFault(f"{len(tools)} tools are too many: OpenAI takes at most {_MOST_TOOLS}.", "tools")
 
 
-def _tool_faults(tool: ToolSnapshot) -> Iterator[PublishFault]:
+def _tool_faults(tool: ToolSnapshot, assistant_id: str) -> Iterator[PublishFault]:
     if not re.fullmatch(TOOL_NAME_PATTERN, tool.name):
         words = f"The tool name {tool.name!r} is not allowed: letters, digits, _ and - only, at most 64."
         yield PublishFault(words, "tools", tool.name)
-    if tool.kind == Tool.Kind.FUNCTION and not tool.server_url:
+    if tool.kind == Tool.Kind.FUNCTION and not tool.server_url and not server_beyond(assistant_id):
         words = f"The tool {tool.name} has no server URL, and neither has the assistant."
         yield PublishFault(words, "server_url", tool.name)
     if is_unlisted(tool):
@@ -136,8 +161,25 @@ def _tool_faults(tool: ToolSnapshot) -> Iterator[PublishFault]:
             "offered, on its page."
         )
         yield PublishFault(words, "tools", tool.name)
+    if tool.kind == Tool.Kind.DTMF and not _says_which_keys(tool.parameters):
+        words = f"The tool {tool.name} presses keys, and no argument says which. Give it a text argument named keys."
+        yield PublishFault(words, "parameters", tool.name)
     for why in schema_problems(tool.parameters):
         yield PublishFault(f"The tool {tool.name}: {why}", "parameters", tool.name)
+    for name, destination in destinations_of(tool):
+        plan = destination.get("variableExtractionPlan")
+        schema = plan.get("schema") if isinstance(plan, dict) else None
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        for why in schema_problems({"type": "object", "properties": properties or {}}):
+            words = f"The tool {tool.name}, what is asked for {name}: {why}"
+            yield PublishFault(words, "settings", tool.name)
+
+
+def _says_which_keys(parameters: object) -> bool:
+    """Whether a call can find the keys among the arguments: by a name that prompts use, or because there is but one."""
+    properties = parameters.get("properties") if isinstance(parameters, dict) else None
+    names = set(properties) if isinstance(properties, dict) else set()
+    return len(names) == 1 or not names.isdisjoint(_KEYS_ARGUMENTS)
 
 
 def _template_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
@@ -153,6 +195,12 @@ def _template_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
         mistake = template_mistake(text)
         if mistake:
             yield PublishFault(f"The {title}, line {mistake[0]}: {mistake[1]}", field)
+    for tool in snapshot.tools:
+        for text in tool_texts(tool):
+            mistake = template_mistake(text)
+            if mistake:
+                words = f"A message of the tool {tool.name}, line {mistake[0]}: {mistake[1]}"
+                yield PublishFault(words, "messages", tool.name)
 
 
 def guardrails_add(*, assistant: Assistant, reviewed: str) -> bool:

@@ -111,7 +111,10 @@ def snapshot_take(assistant: Assistant) -> Snapshot:
         silence_timeout_s=assistant.silence_timeout_s,
         server_url=assistant.server_url,
         tools=tool_snapshots_take(
-            tools, server_url=assistant.server_url, backoff_plan=assistant.server_backoff_plan
+            tools,
+            server_url=assistant.server_url,
+            backoff_plan=assistant.server_backoff_plan,
+            encrypted_paths=assistant.server_encrypted_paths,
         ),
         history=assistant.history,
         variables=assistant.variables,

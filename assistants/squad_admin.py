@@ -10,7 +10,8 @@ from assistants.models import (
     SquadMember,
     VoiceMapping,
 )
-from tools.adminkit import ModelAdmin, TabularInline, object_link
+from assistants.squad_view import handing_over
+from tools.adminkit import ModelAdmin, TabularInline, badge, object_link
 
 # What a list has no use for, and secrets, which it need not open.
 HEAVY = ("instructions", "server_secret", "server_headers")
@@ -38,7 +39,8 @@ class SquadMemberInline(TabularInline[SquadMember, Squad]):
 
     model = SquadMember
     extra = 0
-    fields = ["assistant", "position"]
+    fields = ["assistant", "position", "published"]
+    readonly_fields = ["published"]
     autocomplete_fields = ["assistant"]
     hide_title = True
     verbose_name_plural = "Members; the first takes the call"
@@ -47,12 +49,22 @@ class SquadMemberInline(TabularInline[SquadMember, Squad]):
         queryset = super().get_queryset(request).select_related("assistant")
         return queryset.defer(*(f"assistant__{name}" for name in HEAVY))
 
+    @admin.display(description="published")
+    def published(self, member: SquadMember) -> SafeString | str:
+        if member._state.adding:
+            return "-"
+        if member.assistant.live_version_id is None:
+            return badge("Never published", "bad")
+        return badge("Published", "good") if member.assistant.enabled else badge("Switched off", "warn")
+
 
 @admin.register(Squad)
 class SquadAdmin(ModelAdmin[Squad]):
     """Assistants that share a call."""
 
     inlines = [SquadMemberInline]
+    fields = ["name", "handing_over"]
+    readonly_fields = ["handing_over"]
     list_display = ["name", "members_text", "report"]
     search_fields = ["name", "members__name"]
 
@@ -62,6 +74,12 @@ class SquadAdmin(ModelAdmin[Squad]):
     @admin.display(description="members")
     def members_text(self, squad: Squad) -> str:
         return ", ".join(member.assistant.name for member in squad.squadmember_set.all()) or "-"
+
+    @admin.display(description="handing over")
+    def handing_over(self, squad: Squad) -> SafeString | str:
+        if squad._state.adding:
+            return "Save the squad with its members to see who can hand a call to whom."
+        return handing_over(squad)
 
     @admin.display(description="from Vapi")
     def report(self, squad: Squad) -> SafeString | str:

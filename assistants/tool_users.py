@@ -71,7 +71,10 @@ def _state(assistant: Assistant, snapshot: Any, tool: Tool, *, offered: bool) ->
         return "waiting"
     # An MCP server stands there as several tools.
     now = tool_snapshots_take(
-        [tool], server_url=assistant.server_url, backoff_plan=assistant.server_backoff_plan
+        [tool],
+        server_url=assistant.server_url,
+        backoff_plan=assistant.server_backoff_plan,
+        encrypted_paths=assistant.server_encrypted_paths,
     )
     same = [_canonical(one) for one in known] == [_canonical(asdict(one)) for one in now]
     return "same" if same else "older"

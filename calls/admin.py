@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, F, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -18,10 +18,19 @@ from django.utils.safestring import SafeString
 
 from assistants.models import Assistant, AssistantVersion
 from assistants.snapshots import Snapshot, snapshot_read, snapshot_take
+from assistants.squads import ways_now
 from calls.bridge.plan import session_payload
+from calls.cutover import budget_admin  # noqa: F401  # registers its pages
+from calls.cutover.handover_facts import handover_facts
+from calls.cutover.screen import admin as cutover_admin  # noqa: F401  # registers its pages
+from calls.cutover.screen.by_hand import answering_of, assigned_note, fields_barred
+from calls.doctor import admin as doctor_admin  # noqa: F401  # registers its page
 from calls.forms import PhoneNumberForm
+from calls.history import admin as history_admin  # noqa: F401  # registers its pages
 from calls.models import LIVE, Call, CallProblem, PhoneNumber
+from calls.number_server_admin import NumberServerInline
 from calls.plans import plan_from_snapshot
+from calls.smoke import admin as smoke_admin  # noqa: F401  # registers its pages
 from calls.timeline import call_lines
 from tools.adminkit import (
     HistoryAdmin,
@@ -87,7 +96,8 @@ class AssignedFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[PhoneNumber]) -> QuerySet[PhoneNumber]:
         if self.value() not in ("yes", "no"):
             return queryset
-        return queryset.filter(assistant__isnull=self.value() == "no")
+        nobody = {"assistant__isnull": True, "squad__isnull": True}
+        return queryset.filter(**nobody) if self.value() == "no" else queryset.exclude(**nobody)
 
 
 @admin.register(PhoneNumber)
@@ -95,21 +105,38 @@ class PhoneNumberAdmin(PhoneSearchMixin, ModelAdmin[PhoneNumber]):
     """Numbers. A change is in force for the next call."""
 
     form = PhoneNumberForm
-    fields = ["did", "label", "assistant", "enabled"]
-    autocomplete_fields = ["assistant"]
+    change_form_template = "admin/calls/phonenumber/change_form.html"
+    fields = ["did", "label", "assistant", "squad", "enabled"]
+    autocomplete_fields = ["assistant", "squad"]
+    inlines = [NumberServerInline]
     list_display = ["did", "label", "answers", "enabled", "last_call", "calls_24h"]
     list_filter = ["enabled", AssignedFilter, "assistant"]
     search_fields = ["did", "label", "assistant__name"]
     search_help_text = "By any part of the number, its label, or its assistant."
     list_per_page = 50
 
+    def get_fields(self, request: HttpRequest, obj: PhoneNumber | None = None) -> Any:
+        # What only a cutover asks for is shown once the number was found at Twilio.
+        moved = ("hand_over_by", "fight_once") if obj is not None and obj.twilio_sid else ()
+        return [*self.fields, *moved]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PhoneNumber | None = None) -> Any:
+        return fields_barred(request)
+
+    def save_model(self, request: HttpRequest, obj: PhoneNumber, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
+        before = answering_of(obj.pk) if change else None
+        super().save_model(request, obj, form, change)
+        if before is not None:
+            assigned_note(request, obj, before)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[PhoneNumber]:
-        calls = Call.objects.filter(phone_number=OuterRef("pk"))
+        calls = Call.objects.filter(phone_number=OuterRef("pk"), smoke_test=False)
         recent = calls.filter(created_at__gte=timezone.now() - timedelta(hours=24))
         return (
             super()
             .get_queryset(request)
-            .select_related("assistant")
+            .select_related("assistant", "squad")
+            .prefetch_related("squad__squadmember_set__assistant")
             .defer("assistant__instructions", "assistant__server_secret")
             .annotate(
                 last_call_at=Subquery(calls.order_by("-created_at").values("created_at")[:1]),
@@ -128,10 +155,17 @@ class PhoneNumberAdmin(PhoneSearchMixin, ModelAdmin[PhoneNumber]):
 
     @admin.display(description="answers", ordering="assistant__name")
     def answers(self, number: PhoneNumber) -> SafeString | str:
-        assistant = number.assistant
-        if assistant is None:
+        squad, assistant = number.squad, number.assistant
+        if squad is not None:
+            first = next(iter(squad.squadmember_set.all()), None)
+            link = object_link("assistants_squad", squad.pk, f"{squad.name} (squad)")
+            if first is None:
+                return format_html("{} {}", link, badge("No members", "warn"))
+            assistant = first.assistant
+        elif assistant is None:
             return badge("No assistant", "warn")
-        link = object_link("assistants_assistant", assistant.pk, assistant.name)
+        else:
+            link = object_link("assistants_assistant", assistant.pk, assistant.name)
         if assistant.live_version_id is None:
             return format_html("{} {}", link, badge("Never published", "warn"))
         return link if assistant.enabled else format_html("{} {}", link, badge("Switched off", "warn"))
@@ -176,9 +210,10 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
     page_template = "admin/tandem/call.html"
     list_display = [
         "came_in", "did", "caller_text", "ran_on", "status_label", "problems_label", "duration", "first_sound",
+        "vapi_cost",
     ]  # fmt: skip
     list_fullwidth = True
-    list_filter = ["status", SinceFilter, ProblemFilter, "stack", "assistant"]
+    list_filter = ["status", SinceFilter, ProblemFilter, "stack", "smoke_test", "assistant"]
     search_fields = ["id", "call_sid", "did", "caller", "assistant__name"]
     search_help_text = "By number, caller, assistant, call id or call SID."
 
@@ -186,12 +221,15 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
         problems = CallProblem.objects.filter(call=OuterRef("pk"), benign=False).order_by().values("call")
         queryset: QuerySet[Call] = super().get_queryset(request)
         return (
-            queryset.select_related("assistant", "version", "phone_number")
+            queryset.select_related("assistant", "version", "phone_number", "squad")
             .defer("assistant__instructions", "assistant__server_secret", "version__snapshot")
             .annotate(
                 problems_n=Coalesce(
                     Subquery(problems.annotate(n=Count("pk")).values("n")), 0, output_field=IntegerField()
-                )
+                ),
+                vapi_usd=F("vapi_call__cost"),
+                vapi_row=F("vapi_call__pk"),
+                vapi_assistant=F("vapi_call__assistant_name"),
             )
         )
 
@@ -208,9 +246,13 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
         return clipped(call.caller, 24) or "Withheld"
 
     @admin.display(description="assistant", ordering="assistant__name")
-    def ran_on(self, call: Call) -> str:
+    def ran_on(self, call: Any) -> SafeString | str:
+        name = self._assistant_name(call)
+        return format_html("{} {}", name, badge("Vapi")) if call.stack == Call.Stack.VAPI else name
+
+    def _assistant_name(self, call: Any) -> str:
         if call.assistant is None:
-            return "-"
+            return clipped(call.vapi_assistant or "", 60) or "-"
         return f"{call.assistant.name}, {call.version}" if call.version else call.assistant.name
 
     @admin.display(description="status", ordering="status")
@@ -230,6 +272,10 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
     def first_sound(self, call: Call) -> SafeString:
         return unbroken(ms_text(call.first_sound_ms))
 
+    @admin.display(description="cost at Vapi", ordering="vapi_usd")
+    def vapi_cost(self, call: Any) -> str:
+        return "-" if call.vapi_usd is None else f"${call.vapi_usd:.4f}"
+
     # --- The page
 
     def page_title(self, obj: Call) -> str:
@@ -240,7 +286,7 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
         live = obj.status in LIVE
         return {
             "facts_left": self._who(obj),
-            "facts_right": self._how(obj),
+            "facts_right": [*self._how(obj), *self._at_vapi(obj)],
             "lines": lines,
             "silence": "Nothing is written down yet."
             if live
@@ -267,9 +313,22 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
                 if version
                 else "-",
             ),
+            *self._squad(call),
             ("Stack", call.get_stack_display()),
             ("Call id", call.id),
             ("Twilio's call SID", call.call_sid or "-"),
+        ]
+
+    def _squad(self, call: Call) -> Sequence[tuple[str, object]]:
+        """The squad that answered, and the assistants that had the call, in their order."""
+        squad = call.squad
+        parts = call.parts.select_related("assistant", "version").only(
+            "call", "n", "assistant__name", "version__number"
+        )
+        had = [f"{part.assistant.name}, version {part.version.number}" for part in parts]
+        return [
+            *([("Squad", object_link("assistants_squad", squad.pk, squad.name))] if squad else []),
+            *([("Had the call", "; then ".join(had))] if had else []),
         ]
 
     def _how(self, call: Call) -> Sequence[tuple[str, object]]:
@@ -283,6 +342,18 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
             ("First sound", ms_text(call.first_sound_ms)),
             ("Caller interrupted", f"{call.barge_ins} times" if call.barge_ins != 1 else "once"),
             ("Audio frames", f"{call.frames_in:,} received, {call.frames_dropped:,} dropped"),
+            *handover_facts(call),
+        ]
+
+    def _at_vapi(self, call: Any) -> Sequence[tuple[str, object]]:
+        if call.vapi_row is None:
+            return []
+        return [
+            ("Cost at Vapi", self.vapi_cost(call)),
+            (
+                "At Vapi",
+                object_link("calls_vapicall", call.vapi_row, "Cost, analysis, latencies, recordings"),
+            ),
         ]
 
     # --- What OpenAI is told. Here, because assistants know nothing of calls.
@@ -344,7 +415,9 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
             unreadable = "No session can be made of it: it has not the shape that this release knows."
         else:
             try:
-                session = json_pretty(session_payload(plan_from_snapshot(snapshot), floor_open=True))
+                session = json_pretty(
+                    session_payload(plan_from_snapshot(snapshot, ways_now(snapshot)), floor_open=True)
+                )
             except ValueError as exc:
                 unreadable = f"No session can be made of it: {exc}."
         context = {

@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from assistants.realtime import LARGEST_EVENT, realtime_headers, realtime_url
 from calls import twiml
+from calls.accounts import credentials_for
 
 # Appends are dropped by us long before this: sending must never wait, for the reader of the caller does it.
 WRITE_LIMIT = 1024 * 1024
@@ -80,8 +83,8 @@ async def _connect(model: str) -> ClientConnection:
 class _RootedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the library has no types
     """Twilio's HTTP client for another root than api.twilio.com, and with a time limit, which it lacks."""
 
-    def __init__(self, root: str) -> None:
-        super().__init__(timeout=TWILIO_TIMEOUT_S)
+    def __init__(self, root: str, timeout_s: float) -> None:
+        super().__init__(timeout=timeout_s)
         self._root = urlsplit(root)
         if self.session is not None:
             self.session.trust_env = self._root.scheme == "https"
@@ -93,13 +96,14 @@ class _RootedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the library 
         return super().request(method, url, *args, **kwargs)
 
 
-def twilio_client(account_sid: str) -> Client:
-    """Twilio's REST for this account; our own credentials may act on subaccounts."""
+def twilio_client(account_sid: str, *, timeout_s: float | None = None) -> Client:
+    """Twilio's REST for this account, with its own credentials, or ours: those may act on subaccounts."""
+    credentials = credentials_for(account_sid)
     return Client(
-        settings.TWILIO_ACCOUNT_SID,
-        settings.TWILIO_AUTH_TOKEN,
+        credentials.username,
+        credentials.password,
         account_sid or settings.TWILIO_ACCOUNT_SID,
-        http_client=_RootedHttpClient(settings.TWILIO_API_URL),
+        http_client=_RootedHttpClient(settings.TWILIO_API_URL, timeout_s or TWILIO_TIMEOUT_S),
     )
 
 
@@ -117,6 +121,31 @@ def redirect(*, call_sid: str, account_sid: str, document: str) -> None:
     """Put a live call on another document; its media stream ends with that. Raises CallGoneError, TwilioRefusedError."""
     if not _update_call(call_sid, account_sid, twiml=document):
         raise CallGoneError("The call was over already.")
+
+
+@dataclass(frozen=True, slots=True)
+class CallState:
+    """Twilio's word on a call: its status, and when it ended."""
+
+    status: str
+    ended_at: datetime | None
+
+
+def call_state(*, call_sid: str, account_sid: str) -> CallState | None:
+    """What Twilio knows of a call; None for one that it does not know. Blocks; raises TwilioRefusedError."""
+    try:
+        found = twilio_client(account_sid).calls(call_sid).fetch()
+    except TwilioRestException as exc:
+        if exc.status == 404:
+            return None
+        why = f"Twilio answered {exc.status}, error {exc.code}."
+        raise TwilioRefusedError(why, unsure=exc.status >= 500 or exc.status == TOO_MANY) from exc
+    except (TwilioException, requests.RequestException) as exc:
+        why = f"Twilio could not be reached: {type(exc).__name__}."
+        raise TwilioRefusedError(why, unsure=True) from exc
+    # The library gives a moment that it cannot read back as the text that it was.
+    ended_at = found.end_time if isinstance(found.end_time, datetime) else None
+    return CallState(str(found.status), ended_at)
 
 
 def _update_call(call_sid: str, account_sid: str, **change: str) -> bool:

@@ -11,21 +11,17 @@ import contextlib
 import functools
 import logging
 import secrets
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import websockets
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import BaseChannelLayer, get_channel_layer
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.utils import timezone
 from redis.exceptions import RedisError
-from websockets.asyncio.client import ClientConnection
 
-from calls import clients, forwarding, selectors, services, twiml
+from calls import services
 from calls.bridge import commands as do
 from calls.bridge import realtime, twilio
 from calls.bridge.conversation import Conversation
@@ -34,13 +30,17 @@ from calls.bridge.plan import Place
 from calls.bridge.toolcalls import failure
 from calls.database_threads import in_database_thread
 from calls.groups import call_group
-from calls.plans import plan_from_snapshot
+from calls.leaving import Leaving
+from calls.plans import plan_for, tools_worded
+from calls.realtime_link import RealtimeLink
 from calls.recorder import Recorder
 from calls.selectors import StreamCall
-from calls.signatures import websocket_signature_valid
+from calls.squads import member_prepare
+from calls.stream_opening import LOAD_WITHIN_S, POLICY_VIOLATION, stream_call_load, upgrade_signed
 from calls.tool_messages import tool_result
-from calls.transfers import destination_chosen, destination_read, destination_stored
-from calls.variables import call_rendered
+from calls.transfers import destination_chosen, destination_read
+from calls.variables import call_learns
+from tools import outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -48,16 +48,10 @@ ASGIMessage = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-POLICY_VIOLATION = 1008
-INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012  # what the server closes with when it is shut down
-# Frames that wait because the model's socket is stuck; two seconds. Older ones are dropped: late audio is no use.
-MOST_FRAMES_WAITING = 100
-LOAD_WITHIN_S = 5.0
 DRAIN_WITHIN_S = 10.0
 JOURNAL_WITHIN_S = 5.0
 LAYER_PAUSE_S = 0.5
-UNSURE_S = 1.0  # from an order whose answer was lost to the end of the stream, if it was taken
 _NO_DESTINATION = (
     "The server named a destination that cannot be dialled, so the call was not transferred. Say so honestly, and offer "
     "what else you can do."
@@ -66,7 +60,7 @@ _NO_DESTINATION = (
 SOCKET_GONE = (OSError, RuntimeError)
 
 
-class MediaStreamConsumer(AsyncWebsocketConsumer):
+class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
     """One media stream of Twilio, and the Realtime socket that answers it."""
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -74,12 +68,12 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
         self.scope = scope
         self._twilio_send = send
         await receive()  # websocket.connect
-        if not _signed(scope):
+        if not await upgrade_signed(scope):
             logger.warning("media stream without a valid signature refused")
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
             return
         await send({"type": "websocket.accept"})
-        call = await _load(scope["url_route"]["kwargs"]["call_id"])
+        call = await stream_call_load(scope["url_route"]["kwargs"]["call_id"])
         if isinstance(call, int):
             await send({"type": "websocket.close", "code": call})
             return
@@ -94,7 +88,7 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
         if self._layer is not None:
             self.channel_name = await self._layer.new_channel()
         try:
-            self._spawn(self._talk_to_realtime())
+            self._spawn(self._talk_to_realtime(self._links[0]))
             self._spawn(self._listen_to_layer())
             await self._carry_out(self.conversation.opened(now=self._loop.time()))
             code = await self._listen_to_twilio(receive)
@@ -110,13 +104,13 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
     def _begin(self, call: StreamCall) -> None:
         self.call = call
         self._loop = asyncio.get_running_loop()
-        self.conversation = Conversation(plan_from_snapshot(call.snapshot), secrets.randbelow)
+        self.conversation = Conversation(plan_for(call), secrets.randbelow)
         self.recorder = Recorder(call)
         self._to_twilio: deque[str] = deque()
-        self._to_realtime: deque[str] = deque()
-        self._twilio_busy = self._realtime_busy = False
+        self._links = {0: RealtimeLink(0, call.snapshot.model)}
+        self._twilio_busy = False
         self._twilio_open = True
-        self._realtime: ClientConnection | None = None
+        self._ready: dict[str, StreamCall] = {}  # the call as those run it who may take it over, by tool call
         self._frames_dropped = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -137,7 +131,7 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
             job.cancel()
         # A server that was told to stop ends the process as soon as its last socket is done.
         await asyncio.to_thread(self.recorder.safe, JOURNAL_WITHIN_S)
-        await self._close_realtime()
+        await self._close_realtime(None)
 
     # Twilio ---------------------------------------------------------------------------------------------------
 
@@ -163,13 +157,12 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
     async def _forward(self, todo: list[do.Command]) -> None:
         for command in todo:
             if type(command) is do.ToRealtime:
-                if len(self._to_realtime) >= MOST_FRAMES_WAITING:
+                link = self._links[command.session]
+                if not link.put_frame(command.text):
                     self._frames_dropped += 1
-                    continue
-                self._to_realtime.append(command.text)
+                await link.flush()
             else:
                 await self._carry_out([command])
-        await self._flush_realtime()
 
     async def _flush_twilio(self) -> None:
         """Send what is queued, in order; whoever finds somebody at it leaves it to them."""
@@ -188,40 +181,20 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
 
     # The Realtime API -----------------------------------------------------------------------------------------
 
-    async def _talk_to_realtime(self) -> None:
-        code = "connection_closed"
-        try:
-            self._realtime = await clients.realtime_connect(self.call.snapshot.model)
-            await self._flush_realtime()
-            while True:
-                await self._from_realtime(await self._realtime.recv(decode=False))
-        except clients.RealtimeRefusedError as exc:
-            code = exc.code
-        except websockets.ConnectionClosed as exc:
-            if exc.rcvd is not None:
-                code = f"closed_{exc.rcvd.code}"
-        await self._carry_out(self.conversation.realtime_gone(code=code, now=self._loop.time()))
+    async def _talk_to_realtime(self, link: RealtimeLink) -> None:
+        code = await link.run(self._from_realtime)
+        now = self._loop.time()
+        await self._carry_out(self.conversation.realtime_gone(code=code, now=now, session=link.session))
 
-    async def _from_realtime(self, text: bytes) -> None:
+    async def _from_realtime(self, session: int, text: bytes) -> None:
         try:
             event = realtime.parse(text)
         except RemoteProtocolError as exc:
             await self._carry_out(self.conversation.malformed(do.Source.OPENAI, str(exc)))
             return
         if type(event) is not realtime.Ignored:
-            await self._carry_out(self.conversation.receive_realtime(event, now=self._loop.time()))
-
-    async def _flush_realtime(self) -> None:
-        if self._realtime_busy or self._realtime is None:
-            return
-        self._realtime_busy = True
-        try:
-            while self._to_realtime:
-                await self._realtime.send(self._to_realtime.popleft())
-        except websockets.ConnectionClosed:
-            self._to_realtime.clear()  # the reader learns of it too, and says so to the conversation
-        finally:
-            self._realtime_busy = False
+            now = self._loop.time()
+            await self._carry_out(self.conversation.receive_realtime(event, now=now, session=session))
 
     # Commands -------------------------------------------------------------------------------------------------
 
@@ -231,44 +204,52 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
             self._carry_out_one(command)
         if self._to_twilio:
             await self._flush_twilio()
-        if self._to_realtime:
-            await self._flush_realtime()
+        for link in tuple(self._links.values()):
+            if link.waiting:
+                await link.flush()
         self._arm_timer()
 
     def _carry_out_one(self, command: do.Command) -> None:
         match command:
             case do.ToTwilio(text=text):
                 self._to_twilio.append(text)
-            case do.ToRealtime(text=text):
-                self._to_realtime.append(text)
-            case do.VerifyStream():
-                self._spawn(self._verify(command))
+            case do.ToRealtime(text=text, session=session):
+                self._links[session].put(text)
+            case do.OpenRealtime() | do.CloseRealtime():
+                self._change_sockets(command)
+            case do.MemberTookOver(call_id=call_id):
+                self._member_took_over(call_id)
+            case do.VerifyStream() | do.CheckTool() | do.PrepareMember():
+                self._look_up(command)
             case do.RunTool():
                 self.recorder.tool_forward(command, reply_channel=self.channel_name)
-            case do.HangUp() | do.Apologise() | do.Forward():
+            case do.HangUp() | do.Apologise() | do.Forward() | do.PressKeys():
                 self._leave(command)
             case do.CloseStream(code=code):
                 self._spawn(self._close_twilio(code))
-            case do.CloseRealtime():
-                self._spawn(self._close_realtime())
             case do.Ended():
                 self.recorder.ended(command, frames_dropped=self._frames_dropped)
                 self._over.set()
             case _:
                 self.recorder.note(command)
 
-    def _leave(self, command: do.HangUp | do.Apologise | do.Forward) -> None:
-        """Have Twilio take the call from here. The conversation asks for one of these at a time."""
+    def _change_sockets(self, command: do.OpenRealtime | do.CloseRealtime) -> None:
         match command:
-            case do.HangUp():
-                self._spawn(self._end_call(clients.hang_up, services.HUNG_UP))
-            case do.Apologise(text=text):
-                language = self.call.snapshot.language
-                self._spawn(
-                    self._end_call(clients.apologise, services.MODEL_FAILED, text=text, language=language)
-                )
-            case do.Forward():
-                self._forwarding = self._spawn(self._forward_call(command))
+            case do.OpenRealtime(session=session, model=model):
+                link = self._links[session] = RealtimeLink(session, model)
+                self._spawn(self._talk_to_realtime(link))
+            case do.CloseRealtime(session=number):
+                self._spawn(self._close_realtime(number))
+
+    def _look_up(self, command: do.VerifyStream | do.CheckTool | do.PrepareMember) -> None:
+        """Find out elsewhere what the conversation wants to know; it goes on meanwhile."""
+        match command:
+            case do.VerifyStream():
+                self._spawn(self._verify(command))
+            case do.CheckTool():
+                self._spawn(self._check_tool(command))
+            case do.PrepareMember():
+                self._spawn(self._prepare_member(command))
 
     async def _verify(self, command: do.VerifyStream) -> None:
         claim = functools.partial(
@@ -292,88 +273,14 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
             logger.warning("media stream with a bad token refused", extra={"call_id": str(self.call.call_id)})
             await self._carry_out(self.conversation.stream_refused(now=now))
 
-    async def _end_call(self, order: Callable[..., None], reason: str, **words: str) -> None:
-        """Have Twilio end the call; if it will not, close the stream, and Twilio asks us what follows."""
-        call = self.call
-        try:
-            await asyncio.to_thread(order, call_sid=call.call_sid, account_sid=call.account_sid, **words)
-        except clients.TwilioRefusedError as exc:
-            self.recorder.trouble("hang_up_failed", str(exc))
-            with contextlib.suppress(DatabaseError):
-                await in_database_thread(lambda: services.call_leaving(call_id=call.call_id, reason=reason))
-            await self._close_twilio(1000)
-
-    async def _forward_call(self, command: do.Forward) -> None:
-        """Have Twilio connect the caller to somebody else. Nothing is ordered that is not written down."""
-        call, stored = self.call, self._destination(command)
-        begin = functools.partial(
-            forwarding.transfer_begin,
-            call_id=call.call_id,
-            tool_call_id=command.call_id,
-            stored=stored,
-            history=self.recorder.history,
-            language=call.snapshot.language,
-        )
-        try:
-            begun = await asyncio.wait_for(in_database_thread(begin), LOAD_WITHIN_S)
-        except (DatabaseError, TimeoutError):
-            logger.exception("a transfer could not be written down", extra={"call_id": str(call.call_id)})
-            begun = None
-        if begun is None:
-            await self._not_forwarded("It could not be recorded.")
-            return
-        if begun.destination.summary is not None:
-            self.recorder.transfer_summarise(begun.transfer_id, begun.destination.summary)
-        document = twiml.dial_document(
-            begun.destination,
-            public_origin=settings.PUBLIC_ORIGIN,
-            transfer_id=str(begun.transfer_id),
-            caller_id=begun.caller_id,
-        )
-        order = functools.partial(
-            clients.redirect, call_sid=call.call_sid, account_sid=call.account_sid, document=document
-        )
-        try:
-            await asyncio.to_thread(order)
-        except clients.TwilioRefusedError as exc:
-            await self._forward_refused(begun, exc)
-            return
-        await self._carry_out(self.conversation.forwarded())
-        with contextlib.suppress(DatabaseError):
-            await in_database_thread(lambda: forwarding.transfer_dialled(transfer_id=begun.transfer_id))
-
-    async def _forward_refused(self, begun: forwarding.Begun, exc: clients.TwilioRefusedError) -> None:
-        if exc.unsure:
-            # It may have been done and only the answer lost; then the stream ends now.
-            await asyncio.sleep(UNSURE_S)
-            if self._over.is_set() or not self._twilio_open:
-                await self._carry_out(self.conversation.forwarded())
-                return
-        gone = isinstance(exc, clients.CallGoneError)
-        refuse = functools.partial(
-            forwarding.transfer_refused, transfer_id=begun.transfer_id, why=str(exc), caller_gone=gone
-        )
-        try:
-            await asyncio.wait_for(in_database_thread(refuse), LOAD_WITHIN_S)
-        except (DatabaseError, TimeoutError):
-            logger.exception("a refused transfer could not be written down")
-        await self._not_forwarded("Twilio did not take the order.")
-
-    async def _not_forwarded(self, why: str) -> None:
-        message = (
-            f"The call could not be transferred. {why} The caller is still on the line with you. Say so honestly, and "
-            "offer what else you can do. Do not say that anybody will call back unless a tool has arranged it."
-        )
+    async def _check_tool(self, command: do.CheckTool) -> None:
+        """Find out whether a tool's own conditions refuse a call; they are programs and do not run beside the audio."""
+        rejection = await asyncio.to_thread(self.recorder.tool_check(command))
+        for fault in rejection.faults:
+            self.recorder.trouble("rejection_plan_slow", f"{command.name}: {fault}")
+        refusal = outcomes.rejected().output if rejection.refused else ""
         now = self._loop.time()
-        await self._carry_out(self.conversation.forward_failed("transfer_failed", message, now=now))
-
-    def _destination(self, command: do.Forward) -> dict[str, Any]:
-        """The destination in Vapi's words: the one that a server has named, else the tool's."""
-        chosen = self._chosen.get(command.call_id)
-        if chosen is not None:
-            return chosen
-        tool = next(tool for tool in self.call.snapshot.tools if tool.name == command.name)
-        return destination_stored(tool.settings, command.destination)
+        await self._carry_out(self.conversation.tool_checked(command.call_id, refusal, now=now))
 
     async def _close_twilio(self, code: int) -> None:
         if self._twilio_open:
@@ -381,9 +288,33 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
             with contextlib.suppress(*SOCKET_GONE):
                 await self._twilio_send({"type": "websocket.close", "code": code})
 
-    async def _close_realtime(self) -> None:
-        if self._realtime is not None:
-            await self._realtime.close()
+    async def _close_realtime(self, session: int | None) -> None:
+        """Close the socket of this session, or every one."""
+        for link in [one for number, one in self._links.items() if session in (number, None)]:
+            await link.close()
+
+    # Other assistants -----------------------------------------------------------------------------------------
+
+    async def _prepare_member(self, command: do.PrepareMember) -> None:
+        """Make the plan of another assistant that is to take the call over; its templates do not run beside the audio."""
+        ready = await asyncio.to_thread(
+            member_prepare, self.call, command, learnt=self.recorder.learnt, now=timezone.now()
+        )
+        now = self._loop.time()
+        if isinstance(ready, str):
+            todo = self.conversation.member_refused(command.call_id, "handoff_impossible", ready, now=now)
+        else:
+            self.recorder.handover_taught(command.call_id, ready.taught)
+            self._ready[command.call_id] = ready.call
+            todo = self.conversation.member_prepared(command.call_id, ready.plan, now=now)
+        await self._carry_out(todo)
+
+    def _member_took_over(self, tool_call_id: str) -> None:
+        """Another assistant has the call from here on."""
+        self.call = self._ready.pop(tool_call_id)
+        self.recorder.member_took_over(self.call, tool_call_id)
+        # What tools have taught since it was made ready is not in its words yet.
+        self._spawn(self._reword())
 
     # Time, and messages from elsewhere ------------------------------------------------------------------------
 
@@ -424,13 +355,28 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
         now = self._loop.time()
         match message.get("type"):
             case "tool.result":
-                self.recorder.variables_learnt(message.get("variables") or {})
-                todo = self._tool_answered(message, now)
+                await self._learn(message.get("variables") or {})
+                todo = self._tool_answered(message, self._loop.time())
             case "call.over":
                 todo = self.conversation.hang_up(message["reason"], now=now)
             case _:
                 return
         await self._carry_out(todo)
+
+    async def _learn(self, variables: dict[str, Any]) -> None:
+        """Keep what a tool has taught, for what is sent and said from here on."""
+        if not variables:
+            return
+        self.recorder.variables_learnt(variables)
+        await self._reword()
+
+    async def _reword(self) -> None:
+        before, learnt = self.call, self.recorder.learnt
+        # Templates are their authors' programs: they do not run beside the audio.
+        call = await asyncio.to_thread(call_learns, before, learnt, now=timezone.now())
+        if call is not before and self.call is before:
+            self.call = call
+            self.conversation.reword(tools_worded(self.conversation.plan.tools, call.snapshot, call.ways))
 
     def _tool_answered(self, message: dict[str, Any], now: float) -> list[do.Command]:
         tool_call_id, language = message["tool_call_id"], self.call.snapshot.language
@@ -457,32 +403,3 @@ class MediaStreamConsumer(AsyncWebsocketConsumer):
             logger.error(
                 "a job of a call failed", extra={"call_id": str(self.call.call_id)}, exc_info=job.exception()
             )
-
-
-def _signed(scope: dict[str, Any]) -> bool:
-    headers = dict(scope["headers"])
-    return websocket_signature_valid(
-        origin=settings.MEDIA_ORIGIN,
-        path=scope["path"],
-        signature=headers.get(b"x-twilio-signature", b"").decode("latin-1"),
-        tokens=settings.TWILIO_AUTH_TOKENS,
-    )
-
-
-async def _load(call_id: uuid.UUID) -> StreamCall | int:
-    """The call behind the path, or the code to close with."""
-    try:
-        call = await asyncio.wait_for(in_database_thread(lambda: _read(call_id)), LOAD_WITHIN_S)
-    except (DatabaseError, TimeoutError, TypeError):
-        logger.exception("a media stream could not be looked up", extra={"call_id": str(call_id)})
-        return INTERNAL_ERROR
-    if call is None:
-        logger.warning("media stream for no open call refused", extra={"call_id": str(call_id)})
-        return POLICY_VIOLATION
-    return call
-
-
-def _read(call_id: uuid.UUID) -> StreamCall | None:
-    """The call as it is run: read, and its templates rendered, away from the event loop."""
-    call = selectors.call_for_stream(call_id)
-    return call_rendered(call, now=timezone.now()) if call is not None else None

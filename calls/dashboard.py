@@ -40,7 +40,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("calls.view_call"):
         return context
     since = timezone.now() - timedelta(hours=24)
-    recent = Call.objects.filter(created_at__gte=since)
+    recent = Call.objects.filter(created_at__gte=since, stack=Call.Stack.DIRECT, smoke_test=False)
     steps = _steps()
     return context | {
         "title": "Overview",
@@ -57,7 +57,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _tiles(since: Any) -> list[Tile]:
     wrong = CallProblem.objects.filter(call=OuterRef("pk"), benign=False)
     found = (
-        Call.objects.filter(created_at__gte=since)
+        Call.objects.filter(created_at__gte=since, stack=Call.Stack.DIRECT, smoke_test=False)
         .annotate(has_problem=Exists(wrong))
         .aggregate(
             total=Count("pk"),

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from calls.signatures import ALGORITHM_HEADER, http_signature_valid
+from calls.signatures import ALGORITHM_HEADER, http_signature_valid, request_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ LARGEST_BODY = 64 * 1024
 def twilio_webhook(
     view: Callable[Concatenate[HttpRequest, Parts], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, Parts], HttpResponse]:
-    """The view for POSTs that Twilio signed with one of our auth tokens; all others get 403, 405 or 413."""
+    """The view for POSTs that Twilio signed with an auth token of their account; all others get 403, 405 or 413."""
 
     @csrf_exempt
     @require_POST
@@ -35,13 +35,14 @@ def twilio_webhook(
             params=request.POST,
             body=body,
             signature=request.headers.get("X-Twilio-Signature", ""),
-            tokens=settings.TWILIO_AUTH_TOKENS,
+            tokens=request_tokens(request.POST.get("AccountSid", "")),
             algorithm_header=request.headers.get(ALGORITHM_HEADER, ""),
         ):
             logger.warning("webhook without a valid signature refused", extra={"path": request.path})
             return HttpResponseForbidden(
-                "The request is not signed with our Twilio auth token for this address. "
-                "Check TWILIO_AUTH_TOKEN, and that PUBLIC_ORIGIN is exactly the origin in the number's webhook URL."
+                "The request is not signed with the auth token of its Twilio account for this address. Check TWILIO_AUTH_TOKEN "
+                "(for another account: its token under Twilio accounts), and that PUBLIC_ORIGIN is exactly the origin in the "
+                "number's webhook URL."
             )
         return view(request, *args, **parts)
 

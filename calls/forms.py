@@ -1,12 +1,13 @@
 """The forms of the pages about calls."""
 
 import re
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from assistants.models import Assistant
+from assistants.models import Assistant, Squad
 from calls.models import E164_PATTERN, PhoneNumber
 
 _PUNCTUATION = re.compile(r"[\s().\-/\u00a0\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -39,7 +40,31 @@ class PhoneNumberForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain cla
 
     class Meta:
         model = PhoneNumber
-        fields = ["did", "label", "assistant", "enabled"]
+        fields = ["did", "label", "assistant", "squad", "enabled"]
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if self.cleaned_data.get("assistant") and self.cleaned_data.get("squad"):
+            raise ValidationError(
+                "Choose an assistant or a squad, not both: the first member of a squad takes its calls."
+            )
+        return cleaned
+
+    def clean_squad(self) -> Squad | None:
+        squad: Squad | None = self.cleaned_data["squad"]
+        if squad is None or "squad" not in self.changed_data:
+            return squad
+        first = squad.first_assistant
+        if first is None:
+            raise ValidationError(
+                f"{squad.name} has no members, so nobody could take the calls. Add some first."
+            )
+        if first.live_version_id is None:
+            raise ValidationError(
+                f"{first.name}, which takes the calls of {squad.name}, was never published, so callers would hear an apology. "
+                "Publish it first."
+            )
+        return squad
 
     def clean_did(self) -> str:
         return did_normalise(self.cleaned_data["did"])

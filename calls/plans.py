@@ -2,39 +2,34 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
+from assistants.handoffs import hands_over
 from assistants.models import Assistant
 from assistants.snapshots import Snapshot
 from calls.bridge.plan import FirstMessageMode, Place, Plan, Remark, ToolSpec
+from calls.handoffs import Ways, parameters_offered, takers
+from calls.selectors import StreamCall
 from calls.tool_messages import tool_messages
 from calls.transfers import destinations_read
 from tools.kinds import runs
 from tools.models import Tool
+from tools.rejection import has_conditions
 from tools.schemas import flatten
 from tools.snapshots import ToolSnapshot
 
 
-def plan_from_snapshot(snapshot: Snapshot) -> Plan:
-    """The plan that a call runs on. Raises ValueError for a first message mode that does not exist."""
+def plan_from_snapshot(snapshot: Snapshot, ways: Ways = MappingProxyType({})) -> Plan:
+    """The plan that a call runs on. Raises ValueError for a first message mode that does not exist.
+
+    ``ways`` are the assistants that it can be handed over to.
+    """
     return Plan(
         instructions=snapshot.instructions,
-        tools=tuple(
-            ToolSpec(
-                name=tool.name,
-                description=tool.description,
-                parameters=flatten(tool.parameters).parameters,
-                timeout_s=float(tool.timeout_s),
-                ends_call=tool.kind == Tool.Kind.END_CALL,
-                transfers=tool.kind == Tool.Kind.TRANSFER,
-                places=_places(tool, snapshot.language),
-                leaves=snapshot.voicemail_message if tool.kind == Tool.Kind.VOICEMAIL else None,
-                asynchronous=tool.asynchronous,
-                messages=tool_messages(tool.messages, language=snapshot.language),
-            )
-            for tool in snapshot.tools
-            if runs(tool) and _leads_somewhere(tool, snapshot.language)
-        ),
+        model=snapshot.model,
+        tools=tuple(_spec(tool, snapshot, ways) for tool in snapshot.tools if _offered(tool, snapshot, ways)),
         history=tuple(_remarks(snapshot.history)),
         first_message_mode=FirstMessageMode(snapshot.first_message_mode),
         first_message=snapshot.first_message,
@@ -67,20 +62,66 @@ def plan_from_snapshot(snapshot: Snapshot) -> Plan:
     )
 
 
-def _leads_somewhere(tool: ToolSnapshot, language: str) -> bool:
-    """Whether a tool has no destinations, so that a server is asked for one, or at least one that can be dialled."""
-    return (
-        not tool.settings.get("destinations")
-        or tool.kind != Tool.Kind.TRANSFER
-        or bool(_places(tool, language))
+def plan_for(call: StreamCall) -> Plan:
+    """The plan of whoever has this call, with its name where several may share the call. Raises ValueError as above."""
+    plan = plan_from_snapshot(call.snapshot, call.ways)
+    return replace(plan, assistant=call.snapshot.name) if call.members else plan
+
+
+def tools_worded(
+    specs: Iterable[ToolSpec], snapshot: Snapshot, ways: Ways = MappingProxyType({})
+) -> list[ToolSpec]:
+    """The tools that a call runs on with what the snapshot now has them say."""
+    now = {tool.name: tool for tool in snapshot.tools}
+    return [
+        replace(
+            spec,
+            places=_places(now[spec.name], snapshot, ways),
+            messages=tool_messages(now[spec.name].messages, language=snapshot.language),
+        )
+        for spec in specs
+    ]
+
+
+def _spec(tool: ToolSnapshot, snapshot: Snapshot, ways: Ways) -> ToolSpec:
+    places = _places(tool, snapshot, ways)
+    written = parameters_offered(tool, [one.name for one in places]) if hands_over(tool) else tool.parameters
+    return ToolSpec(
+        name=tool.name,
+        description=tool.description,
+        parameters=flatten(written).parameters,
+        timeout_s=float(tool.timeout_s),
+        ends_call=tool.kind == Tool.Kind.END_CALL,
+        transfers=tool.kind in (Tool.Kind.TRANSFER, Tool.Kind.HANDOFF),
+        places=places,
+        presses=tool.kind == Tool.Kind.DTMF,
+        leaves=snapshot.voicemail_message if tool.kind == Tool.Kind.VOICEMAIL else None,
+        asynchronous=tool.asynchronous,
+        repeats=tool.repeats,
+        checked=has_conditions(tool.rejection_plan),
+        messages=tool_messages(tool.messages, language=snapshot.language),
     )
 
 
-def _places(tool: ToolSnapshot, language: str) -> tuple[Place, ...]:
-    """Where a tool can have the call transferred to."""
-    if tool.kind != Tool.Kind.TRANSFER:
+def _offered(tool: ToolSnapshot, snapshot: Snapshot, ways: Ways) -> bool:
+    return runs(tool) and _leads_somewhere(tool, snapshot, ways)
+
+
+def _leads_somewhere(tool: ToolSnapshot, snapshot: Snapshot, ways: Ways) -> bool:
+    """Whether a tool has no destinations, so that a server is asked for one, or at least one that can be reached."""
+    if tool.kind == Tool.Kind.TRANSFER and not tool.settings.get("destinations"):
+        return True
+    goes_on = tool.kind in (Tool.Kind.TRANSFER, Tool.Kind.HANDOFF)
+    return not goes_on or bool(_places(tool, snapshot, ways))
+
+
+def _places(tool: ToolSnapshot, snapshot: Snapshot, ways: Ways) -> tuple[Place, ...]:
+    """Where a tool can have the call transferred to: telephones, and other assistants."""
+    if tool.kind not in (Tool.Kind.TRANSFER, Tool.Kind.HANDOFF):
         return ()
-    return tuple(Place(one.name, one.message) for one in destinations_read(tool.settings, language=language))
+    dialled = destinations_read(tool.settings, language=snapshot.language)
+    telephones = [Place(one.name, one.message) for one in dialled] if tool.kind == Tool.Kind.TRANSFER else []
+    return (*telephones, *takers(tool, ways, language=snapshot.language))
 
 
 # Vapi's words for who spoke, and the Realtime API's.

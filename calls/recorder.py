@@ -3,8 +3,8 @@
 import atexit
 import functools
 import uuid
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,18 +13,25 @@ from celery import current_app
 from django.conf import settings
 
 from calls.bridge import commands as do
-from calls.bridge.ending import FORWARDED
+from calls.bridge.ending import FORWARDED, KEYS_PRESSED
 from calls.bridge.limits import NOT_STARTED
 from calls.bridge.toolcalls import GRACE_S
+from calls.models import CallBreak
 from calls.outbox import Outbox
+from calls.resuming import PRESSED
 from calls.selectors import StreamCall
 from calls.services import SHUT_DOWN
 from calls.summaries import summary_request
 from calls.tool_context import organisation_id, tool_context
+from calls.tool_servers import ServerInForce, server_in_force
 from calls.transfers import SummaryPlan
+from tools.arguments import arguments_shown
 from tools.auth.credentials import ServerAuth
 from tools.encryption import encrypt
+from tools.mocks import order_mocked
 from tools.models import Tool
+from tools.orders import ToolOrder
+from tools.rejection import Rejection, request_rejected
 from tools.snapshots import ToolSnapshot
 
 ROLES = {do.Speaker.CALLER: "user", do.Speaker.ASSISTANT: "bot"}
@@ -51,11 +58,14 @@ class Recorder:
     def __init__(self, call: StreamCall) -> None:
         self._call = call
         self._outbox = process_outbox()
-        self._tools = {tool.name: tool for tool in call.snapshot.tools}
+        # A server sees the tool as its author wrote it, whatever is said of it in this call.
+        self._tools = {tool.name: tool for tool in call.tools_written or call.snapshot.tools}
         self._started_at = datetime.now(UTC)
         self._messages: list[dict[str, Any]] = []
         self._forwarded: dict[str, ToolSnapshot] = {}
+        self._checked: dict[str, Mapping[str, object]] = {}  # arguments, by tool call
         self._learnt: dict[str, Any] = {}
+        self._taught: dict[str, Mapping[str, Any]] = {}  # by tool calls that are carried out here
         self._troubles = 0
         self._shut_down = False
         # A call that was away goes on with the clock, the history and the counts that it had.
@@ -63,6 +73,7 @@ class Recorder:
         self._offset = timedelta()
         self._messages += back.messages if back else []
         self._facts = back.facts if back else {}
+        self._learnt |= back.learnt if back else {}
         self._session = f"{back.session}:" if back else ""
 
     def started(self) -> None:
@@ -71,6 +82,8 @@ class Recorder:
         if self._call.resumption is not None:
             self._offset = self._started_at - self._call.resumption.began_at
             self._started_at -= self._offset
+            if self._call.resumption.kind == CallBreak.Kind.KEYS:
+                self._keys_pressed(self._call.resumption.asked)
             return  # what the templates lacked is known from the first session
         if self._call.undefined:
             names = ", ".join(self._call.undefined)
@@ -116,9 +129,45 @@ class Recorder:
         self._problem(f"shell:{self._troubles}", do.Source.TANDEM, code, message, benign=False)
 
     @property
+    def learnt(self) -> dict[str, Any]:
+        """What the tools have taught, by name."""
+        return dict(self._learnt)
+
+    @property
     def history(self) -> list[dict[str, Any]]:
         """What was said and done so far, in Vapi's shapes."""
         return list(self._messages)
+
+    def history_with(self, command: do.PressKeys) -> list[dict[str, Any]]:
+        """What was said and done so far, with the tool call that has keys pressed now."""
+        tool = self._tools[command.name]
+        return [*self._messages, self._tool_message(command, tool, datetime.now(UTC))]
+
+    def _keys_pressed(self, asked: dict[str, Any]) -> None:
+        """Twilio has pressed the keys for which the session before this one had ended."""
+        tool_call_id, name, now = asked["tool_call_id"], asked["name"], datetime.now(UTC)
+        order = self._minimal_order(tool_call_id, name) | {"arguments": asked["arguments"]}
+        if name in self._tools:
+            self._forwarded[tool_call_id] = self._tools[name]
+        self._history_result(tool_call_id, PRESSED, now)
+        self._outbox.put(
+            "tools.tasks.tool_call_done", {"order": order, "at": now.isoformat(), "output": PRESSED}
+        )
+
+    def member_took_over(self, call: StreamCall, tool_call_id: str) -> None:
+        """Another assistant has the call, with tools and a server of its own."""
+        self._call = call
+        self._tools = {tool.name: tool for tool in call.tools_written or call.snapshot.tools}
+        self._outbox.put(
+            "calls.tasks.part_write",
+            {
+                "call_id": str(call.call_id),
+                "n": call.part,
+                "assistant_id": call.snapshot.assistant_id,
+                "began_at": datetime.now(UTC).isoformat(),
+                "tool_call_id": tool_call_id,
+            },
+        )
 
     def transfer_summarise(self, transfer_id: uuid.UUID, plan: SummaryPlan) -> None:
         """Have a worker write what the operator is told of the call."""
@@ -152,8 +201,8 @@ class Recorder:
         }
         if self._call.resumption is None:
             facts["first_sound_ms"] = ended.first_sound_ms
-        if ended.reason == FORWARDED:
-            # Whoever is called now may send the call back; Twilio tells us how that ended.
+        if ended.reason in (FORWARDED, KEYS_PRESSED):
+            # The call comes back, or whoever is called now may send it back; Twilio tells us how that ended.
             call_id = str(self._call.call_id)
             self._outbox.put("calls.tasks.call_forwarded", {"call_id": call_id, "facts": facts})
             return
@@ -164,6 +213,7 @@ class Recorder:
                 "ended_at": now.isoformat(),
                 "ended_reason": SHUT_DOWN if self._shut_down else ended.reason,
                 "facts": facts,
+                "session": self._call.resumption.session if self._call.resumption else 0,
             },
         )
 
@@ -208,35 +258,50 @@ class Recorder:
 
     # Tools ----------------------------------------------------------------------------------------------------
 
+    def tool_check(self, command: do.CheckTool) -> Callable[[], Rejection]:
+        """What finds out whether the tool's own conditions refuse this call now; not for the event loop."""
+        named = self._tools.get(command.name)
+        if named is None:
+            return Rejection  # of an assistant that has handed the call over meanwhile
+        tool = self._server(named).tool
+        self._checked[command.call_id] = _shown(tool, command.arguments)
+        return functools.partial(
+            request_rejected,
+            tool.rejection_plan,
+            self._context(),
+            now=datetime.now(UTC),
+        )
+
     def tool_forward(self, command: do.RunTool, *, reply_channel: str) -> None:
         """Have a worker ask the customer's server."""
-        tool, server_from, auth = self._server(self._tools[command.name])
+        server = self._server(self._tools[command.name])
+        tool = server.tool
         now = datetime.now(UTC)
         self._forwarded[command.call_id] = tool
-        self._messages.append(self._tool_message(command, tool.name_on_the_wire, now))
-        self._outbox.put(
-            "tools.tasks.tool_call_forward",
-            {
-                "order": {
-                    "call_id": str(self._call.call_id),
-                    "call_sid": self._call.call_sid,
-                    "tool_call_id": command.call_id,
-                    "tool": asdict(tool),
-                    "arguments": dict(command.arguments),
-                    "requested_at": now.isoformat(),
-                    "expires_at": (now + timedelta(seconds=command.waits_s + GRACE_S)).isoformat(),
-                    "server_from": server_from,
-                    "auth": auth.to_json(),
-                    "context": tool_context(
-                        self._call,
-                        public_origin=settings.PUBLIC_ORIGIN,
-                        org_id=organisation_id(settings.VAPI_ORG_ID, settings.PUBLIC_ORIGIN),
-                        messages=list(self._messages),
-                        learnt=self._learnt,
-                    ),
-                },
-                "reply_channel": reply_channel,
-            },
+        self._messages.append(self._tool_message(command, tool, now))
+        order: dict[str, Any] = {
+            "call_id": str(self._call.call_id),
+            "call_sid": self._call.call_sid,
+            "tool_call_id": command.call_id,
+            "tool": asdict(tool),
+            "arguments": dict(command.arguments),
+            "requested_at": now.isoformat(),
+            "expires_at": (now + timedelta(seconds=command.waits_s + GRACE_S)).isoformat(),
+            "server_from": server.server_from,
+            "auth": server.auth.to_json(),
+            "context": self._context(),
+        }
+        if self._call.smoke is not None:
+            order = order_mocked(ToolOrder.from_json(order), self._call.smoke.mocks).to_json()
+        self._outbox.put("tools.tasks.tool_call_forward", {"order": order, "reply_channel": reply_channel})
+
+    def _context(self) -> dict[str, Any]:
+        return tool_context(
+            self._call,
+            public_origin=settings.PUBLIC_ORIGIN,
+            org_id=organisation_id(settings.VAPI_ORG_ID, settings.PUBLIC_ORIGIN),
+            messages=list(self._messages),
+            learnt=self._learnt,
         )
 
     def asks_destination(self, tool_call_id: str) -> bool:
@@ -248,19 +313,19 @@ class Recorder:
         """Keep what a tool's answer told, for the webhooks that follow."""
         self._learnt |= variables
 
-    def _server(self, tool: ToolSnapshot) -> tuple[ToolSnapshot, str, ServerAuth]:
-        """The tool with the server in force, whose server that is, and what convinces it: the tool's, the
-        assistant's, the organisation's."""
-        own = self._call.tool_auths.get(tool.id)
-        if own is not None:
-            return tool, "tool", own
-        if tool.server_url:
-            return tool, "assistant", self._call.assistant_auth
-        url, secret = settings.ORGANISATION_SERVER_URL, settings.ORGANISATION_SERVER_SECRET
-        if not url:
-            return tool, "", ServerAuth()
-        auth = ServerAuth(secret_token=encrypt(secret) if secret else "")
-        return replace(tool, server_url=url), "organisation", auth
+    def handover_taught(self, tool_call_id: str, variables: Mapping[str, Any]) -> None:
+        """The same for what a tool call told that hands the call over; a session that comes later is to know it, too."""
+        self._taught[tool_call_id] = variables
+        self.variables_learnt(variables)
+
+    def _server(self, tool: ToolSnapshot) -> ServerInForce:
+        secret = settings.ORGANISATION_SERVER_SECRET
+        return server_in_force(
+            tool,
+            self._call,
+            organisation_url=settings.ORGANISATION_SERVER_URL,
+            organisation_auth=ServerAuth(secret_token=encrypt(secret) if secret else ""),
+        )
 
     def _tool_refused(self, command: do.ToolRefused) -> None:
         self._outbox.put(
@@ -274,12 +339,14 @@ class Recorder:
         )
 
     def _tool_done(self, command: do.ToolDone) -> None:
+        taught = self._taught.pop(command.call_id, {})
         self._outbox.put(
             "tools.tasks.tool_call_done",
             {
                 "order": self._minimal_order(command.call_id, command.name),
                 "at": datetime.now(UTC).isoformat(),
                 "output": command.output,
+                **({"variables": dict(taught)} if taught else {}),
             },
         )
 
@@ -290,6 +357,7 @@ class Recorder:
             "tool_call_id": tool_call_id,
             "name": name,
             "tool": asdict(tool) if tool else {},
+            "arguments": dict(self._checked.get(tool_call_id, {})),
             "requested_at": datetime.now(UTC).isoformat(),
         }
 
@@ -317,6 +385,7 @@ class Recorder:
         ended = self._started_at + self._offset + timedelta(milliseconds=spoken.ended_ms)
         return {
             "role": ROLES[spoken.speaker],
+            **({"assistantName": spoken.assistant} if spoken.assistant else {}),
             "message": spoken.heard_text,
             "time": _epoch_ms(began),
             "endTime": _epoch_ms(ended),
@@ -324,13 +393,17 @@ class Recorder:
             "duration": spoken.ended_ms - spoken.began_ms,
         }
 
-    def _tool_message(self, command: do.RunTool, name: str, now: datetime) -> dict[str, Any]:
+    def _tool_message(
+        self, command: do.RunTool | do.PressKeys, tool: ToolSnapshot, now: datetime
+    ) -> dict[str, Any]:
         return {
             "role": "tool_calls",
             "message": "",
             "time": _epoch_ms(now),
             "secondsFromStart": self._seconds(now),
-            "toolCalls": [_history_call(command.call_id, name, command.arguments)],
+            "toolCalls": [
+                _history_call(command.call_id, tool.name_on_the_wire, _shown(tool, command.arguments))
+            ],
         }
 
     def _history_result(self, tool_call_id: str, output: str, now: datetime) -> None:
@@ -348,6 +421,11 @@ class Recorder:
 
     def _seconds(self, moment: datetime) -> float:
         return round((moment - self._started_at).total_seconds(), 3)
+
+
+def _shown(tool: ToolSnapshot, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments without what only the tool's server may read: the history goes to every server of the call."""
+    return arguments_shown(tool, dict(arguments)) if tool.encrypted_paths else arguments
 
 
 def _history_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

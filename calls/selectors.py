@@ -1,33 +1,26 @@
 """Reading calls: by number, and for the media stream."""
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from assistants.snapshots import Snapshot, snapshot_read
-from calls.models import Call, CallTransfer, PhoneNumber
+from calls.models import LIVE, Call, CallTransfer, NumberServer, PhoneNumber, SmokePair, SmokeRun
+from calls.resumptions import Resumption, resumption_of
 from calls.transfers import destination_read
 from tools.auth.credentials import ServerAuth
 from tools.selectors import auth_columns, server_auth, tool_auths
+from tools.snapshots import ToolSnapshot
 
-_AUTH_NAMES = ("auth_secret", "auth_headers", "auth_credential", "auth_credential_kind", "auth_settings")
-
-
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """What a call brings back from a transfer that nobody answered, for the session that goes on with it.
-
-    ``messages`` is what was said before, in Vapi's shapes; ``says`` is said first, word for word, where it is not
-    empty. The rest are the facts of the call so far.
-    """
-
-    began_at: datetime
-    session: int  # the number of sessions before this one
-    dial_status: str
-    messages: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    says: str = ""
-    facts: dict[str, int] = field(default_factory=dict)
+_AUTH_NAMES = (
+    "auth_secret",
+    "auth_headers",
+    "auth_credential",
+    "auth_credential_kind",
+    "auth_settings",
+    "auth_key",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +32,41 @@ class Whisper:
     waits: bool
     pending: bool
     lacks_summary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LineServer:
+    """The server of the number that was dialled, for tools that have none of their own or their assistant's."""
+
+    url: str = field(repr=False)
+    auth: ServerAuth
+    backoff_plan: dict[str, Any] = field(default_factory=dict)
+    encrypted_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeCall:
+    """What makes a call one of a smoke test: the answers of its tools, which go to nobody.
+
+    ``off_network``: Twilio knows nothing of it, so the stream itself is all that there is to end.
+    """
+
+    mocks: list[dict[str, Any]] = field(repr=False)
+    off_network: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An assistant that may take a call over, as it was published when the call came in; None: it was not then.
+
+    ``ways`` are the ids of those to whom it can hand the call over itself, by tool and destination.
+    """
+
+    name: str
+    version_number: int
+    snapshot: Snapshot | None = field(repr=False)
+    ways: dict[str, dict[str, str]]
+    assistant_auth: ServerAuth
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +85,28 @@ class StreamCall:
     # Fernet tokens, never plain. A tool with a server of its own is in the first, whether or not that wants any.
     tool_auths: dict[str, ServerAuth] = field(default_factory=dict)
     assistant_auth: ServerAuth = field(default_factory=ServerAuth)
+    number_server: LineServer | None = None
     phone_number_label: str = ""
-    # What the snapshot's templates were rendered with, and what they lacked: filled in by calls.variables.
+    # The tools as published, what the snapshot's templates were rendered with, and what they lacked: filled in by
+    # calls.variables.
+    tools_written: tuple[ToolSnapshot, ...] = ()
     variables: dict[str, Any] = field(default_factory=dict)
     undefined: tuple[str, ...] = ()
     template_errors: tuple[str, ...] = ()
     resumption: Resumption | None = None
+    smoke: SmokeCall | None = None
+    # Where several assistants may share the call: all of them by id, whither the one that has it can hand it over, and
+    # how many had it before.
+    members: dict[str, Member] = field(default_factory=dict)
+    ways: dict[str, dict[str, str]] = field(default_factory=dict)
+    part: int = 0
+    squad_id: str = ""
 
 
 def phone_number_for_did(did: str) -> PhoneNumber | None:
     """The number that a caller dialled, with the assistant that answers it; None for a foreign one."""
     return (
-        PhoneNumber.objects.select_related("assistant")
+        PhoneNumber.objects.select_related("assistant", "squad")
         .defer("assistant__instructions", "assistant__server_secret")
         .filter(did=did)
         .first()
@@ -78,7 +116,7 @@ def phone_number_for_did(did: str) -> PhoneNumber | None:
 def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
     """The call that this stream may open, or None: unknown, over, without a version, or opened before.
 
-    A call that comes back from a transfer may be opened once more.
+    A call that comes back from a transfer, or whose stream ended for another, may be opened once more. One of a smoke test runs on what its run has frozen.
 
     Raises TypeError for a version that no release ever wrote.
     """
@@ -87,17 +125,22 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
         .annotate(**dict(zip(_AUTH_NAMES, auth_columns("assistant__"), strict=True)))
         .filter(
             pk=call_id,
-            status__in=[Call.Status.RINGING, Call.Status.FORWARDING],
+            status__in=LIVE,
             token_used_at__isnull=True,
-            version__isnull=False,
         )
         .first()
     )
-    if call is None or call.version is None:
+    pair = _smoke_pair(call) if call is not None and call.smoke_test else None
+    stored = _stored(call, pair) if call is not None else None
+    if call is None or stored is None:
         return None
-    snapshot = snapshot_read(call.version.snapshot)
+    snapshot = snapshot_read(stored)
+    members = {} if pair else _members(call)
+    tools = [
+        tool.id for one in (snapshot, *(m.snapshot for m in members.values())) if one for tool in one.tools
+    ]
     # Secrets are not in the snapshot: a rotated one must be in force at once, for old versions too.
-    return StreamCall(
+    whole = StreamCall(
         call_id=call.id,
         call_sid=call.call_sid,
         account_sid=call.account_sid,
@@ -105,29 +148,96 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
         caller=call.caller,
         created_at=call.created_at,
         phone_number_id=str(call.phone_number_id or ""),
-        version_number=call.version.number,
+        version_number=call.version.number if call.version else 0,
         snapshot=snapshot,
-        tool_auths=tool_auths(tool_ids=[tool.id for tool in snapshot.tools]),
-        assistant_auth=server_auth(*(getattr(call, name) for name in _AUTH_NAMES)),
+        tool_auths={} if pair else tool_auths(tool_ids=list(dict.fromkeys(tools))),
+        assistant_auth=ServerAuth() if pair else server_auth(*(getattr(call, name) for name in _AUTH_NAMES)),
+        number_server=None if pair else _line_server(call.phone_number_id),
         phone_number_label=call.phone_number.label if call.phone_number else "",
-        resumption=_resumption(call, snapshot.language) if call.status == Call.Status.FORWARDING else None,
+        smoke=_smoke(pair) if pair else None,
+        members=members,
+        squad_id=str(call.squad_id or ""),
+    )
+    current = _with_part(call, whole) if members else whole
+    return replace(current, resumption=resumption_of(call, language=current.snapshot.language))
+
+
+def _members(call: Call) -> dict[str, Member]:
+    rows = (
+        call.members.select_related("version", "assistant")
+        .only("call", "ways", "position", "assistant__name", "version__number", "version__snapshot")
+        .annotate(**dict(zip(_AUTH_NAMES, auth_columns("assistant__"), strict=True)))
+    )
+    return {
+        str(row.assistant_id): Member(
+            name=row.assistant.name,
+            version_number=row.version.number if row.version else 0,
+            snapshot=snapshot_read(row.version.snapshot) if row.version else None,
+            ways=row.ways,
+            assistant_auth=server_auth(*(getattr(row, name) for name in _AUTH_NAMES)),
+        )
+        for row in rows
+    }
+
+
+def _with_part(call: Call, whole: StreamCall) -> StreamCall:
+    """The call as the assistant runs it that had it last: one that was away comes back to where it was.
+
+    It knows the values of those who had the call before, as it did when they handed it over.
+    """
+    parts = list(call.parts.order_by("n"))
+    had = [whole.members[str(part.assistant_id)] for part in parts if str(part.assistant_id) in whole.members]
+    part, member = (parts[-1], had[-1]) if len(parts) == len(had) > 0 else (None, None)
+    if part is None or member is None or member.snapshot is None:
+        return whole
+    values: dict[str, Any] = {}
+    for one in had:
+        own: object = one.snapshot.variables if one.snapshot else {}  # JSON that people write
+        values |= own if isinstance(own, dict) else {}
+    return replace(
+        whole,
+        snapshot=replace(member.snapshot, variables=values),
+        version_number=member.version_number,
+        assistant_auth=member.assistant_auth,
+        ways=member.ways,
+        part=part.n,
     )
 
 
-def _resumption(call: Call, language: str) -> Resumption | None:
-    transfers = [one for one in call.transfers.all() if one.resumed_at is not None]
-    if not transfers:
+def _line_server(phone_number_id: uuid.UUID | None) -> LineServer | None:
+    columns = ("server_url", "server_backoff_plan", "server_encrypted_paths")
+    row = (
+        NumberServer.objects.filter(pk=phone_number_id).values_list(*columns, *auth_columns()).first()
+        if phone_number_id is not None
+        else None
+    )
+    if row is None:
         return None
-    last = transfers[-1]
-    destination = destination_read(last.destination, language=language)
-    fallback = destination.fallback if destination else None
-    return Resumption(
-        began_at=call.started_at or call.created_at,
-        session=len(transfers),
-        dial_status=last.dial_status,
-        messages=last.history,
-        says=fallback.message if fallback else "",
-        facts={name: getattr(call, name) or 0 for name in ("barge_ins", "frames_in", "frames_dropped")},
+    url, plan, paths = row[: len(columns)]
+    return LineServer(
+        url,
+        server_auth(*row[len(columns) :]),
+        plan if isinstance(plan, dict) else {},
+        tuple(str(path) for path in paths) if isinstance(paths, list) else (),
+    )
+
+
+def _stored(call: Call, pair: SmokePair | None) -> dict[str, Any] | None:
+    """The snapshot that the call runs on. One of a smoke test whose pair is gone has none: it must reach nobody's tools."""
+    if call.smoke_test:
+        return pair.run.snapshot if pair else None
+    return call.version.snapshot if call.version else None
+
+
+def _smoke_pair(call: Call) -> SmokePair | None:
+    return SmokePair.objects.select_related("run").filter(call=call).first()
+
+
+def _smoke(pair: SmokePair) -> SmokeCall:
+    mocks = pair.script.get("mocks")
+    return SmokeCall(
+        mocks=mocks if isinstance(mocks, list) else [],
+        off_network=pair.run.line == SmokeRun.Line.LOOPBACK,
     )
 
 

@@ -14,9 +14,13 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from assistants.models import Assistant
-from calls.models import LIVE, Call, CallProblem, CallTransfer, PhoneNumber
+from calls.models import LIVE, Call, CallBreak, CallProblem, PhoneNumber
+from calls.resumptions import sessions_before
 from calls.selectors import phone_number_for_did
+from calls.squads import members_freeze
 from tools.jsontext import text_clean
+from tools.orders import ToolRefusal
+from tools.services import tool_call_refuse, tool_call_told
 
 TOKEN_LIVES = timedelta(seconds=60)
 DEFAULT_APOLOGY = Assistant._meta.get_field("apology").get_default()
@@ -24,6 +28,10 @@ HUNG_UP = "assistant-ended-call"
 MODEL_FAILED = "call.in-progress.error-providerfault-openai-llm-failed"
 WORKER_DIED = "call.in-progress.error-vapifault-worker-died"
 SHUT_DOWN = "worker-shutdown"
+STREAM_CLOSED = "phone-call-provider-closed-websocket"
+# What a bridge says of a stream that others have ended under it: the line is still there.
+STREAM_LOST = frozenset({SHUT_DOWN, STREAM_CLOSED})
+CARRIER_COMPLETED = "call.in-progress.twilio-completed-call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +59,10 @@ def call_start(*, call_sid: str, account_sid: str, did: str, caller: str) -> Ans
     """
     number = phone_number_for_did(did)
     reason, ended_reason = _why_not(number)
-    assistant = number.assistant if number else None
+    assistant = number.answering if number else None
+    squad = number.squad if number else None
     with transaction.atomic():
-        call, _ = Call.objects.select_for_update(of=("self",)).get_or_create(
+        call, made = Call.objects.select_for_update(of=("self",)).get_or_create(
             call_sid=call_sid,
             defaults={
                 "account_sid": account_sid,
@@ -61,6 +70,7 @@ def call_start(*, call_sid: str, account_sid: str, did: str, caller: str) -> Ans
                 "caller": caller,
                 "phone_number": number,
                 "assistant": assistant,
+                "squad": squad,
                 "version": assistant.live_version if assistant and not reason else None,
                 "status": Call.Status.REFUSED if reason else Call.Status.RINGING,
                 "refused_because": reason,
@@ -69,8 +79,10 @@ def call_start(*, call_sid: str, account_sid: str, did: str, caller: str) -> Ans
             },
         )
         if call.status == Call.Status.REFUSED or call.version_id is None:
-            return _refused(call)
-        return Answered(call, _token_mint(call))
+            return refused(call)
+        if made and assistant is not None:
+            members_freeze(call=call, first=assistant, squad=squad)
+        return Answered(call, token_mint(call))
 
 
 def _why_not(number: PhoneNumber | None) -> tuple[str, str]:
@@ -80,25 +92,30 @@ def _why_not(number: PhoneNumber | None) -> tuple[str, str]:
         return "The number is not in Tandem. Add it under Numbers, or point it elsewhere at Twilio.", neither
     if not number.enabled:
         return "The number is switched off.", "assistant-not-valid"
-    if number.assistant is None:
+    assistant = number.answering
+    if assistant is None and number.squad is not None:
+        return f"The squad {number.squad.name} has no members. Add some, or choose an assistant.", neither
+    if assistant is None:
         return "The number has no assistant. Choose one under Numbers.", neither
-    if not number.assistant.enabled:
+    if not assistant.enabled:
         return "The assistant is switched off.", "assistant-not-valid"
-    if number.assistant.live_version is None:
+    if assistant.live_version is None:
         return "The assistant was never published. Publish it.", "assistant-not-valid"
     if not settings.OPENAI_API_KEY:
         return "OPENAI_API_KEY is not set, so no assistant can answer.", "assistant-not-valid"
     return "", ""
 
 
-def _refused(call: Call) -> Refused:
+def refused(call: Call) -> Refused:
+    """What the caller hears of whom no assistant serves, in the assistant's words where there is one."""
     assistant = call.assistant
     return Refused(
         call, assistant.apology if assistant else DEFAULT_APOLOGY, assistant.language if assistant else "en"
     )
 
 
-def _token_mint(call: Call) -> str:
+def token_mint(call: Call) -> str:
+    """The token for the call's first stream; the same one as long as it is fresh and unused."""
     now = timezone.now()
     if call.token_minted_at is None or (
         call.token_used_at is None and now - call.token_minted_at > TOKEN_LIVES
@@ -106,6 +123,14 @@ def _token_mint(call: Call) -> str:
         call.token_minted_at = now
         call.save(update_fields=["token_minted_at"])
     return _token(call.id, call.token_minted_at)
+
+
+def token_awaited(call: Call, *, within: timedelta) -> str:
+    """The token of the stream that the call waits for; empty where that has come, or did not within so long."""
+    if call.token_minted_at is None or call.token_used_at is not None:
+        return ""
+    late = timezone.now() - call.token_minted_at > within
+    return "" if late else _token(call.id, call.token_minted_at)
 
 
 def _token(call_id: uuid.UUID, minted_at: datetime) -> str:
@@ -123,25 +148,27 @@ def stream_claim(*, call_id: uuid.UUID, call_sid: str, account_sid: str, stream_
     now = timezone.now()
     unused = Call.objects.filter(
         pk=call_id,
-        # A call that comes back from a transfer has begun before, and its clock goes on.
-        status__in=[Call.Status.RINGING, Call.Status.FORWARDING],
+        # A call that comes back from a transfer or a break has begun before, and its clock goes on.
+        status__in=LIVE,
         token_used_at__isnull=True,
         token_minted_at=call.token_minted_at,
         token_minted_at__gte=now - TOKEN_LIVES,
     )
-    return bool(
-        unused.update(
-            token_used_at=now,
-            started_at=Coalesce("started_at", Value(now)),
-            status=Call.Status.IN_PROGRESS,
-            stream_sid=stream_sid,
-        )
+    claimed = unused.update(
+        token_used_at=now,
+        started_at=Coalesce("started_at", Value(now)),
+        status=Call.Status.IN_PROGRESS,
+        stream_sid=stream_sid,
     )
+    if claimed:
+        # Whoever has opened the stream has read it; what is left tells of keys that nobody knows to be pressed.
+        CallBreak.objects.filter(call_id=call_id).exclude(history=[]).update(history=[], asked={})
+    return bool(claimed)
 
 
 def token_renew(*, call_id: uuid.UUID, since: datetime) -> str:
     """A token for one more stream of a call that was away; the same one until it is used or ``since`` is another."""
-    away = Call.objects.filter(pk=call_id, status=Call.Status.FORWARDING)
+    away = Call.objects.filter(pk=call_id, status__in=[Call.Status.FORWARDING, Call.Status.IN_PROGRESS])
     away.exclude(token_minted_at=since).update(token_minted_at=since, token_used_at=None, ended_reason="")
     return _token(call_id, since)
 
@@ -153,39 +180,66 @@ def call_forwarded(*, call_id: uuid.UUID, facts: Mapping[str, Any]) -> bool:
 
 
 def call_finish(
-    *, call_id: uuid.UUID, ended_at: datetime, ended_reason: str, facts: Mapping[str, Any]
+    *, call_id: uuid.UUID, ended_at: datetime, ended_reason: str, facts: Mapping[str, Any], session: int = 0
 ) -> bool:
     """Write how the conversation ended; whether the call is known. The bridge knows best: it overrides the carrier.
 
-    ``facts`` are the columns ``barge_ins``, ``frames_in``, ``frames_dropped`` and ``first_sound_ms``.
+    ``facts`` are the columns ``barge_ins``, ``frames_in``, ``frames_dropped`` and ``first_sound_ms``. ``session`` counts
+    the media streams of the call: where a later one has it by now, this one's end is not the call's.
     """
     call = Call.objects.filter(pk=call_id).first()
     if call is None:
         return False
+    if session < sessions_before(call):
+        return call_forwarded(call_id=call_id, facts=facts)
     if call.started_at is not None:
         ended_at = max(ended_at, call.started_at)
     Call.objects.filter(pk=call_id).update(
         status=Call.Status.ENDED, ended_at=ended_at, ended_reason=ended_reason, **facts
     )
-    _transfers_over(call)
+    _nobody_comes_back(call)
     return True
 
 
-def _transfers_over(call: Call) -> None:
-    """Nobody comes back to a call that is over, so nobody needs to be reminded of it."""
+def _nobody_comes_back(call: Call) -> None:
+    """A call that is over goes on in no other session: nobody needs to be reminded of it, or told of keys."""
     call.transfers.exclude(history=[]).update(history=[])
+    for row in call.breaks.filter(kind=CallBreak.Kind.KEYS).exclude(history=[]):
+        _keys_over(row)
+    call.breaks.exclude(history=[]).update(history=[], asked={})
 
 
-def call_over(*, call_sid: str, ended_reason: str) -> Call | None:
-    """The call that Twilio says is over, closed unless the bridge has closed it; None for one we never had."""
+def _keys_over(row: CallBreak) -> None:
+    """End the tool call that had keys pressed, unless the session after it has done so."""
+    tool_call_id, at = row.asked["tool_call_id"], timezone.now()
+    tool_call_refuse(
+        refusal=ToolRefusal(
+            row.call_id, tool_call_id, row.asked["name"], "", row.asked["arguments"], row.began_at
+        ),
+        at=at,
+        reason="The call did not come back from Twilio: the keys may have been pressed, or not all of them.",
+        output="",
+    )
+    tool_call_told(call_id=row.call_id, item_id=tool_call_id, at=at, output="", orphaned=True)
+
+
+def call_over(*, call_sid: str, ended_reason: str, ended_at: datetime | None = None) -> Call | None:
+    """The call that Twilio says is over, closed unless the bridge has closed it; None for one we never had.
+
+    ``ended_at`` is when it ended, where that is known to be before now.
+    """
     call = Call.objects.filter(call_sid=call_sid).first()
     if call is not None:
         if call.status == Call.Status.FORWARDING and call.token_used_at is not None:
             # How the dialling went is not known here; whoever learns it corrects this.
             ended_reason = "assistant-forwarded-call"
         live = Call.objects.filter(pk=call.pk, status__in=LIVE)
-        live.update(status=Call.Status.ENDED, ended_at=timezone.now(), ended_reason=ended_reason)
-        _transfers_over(call)
+        live.update(
+            status=Call.Status.ENDED,
+            ended_at=Greatest(Value(ended_at or timezone.now()), "started_at"),
+            ended_reason=ended_reason,
+        )
+        _nobody_comes_back(call)
     return call
 
 
@@ -193,32 +247,6 @@ def call_leaving(*, call_id: uuid.UUID, reason: str) -> None:
     """Write why our side is about to close the stream, so that what Twilio asks next finds it."""
     live = Call.objects.filter(pk=call_id, status__in=[Call.Status.RINGING, Call.Status.IN_PROGRESS])
     live.update(ended_reason=reason)
-
-
-def call_after_stream(*, call_sid: str) -> Refused | CallTransfer | None:
-    """What to say when a stream has ended and the line is still open; None: nothing, just hang up.
-
-    A call that is being transferred is to be dialled: whether Twilio has had the order is not known here.
-
-    A call that nobody has declared over is one whose bridge died in the middle of it.
-    """
-    call = (
-        Call.objects.select_related("assistant")
-        .only("status", "token_used_at", "ended_reason", "assistant__apology", "assistant__language")
-        .filter(call_sid=call_sid)
-        .first()
-    )
-    if call is None:
-        return None
-    if call.status == Call.Status.FORWARDING and call.token_used_at is not None:
-        return call.transfers.filter(ended_at__isnull=True).last()
-    live = Call.objects.filter(pk=call.pk, status__in=[Call.Status.RINGING, Call.Status.IN_PROGRESS])
-    if not call.ended_reason:
-        # The bridge's own word may still be on its way; it overrides this.
-        live.update(status=Call.Status.ENDED, ended_at=timezone.now(), ended_reason=WORKER_DIED)
-        return _refused(call)
-    broke_off = "fault" in call.ended_reason or call.ended_reason == SHUT_DOWN
-    return _refused(call) if broke_off else None
 
 
 def stream_failed(*, call_sid: str, stream_sid: str, error: str) -> None:

@@ -8,22 +8,32 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from calls import forwarding, services
+from calls import forwarding, reaping, services
+from calls.cutover import budget
+from calls.cutover import forwarding as handed_over
+from calls.cutover.services import Outcome, rollback
+from calls.groups import over_tell
+from calls.models import PhoneNumber
+from calls.squads import part_write as part_write_row
 from calls.summaries import Request, SummaryError, summary_write
-from tools.tasks import RECORDS, PrivateTask
+from tools.tasks import DATABASE_AWAY, RECORDS, PrivateTask
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task(name="calls.tasks.call_finish", **RECORDS)
-def call_finish(*, call_id: str, ended_at: str, ended_reason: str, facts: dict[str, Any]) -> None:
+def call_finish(
+    *, call_id: str, ended_at: str, ended_reason: str, facts: dict[str, Any], session: int = 0
+) -> None:
     """Write how a conversation ended."""
     services.call_finish(
         call_id=uuid.UUID(call_id),
         ended_at=datetime.fromisoformat(ended_at),
         ended_reason=ended_reason,
         facts=facts,
+        session=session,
     )
+    _budget_check(uuid.UUID(call_id))
 
 
 @shared_task(name="calls.tasks.call_forwarded", **RECORDS)
@@ -48,6 +58,26 @@ def transfer_summarise(*, transfer_id: str, model: str, request: dict[str, Any],
     forwarding.transfer_summary_write(transfer_id=uuid.UUID(transfer_id), summary=summary)
 
 
+@shared_task(name="calls.tasks.calls_reap", base=PrivateTask, ignore_result=True)
+def calls_reap() -> None:
+    """Close the calls whose end nobody has told us of."""
+    for call, reason in reaping.calls_reap(now=timezone.now()):
+        logger.warning("a call was closed late", extra={"call_id": str(call.id), "reason": reason})
+        over_tell(call.id, reason)
+
+
+@shared_task(name="calls.tasks.part_write", **RECORDS)
+def part_write(*, call_id: str, n: int, assistant_id: str, began_at: str, tool_call_id: str) -> None:
+    """Write that an assistant has taken a call over."""
+    part_write_row(
+        call_id=uuid.UUID(call_id),
+        n=n,
+        assistant_id=uuid.UUID(assistant_id),
+        began_at=datetime.fromisoformat(began_at),
+        tool_call_id=tool_call_id,
+    )
+
+
 @shared_task(name="calls.tasks.problem_write", **RECORDS)
 def problem_write(
     *, call_id: str, key: str, source: str, code: str, message: str, benign: bool, at: str
@@ -62,3 +92,29 @@ def problem_write(
         benign=benign,
         at=datetime.fromisoformat(at),
     )
+
+
+@shared_task(
+    name="calls.tasks.status_forward",
+    **{**RECORDS, "autoretry_for": (*DATABASE_AWAY, handed_over.NotDeliveredError), "max_retries": 8},
+)
+def status_forward(*, call_id: str, pairs: list[list[str]]) -> None:
+    """Tell the old provider how a call ended that was handed to it."""
+    handed_over.status_forward(call_id=uuid.UUID(call_id), pairs=[(name, value) for name, value in pairs])
+
+
+@shared_task(name="calls.tasks.budgets_check", **{**RECORDS, "autoretry_for": ()})
+def budgets_check() -> None:
+    """Look at the error budget of every number that was cut over; for the beat, every minute."""
+    budget.budgets_check(roll_back=_roll_back)
+
+
+def _budget_check(call_id: uuid.UUID) -> None:
+    """Look at the budget of the number that a call was on, without waiting for the beat."""
+    number = PhoneNumber.objects.filter(calls=call_id, cut_over_at__isnull=False).first()
+    if number is not None:
+        budget.budget_check(number, roll_back=_roll_back)
+
+
+def _roll_back(number: PhoneNumber, reason: str) -> Outcome:
+    return rollback(number, reason=reason, actor_label=budget.ACTOR)

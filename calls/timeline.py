@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from calls.models import Call, CallTransfer
+from calls.models import Call, CallPart, CallTransfer
 from tools.admin import status_badge
-from tools.adminkit import Tone, badge, duration_text, json_pretty, ms_text
+from tools.adminkit import Tone, badge, duration_text, json_pretty, ms_text, object_link
 from tools.models import ToolCall
 from tools.selectors import tool_calls_of
 from transcripts.admin import SpokenLine, clock_text, spoken_line
@@ -46,7 +47,18 @@ class TransferLine:
     template = "admin/tandem/line_transfer.html"
 
 
-Line: TypeAlias = SpokenLine | ToolLine | TransferLine
+@dataclass(frozen=True, slots=True)
+class HandoffLine:
+    """The call goes to another assistant."""
+
+    at_ms: int
+    assistant: str
+    version: SafeString
+    speaker = "tool"
+    template = "admin/tandem/line_handoff.html"
+
+
+Line: TypeAlias = SpokenLine | ToolLine | TransferLine | HandoffLine
 
 # Twilio's words for how dialling ended, and ours.
 _OUTCOMES: dict[str, tuple[str, Tone]] = {
@@ -60,7 +72,7 @@ _OUTCOMES: dict[str, tuple[str, Tone]] = {
 
 
 def call_lines(call: Call) -> list[tuple[str, str, Line]]:
-    """Clock, template and content of each line, oldest first. Four queries, however long the call was."""
+    """Clock, template and content of each line, oldest first. Five queries, however long the call was."""
     transcript = transcript_of_call(call.id)
     zero = transcript.started_at if transcript else call.started_at or call.created_at
     spoken: list[Line] = [spoken_line(one) for one in transcript.utterances.all()] if transcript else []
@@ -68,8 +80,23 @@ def call_lines(call: Call) -> list[tuple[str, str, Line]]:
         _tool_line(one, zero) for one in tool_calls_of(call_id=call.id).defer("tool__server_secret")
     ]
     away: list[Line] = [_transfer_line(one, zero) for one in call.transfers.defer("history", "destination")]
-    lines = sorted(spoken + asked + away, key=lambda line: line.at_ms)
+    handed: list[Line] = [_handoff_line(one, zero) for one in _parts(call)]
+    lines = sorted(spoken + asked + away + handed, key=lambda line: line.at_ms)
     return [(clock_text(line.at_ms), line.template, line) for line in lines]
+
+
+def _parts(call: Call) -> QuerySet[CallPart]:
+    parts = call.parts.filter(n__gt=0).select_related("assistant", "version")
+    return parts.only("call", "n", "began_at", "assistant__name", "version__number")
+
+
+def _handoff_line(part: CallPart, zero: datetime) -> HandoffLine:
+    version = object_link("assistants_assistantversion", part.version_id, f"Version {part.version.number}")
+    return HandoffLine(
+        at_ms=round((part.began_at - zero).total_seconds() * 1000),
+        assistant=part.assistant.name,
+        version=version,
+    )
 
 
 def _tool_line(tool_call: ToolCall, zero: datetime) -> ToolLine:

@@ -38,6 +38,7 @@ def tool_context(
             "createdAt": created,
             "updatedAt": created,
             "assistantId": call.snapshot.assistant_id,
+            **({"squadId": call.squad_id} if call.squad_id else {}),
             **({"phoneNumberId": call.phone_number_id} if call.phone_number_id else {}),
             "phoneCallProvider": "twilio",
             "phoneCallProviderId": call.call_sid,
@@ -81,6 +82,7 @@ def _assistant(snapshot: Snapshot) -> dict[str, Any]:
         },
         "maxDurationSeconds": snapshot.max_duration_s,
         "silenceTimeoutSeconds": snapshot.silence_timeout_s,
+        **({"metadata": snapshot.metadata} if snapshot.metadata else {}),
     }
 
 

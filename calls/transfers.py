@@ -11,24 +11,28 @@ from typing import Any
 from urllib.parse import quote
 
 from calls.tool_messages import tool_message
+from tools.destinations import (
+    BLIND,
+    is_e164,
+    is_extension,
+    is_mode,
+    number_dialled,
+    says_message,
+    says_summary,
+    sip_uri_dialled,
+    text_at,
+)
 
 STOCK_WHISPER = "You are being connected to a caller."
 # Vapi's default is 60 s; Twilio takes 1 to 600.
 RINGS_S = 60
 LONGEST_RING_S = 600
 SUMMARY_WITHIN_S = 5.0
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_DIALLABLE = re.compile(r"\+?[0-9*#]{3,40}", re.ASCII)
-_SIP_URI = re.compile(r"sips?:[^\s@<>\"?]+@[^\s@<>\"?]+", re.ASCII)
 _SIP_CALLER = re.compile(r"[A-Za-z0-9+*#._-]{1,40}", re.ASCII)
 _SIP_HEADER = re.compile(r"(X-[A-Za-z0-9-]{1,60}|User-to-User)", re.ASCII | re.IGNORECASE)
-_EXTENSION = re.compile(r"[0-9*#wW]{1,20}", re.ASCII)
 _SIP_LONGEST = 1000
 
-_SAYS_MESSAGE = re.compile(r"warm-transfer-(wait-for-operator-to-speak-first-and-then-)?(say|with)-message")
-_SAYS_SUMMARY = re.compile(r"warm-transfer-(wait-for-operator-to-speak-first-and-then-)?(say|with)-summary")
 _WAITS = "warm-transfer-wait-for-operator"
-BLIND = "blind-transfer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +87,27 @@ def destination_read(stored: object, *, language: str) -> Destination | None:
     if not isinstance(stored, Mapping):
         return None
     faults: list[str] = []
-    address = _sip_address(stored, faults) if stored.get("type") == "sip" else _number(stored)
+    address = _sip_address(stored, faults) if stored.get("type") == "sip" else number_dialled(stored)
     if not address:
         return None
     sip = stored.get("type") == "sip"
     plan = _mapping(stored, "transferPlan")
-    mode = _text(plan, "mode") or BLIND
-    says_message, says_summary = _SAYS_MESSAGE.fullmatch(mode), _SAYS_SUMMARY.fullmatch(mode)
-    if mode != BLIND and not says_message and not says_summary:
+    mode = text_at(plan, "mode") or BLIND
+    if not is_mode(mode):
         faults.append(f"The mode {mode} is not carried out; the caller is connected without further words.")
-    words = _spoken(plan.get("message"), language) or ""
+    words = spoken_message(plan.get("message"), language) or ""
     return Destination(
-        name=_text(stored, "sipUri") if sip else _text(stored, "number"),
+        name=text_at(stored, "sipUri") if sip else text_at(stored, "number"),
         address=address,
         sip=sip,
-        message=_spoken(stored.get("message"), language),
+        message=spoken_message(stored.get("message"), language),
         extension="" if sip else _extension(stored, faults),
-        caller_id=_text(stored, "callerId"),
+        caller_id=text_at(stored, "callerId"),
         mode=mode[:80],
         rings_s=_rings_s(plan),
-        says=words or STOCK_WHISPER if says_message or says_summary else "",
+        says=words or STOCK_WHISPER if says_message(mode) or says_summary(mode) else "",
         waits=mode.startswith(_WAITS),
-        summary=_summary(plan) if says_summary else None,
+        summary=_summary(plan) if says_summary(mode) else None,
         fallback=_fallback(plan, language),
         faults=tuple(faults),
     )
@@ -116,7 +119,7 @@ def destination_stored(settings: Mapping[str, Any], name: str) -> dict[str, Any]
     found = [
         dict(one)
         for one in (listed if isinstance(listed, list) else [])
-        if isinstance(one, Mapping) and name in (_text(one, "number"), _text(one, "sipUri"))
+        if isinstance(one, Mapping) and name in (text_at(one, "number"), text_at(one, "sipUri"))
     ]
     return found[-1] if found else {}  # as in destinations_read, the last of one name counts
 
@@ -146,20 +149,14 @@ def caller_id_shown(destination: Destination, *, caller: str, did: str) -> str:
     A withheld number cannot be shown. Twilio takes the caller's and our own; of others only those it has verified.
     """
     wanted = destination.caller_id
-    if _E164.fullmatch(wanted) or (destination.sip and _SIP_CALLER.fullmatch(wanted)):
+    if is_e164(wanted) or (destination.sip and _SIP_CALLER.fullmatch(wanted)):
         return wanted
-    return caller if _E164.fullmatch(caller) else did
-
-
-def _number(stored: Mapping[str, Any]) -> str:
-    number = re.sub(r"[\s().-]", "", _text(stored, "number"))
-    loose = stored.get("numberE164CheckEnabled") is False
-    return number if (_DIALLABLE if loose else _E164).fullmatch(number) else ""
+    return caller if is_e164(caller) else did
 
 
 def _sip_address(stored: Mapping[str, Any], faults: list[str]) -> str:
-    uri = _text(stored, "sipUri")
-    if not _SIP_URI.fullmatch(uri):
+    uri = sip_uri_dialled(stored)
+    if not uri:
         return ""
     pairs = []
     for name, value in _mapping(stored, "sipHeaders").items():
@@ -175,8 +172,8 @@ def _sip_address(stored: Mapping[str, Any], faults: list[str]) -> str:
 
 
 def _extension(stored: Mapping[str, Any], faults: list[str]) -> str:
-    extension = _text(stored, "extension")
-    if extension and not _EXTENSION.fullmatch(extension):
+    extension = text_at(stored, "extension")
+    if extension and not is_extension(extension):
         faults.append("The extension holds more than keys of a telephone and was left out.")
         return ""
     return extension
@@ -210,10 +207,13 @@ def _fallback(plan: Mapping[str, Any], language: str) -> Fallback | None:
     stored = plan.get("fallbackPlan")
     if not isinstance(stored, Mapping):
         return None
-    return Fallback(_spoken(stored.get("message"), language) or "", stored.get("endCallEnabled") is not False)
+    return Fallback(
+        spoken_message(stored.get("message"), language) or "", stored.get("endCallEnabled") is not False
+    )
 
 
-def _spoken(message: object, language: str) -> str | None:
+def spoken_message(message: object, language: str) -> str | None:
+    """The words of a message that is a text or an object; None for neither."""
     if isinstance(message, str):
         return message.strip()
     return tool_message(message, language=language).text if isinstance(message, Mapping) else None
@@ -222,8 +222,3 @@ def _spoken(message: object, language: str) -> str | None:
 def _mapping(stored: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = stored.get(key)
     return value if isinstance(value, Mapping) else {}
-
-
-def _text(stored: Mapping[str, Any], key: str) -> str:
-    value = stored.get(key)
-    return value.strip() if isinstance(value, str) else ""

@@ -11,12 +11,22 @@ _SAY_LANGUAGES = {
 }  # fmt: skip
 
 
-def stream_document(*, public_origin: str, media_origin: str, call_id: str, token: str) -> str:
+def stream_document(
+    *, public_origin: str, media_origin: str, call_id: str, token: str, pause_s: int = 0
+) -> str:
     """Connect the call to our media stream. The token may not stand in the address: Twilio strips a query string.
 
     What follows is decided by ``/twilio/after``; the hang-up behind it is for the case that it cannot be asked.
     """
     response = VoiceResponse()
+    if pause_s:
+        response.pause(length=pause_s)
+    return _streamed(response, public_origin, media_origin, call_id, token)
+
+
+def _streamed(
+    response: VoiceResponse, public_origin: str, media_origin: str, call_id: str, token: str
+) -> str:
     connect = Connect(action=f"{public_origin}/twilio/after", method="POST")
     stream = connect.stream(
         url=f"{media_origin}/media/{call_id}",
@@ -27,6 +37,13 @@ def stream_document(*, public_origin: str, media_origin: str, call_id: str, toke
     response.append(connect)
     response.hangup()
     return str(response)
+
+
+def keys_document(keys: str, *, public_origin: str, media_origin: str, call_id: str, token: str) -> str:
+    """Press keys, and connect the call to our media stream again."""
+    response = VoiceResponse()
+    response.play(digits=keys)
+    return _streamed(response, public_origin, media_origin, call_id, token)
 
 
 def apology_document(text: str, language: str) -> str:

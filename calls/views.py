@@ -4,18 +4,20 @@ import logging
 import time
 import uuid
 
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
-from redis.exceptions import RedisError
 
 from calls import forwarding, services, twiml
+from calls.after import GoesOn, call_after_stream
+from calls.cutover import canary, fallback
+from calls.cutover.rescue import rescue_document
 from calls.decorators import twilio_webhook
-from calls.groups import call_group
-from calls.models import CallTransfer
+from calls.doctor.proof import proof_for
+from calls.groups import over_tell
+from calls.models import Call, CallTransfer
+from calls.recorder import process_outbox
 from calls.selectors import Whisper, whisper_for
 from calls.transfers import destination_read
 
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 # The operator has said hello by then and hears silence; a summary that takes longer is not worth it. A guess.
 SUMMARY_PATIENCE_S = 2.0
 SUMMARY_PAUSE_S = 0.2
+# A process that was killed needs a moment to come back; the caller hears silence meanwhile.
+RECONNECT_PAUSE_S = 1
+WAY_BACK = fallback.MARK.partition("=")[0]  # in the query of a voice URL with a fallback
 FINAL = {"completed", "busy", "no-answer", "failed", "canceled"}
 
 
@@ -33,22 +38,25 @@ def _document(text: str) -> HttpResponse:
 
 @twilio_webhook
 def voice(request: HttpRequest) -> HttpResponse:
-    """What to do with an inbound call: connect it to our stream, or apologise and hang up."""
+    """What to do with an inbound call: connect it to our stream, hand it to the old provider, or apologise and hang up."""
     form = request.POST
     call_sid = form.get("CallSid", "")[:64]
     if not call_sid:
         return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
     try:
-        decision = services.call_start(
-            call_sid=call_sid,
-            account_sid=form.get("AccountSid", "")[:64],
-            did=form.get("To", "")[:40],
-            caller=form.get("From", "")[:80],
-        )
+        decision = _decision(form, call_sid)
     except DatabaseError:
-        logger.exception("inbound call refused: the database cannot be reached", extra={"call_sid": call_sid})
+        logger.exception(
+            "inbound call not decided: the database cannot be reached", extra={"call_sid": call_sid}
+        )
+        if WAY_BACK in request.GET:
+            # Twilio takes any failure of ours to the number's fallback URL, where somebody answers.
+            return HttpResponse("The database cannot be reached.", status=503, content_type="text/plain")
         return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
     match decision:
+        case canary.Handed(call, document):
+            logger.info("inbound call handed over", extra={"call_id": str(call.id), "call_sid": call_sid})
+            return _document(document)
         case services.Answered(call, token):
             logger.info("inbound call answered", extra={"call_id": str(call.id), "call_sid": call_sid})
             return _document(
@@ -66,12 +74,56 @@ def voice(request: HttpRequest) -> HttpResponse:
             return _document(twiml.apology_document(apology, language))
 
 
+def _decision(form: QueryDict, call_sid: str) -> canary.Handed | services.Answered | services.Refused:
+    """Who takes the call. One that comes with an error of Twilio's has failed elsewhere, so it goes nowhere else again."""
+    account_sid, did = form.get("AccountSid", "")[:64], form.get("To", "")[:40]
+    caller = form.get("From", "")[:80]
+    if fallback.error_seen(form, now=timezone.now()):
+        logger.warning("inbound call came by a fallback", extra={"call_sid": call_sid})
+        canary.call_take_back(call_sid=call_sid, why="It came back with an error of Twilio's.")
+    else:
+        handed = canary.call_hand_over(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
+        if handed is not None:
+            return handed
+    decision = services.call_start(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
+    if decision.call.stack == Call.Stack.VAPI:
+        # Another webhook of the same call was decided between our two looks, or the share was changed since.
+        handed = canary.handed_before(decision.call)
+        return handed or services.call_start(
+            call_sid=call_sid, account_sid=account_sid, did=did, caller=caller
+        )
+    return decision
+
+
+@twilio_webhook
+def check(request: HttpRequest) -> HttpResponse:
+    """The doctor's own webhook: signed like Twilio's, and answered with what only this installation can know."""
+    return HttpResponse(proof_for(request.POST.get("nonce", "")), content_type="text/plain")
+
+
 @twilio_webhook
 def status(request: HttpRequest) -> HttpResponse:
     """Twilio's word on the life of a call. Only the end matters, and only for what the bridge could not see."""
     if request.POST.get("CallStatus") in FINAL:
-        _over(request.POST.get("CallSid", ""), "call.in-progress.twilio-completed-call")
+        _ended(request.POST)
     return HttpResponse(status=204)
+
+
+def _ended(form: QueryDict) -> None:
+    call_sid = form.get("CallSid", "")[:64]
+    try:
+        handover = canary.handed_over_ended(call_sid=call_sid, form=form)
+        unseen = handover is None and fallback.unseen_ended(form, now=timezone.now())
+    except DatabaseError:
+        logger.exception("the end of a call could not be written", extra={"call_sid": call_sid})
+        return
+    if unseen:
+        logger.warning("a call of ours ended that never reached us", extra={"call_sid": call_sid})
+    elif handover is None:
+        _over(call_sid, services.CARRIER_COMPLETED)
+    elif handover.status_callback:
+        pairs = [[name, value] for name, values in form.lists() for value in values]
+        process_outbox().put("calls.tasks.status_forward", {"call_id": str(handover.pk), "pairs": pairs})
 
 
 @twilio_webhook
@@ -105,7 +157,7 @@ def after(request: HttpRequest) -> HttpResponse:
     if request.POST.get("CallStatus") in FINAL:
         return _document(twiml.hang_up_document())  # nobody is on the line any more
     try:
-        ending = services.call_after_stream(call_sid=request.POST.get("CallSid", ""))
+        ending = call_after_stream(call_sid=request.POST.get("CallSid", ""))
     except DatabaseError:
         logger.exception("the end of a stream could not be looked up")
         return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
@@ -113,10 +165,25 @@ def after(request: HttpRequest) -> HttpResponse:
         case None:
             return _document(twiml.hang_up_document())
         case services.Refused():
-            return _document(twiml.apology_document(ending.apology, ending.language))
+            return _document(_rescued(ending.call) or twiml.apology_document(ending.apology, ending.language))
+        case GoesOn(call_id=call_id, token=token):
+            logger.warning("a lost stream is opened anew", extra={"call_id": str(call_id)})
+            return _document(_stream(call_id, token, pause_s=RECONNECT_PAUSE_S))
         case CallTransfer():
             # Twilio's order may have been lost. Where it was not, it overtakes this document.
             return _document(_dial(ending, pause_s=2))
+
+
+def _rescued(call: Call) -> str:
+    """The old provider's document for a call whose stream never came; empty where there is none."""
+    try:
+        document = rescue_document(call_sid=call.call_sid)
+    except DatabaseError:
+        logger.exception("the old provider could not be looked up", extra={"call_id": str(call.id)})
+        return ""
+    if document:
+        logger.warning("a call without a stream goes to the old provider", extra={"call_id": str(call.id)})
+    return document
 
 
 def _dial(transfer: CallTransfer, *, pause_s: int = 0) -> str:
@@ -194,14 +261,17 @@ def transfer_ended(request: HttpRequest, transfer_id: uuid.UUID) -> HttpResponse
         case forwarding.Again(transfer=transfer):
             return _document(_dial(transfer))
         case forwarding.Back(call_id=call_id, token=token):
-            return _document(
-                twiml.stream_document(
-                    public_origin=settings.PUBLIC_ORIGIN,
-                    media_origin=settings.MEDIA_ORIGIN,
-                    call_id=str(call_id),
-                    token=token,
-                )
-            )
+            return _document(_stream(call_id, token))
+
+
+def _stream(call_id: uuid.UUID, token: str, *, pause_s: int = 0) -> str:
+    return twiml.stream_document(
+        public_origin=settings.PUBLIC_ORIGIN,
+        media_origin=settings.MEDIA_ORIGIN,
+        call_id=str(call_id),
+        token=token,
+        pause_s=pause_s,
+    )
 
 
 def _over(call_sid: str, reason: str) -> None:
@@ -210,11 +280,5 @@ def _over(call_sid: str, reason: str) -> None:
     except DatabaseError:
         logger.exception("the end of a call could not be written", extra={"call_sid": call_sid})
         return
-    layer = get_channel_layer()
-    if call is None or layer is None:
-        return
-    try:
-        # A bridge whose socket was never closed would otherwise talk to nobody until its watchdog.
-        async_to_sync(layer.group_send)(call_group(call.id), {"type": "call.over", "reason": reason})
-    except (RedisError, OSError):
-        logger.warning("the bridge could not be told that its call is over", extra={"call_id": str(call.id)})
+    if call is not None:
+        over_tell(call.id, reason)

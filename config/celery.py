@@ -13,13 +13,52 @@ app = Celery("tandem")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Periodic tasks; an app adds its own by app.conf.beat_schedule.update({...}) here.
 app.conf.beat_schedule = {
+    # A run that is late is not made up for: the next one finds the same calls.
+    "calls-reap": {"task": "calls.tasks.calls_reap", "schedule": 60.0, "options": {"expires": 60.0}},
+    "budgets-check": {"task": "calls.tasks.budgets_check", "schedule": 60.0, "options": {"expires": 60.0}},
+    "doctor-beat": {"task": "calls.doctor.tasks.beat_mark", "schedule": 60.0, "options": {"expires": 60.0}},
+    # More often than a gate lets it age (calls.cutover.gates), so that a schedule finds a fresh one.
+    "doctor-examine": {
+        "task": "calls.doctor.tasks.examine",
+        "schedule": 1500.0,
+        "options": {"expires": 1500.0},
+    },
+    "smoke-runs-go-on": {
+        "task": "calls.smoke.tasks.smoke_runs_go_on",
+        "schedule": 120.0,
+        "options": {"expires": 120.0},
+    },
+    "cutover-recover": {
+        "task": "calls.cutover.tasks.operations_recover",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "cutover-watch": {
+        "task": "calls.cutover.tasks.numbers_watch",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "cutover-schedules": {
+        "task": "calls.cutover.tasks.schedules_run",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "captures-expire": {"task": "tools.tasks.captures_expire", "schedule": 3600.0},
     "tool-calls-expire": {"task": "tools.tasks.tool_calls_expire", "schedule": 120.0},
 }
 # Threads other than the main one would publish to amqp://localhost.
 app.set_default()
 app.autodiscover_tasks()
-app.autodiscover_tasks(["assistants.imports", "assistants.voices"])
+app.autodiscover_tasks(
+    [
+        "assistants.imports",
+        "assistants.voices",
+        "calls.doctor",
+        "calls.cutover",
+        "calls.history",
+        "calls.smoke",
+    ]
+)
 
 
 @app.on_after_configure.connect

@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from config.database import EXAMPLE, database_from_url
 from config.origins import host_is_loopback, host_is_private, origin_host
 
+TELEPHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+LONGEST_ANSWER_MS = 14_000
 ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 Check = Callable[..., Sequence[CheckMessage]]
@@ -206,6 +208,43 @@ def telemetry_check(**_: Any) -> list[CheckMessage]:
     return _api_url("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318", "tandem.E017")
 
 
+def voice_fallback_check(**_: Any) -> list[CheckMessage]:
+    """E018: a way back that is neither a URL nor a telephone number, or leads to ourselves. E019: a limit that Twilio does not take."""
+    found: list[CheckMessage] = []
+    chosen: str = settings.VOICE_FALLBACK
+    if chosen and not TELEPHONE.fullmatch(chosen):
+        found += _api_url(
+            "VOICE_FALLBACK", "https://handler.twilio.com/twiml/EH…, or +14155550100", "tandem.E018"
+        )
+    if _same_place(chosen, settings.PUBLIC_ORIGIN):
+        found.append(
+            Error(
+                "VOICE_FALLBACK points to this installation.",
+                hint="Callers are taken there when this installation is down: name a place that is somewhere else.",
+                id="tandem.E018",
+            )
+        )
+    if not 500 <= settings.VOICE_ANSWER_WITHIN_MS <= LONGEST_ANSWER_MS:
+        found.append(
+            Error(
+                "VOICE_ANSWER_WITHIN_MS is out of range.",
+                hint=f"Write a number from 500 to {LONGEST_ANSWER_MS}. Twilio itself gives up after 15 s.",
+                id="tandem.E019",
+            )
+        )
+    return found
+
+
+def _same_place(one: str, other: str) -> bool:
+    first, second = _split(one), _split(other)
+    return (
+        first is not None
+        and second is not None
+        and bool(first.hostname)
+        and first.hostname == second.hostname
+    )
+
+
 def _api_url(name: str, example: str, check_id: str) -> list[CheckMessage]:
     parts = _split(getattr(settings, name))
     fine = (
@@ -246,4 +285,5 @@ CHECKS: tuple[Check, ...] = (
     stores_check,
     spool_check,
     telemetry_check,
+    voice_fallback_check,
 )

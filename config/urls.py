@@ -13,5 +13,6 @@ urlpatterns = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("calls.urls")),
     path("", include("tools.urls")),
+    path("", include("assistants.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

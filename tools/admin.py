@@ -224,8 +224,8 @@ class ToolAdmin(SecretAdmin):
         self,
         request: HttpRequest,
         context: dict[str, Any],
-        add: bool = False,  # Django's signature
-        change: bool = False,
+        add: bool = False,  # noqa: FBT001, FBT002  # Django's signature
+        change: bool = False,  # noqa: FBT001, FBT002
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:

@@ -23,10 +23,12 @@ def tool_calls_of(*, call_id: uuid.UUID) -> QuerySet[ToolCall]:
 
 
 def variables_taught(*, call_id: uuid.UUID) -> dict[str, Any]:
-    """What the answers of a call's tools have taught it so far; of one name, the last."""
-    answered = ToolCall.objects.filter(call_id=call_id, answered_at__isnull=False).exclude(variables={})
+    """What a call's tools have taught it so far; of one name, the last."""
+    # One that asks no server is told at once, and counts as answered then.
+    at = Coalesce("answered_at", "told_at")
+    rows = ToolCall.objects.filter(call_id=call_id).exclude(variables={}).annotate(at=at).exclude(at=None)
     taught: dict[str, Any] = {}
-    for variables in answered.order_by("answered_at", "id").values_list("variables", flat=True):
+    for variables in rows.order_by("at", "id").values_list("variables", flat=True):
         taught |= variables
     return taught
 

@@ -5,9 +5,10 @@ Every step is one conditional UPDATE, so the database decides who goes on: only 
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -142,8 +143,13 @@ def tool_call_refuse(*, refusal: ToolRefusal, at: datetime, reason: str, output:
     rows.filter(name="").update(**details)
 
 
-def tool_call_done(*, refusal: ToolRefusal, at: datetime, output: str) -> None:
-    """Write a tool call that was carried out without any server, such as hanging up: asked for and answered at once."""
+def tool_call_done(
+    *, refusal: ToolRefusal, at: datetime, output: str, variables: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write a tool call that was carried out without any server, such as hanging up: asked for and answered at once.
+
+    ``variables`` is what it taught the call.
+    """
     details = _details(
         name=refusal.name,
         arguments=refusal.arguments,
@@ -153,7 +159,13 @@ def tool_call_done(*, refusal: ToolRefusal, at: datetime, output: str) -> None:
     row, created = ToolCall.objects.get_or_create(
         call_id=refusal.call_id,
         item_id=refusal.tool_call_id,
-        defaults={**details, "status": Status.ANSWERED, "outcome": text_clean(output), "told_at": at},
+        defaults={
+            **details,
+            "status": Status.ANSWERED,
+            "outcome": text_clean(output),
+            "told_at": at,
+            "variables": json_clean(dict(variables)),
+        },
     )
     if not created:
         # Only a row that tool_call_told has written lacks its name.
@@ -163,6 +175,7 @@ def tool_call_done(*, refusal: ToolRefusal, at: datetime, output: str) -> None:
             error="",
             outcome=_outcome_unless_told(text_clean(output)),
             told_at=Coalesce("told_at", Value(at)),
+            variables=json_clean(dict(variables)),
         )
 
 

@@ -144,10 +144,15 @@ def tool_call_refuse(order: dict[str, Any], at: str, reason: str, output: str) -
 
 
 @shared_task(name="tools.tasks.tool_call_done", **RECORDS)
-def tool_call_done(order: dict[str, Any], at: str, output: str) -> None:
+def tool_call_done(
+    order: dict[str, Any], at: str, output: str, variables: dict[str, Any] | None = None
+) -> None:
     """Write a tool call that the bridge carried out by itself, from the least of an order (ToolRefusal)."""
     services.tool_call_done(
-        refusal=ToolRefusal.from_json(order), at=datetime.fromisoformat(at), output=output
+        refusal=ToolRefusal.from_json(order),
+        at=datetime.fromisoformat(at),
+        output=output,
+        variables=variables or {},
     )
 
 

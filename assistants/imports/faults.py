@@ -102,7 +102,7 @@ def _finding(fault: PublishFault) -> Finding:
         path="",
         verdict=Verdict.DECISION,
         source=ABSENT,
-        field="tools" if fault.field == "parameters" else fault.field,
+        field="tools" if fault.field in ("parameters", "messages") else fault.field,
         reason=f"The assistant cannot be published as it is. {fault.text}",
         code=CANNOT_PUBLISH,
     )

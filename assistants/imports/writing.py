@@ -27,6 +27,7 @@ from assistants.imports.summary import Action, ImportSummary, Written
 from assistants.models import (
     Assistant,
     AssistantTool,
+    ClientDocument,
     ImportFinding,
     RealtimeModel,
     Squad,
@@ -227,7 +228,15 @@ class Writer:
         """Hand the phone numbers to whoever keeps them, and write what became of them."""
         if not drafts:
             return
-        numbers = tuple(ImportedNumber(draft, self._answers(draft.answers)) for draft in drafts)
+        numbers = tuple(
+            ImportedNumber(
+                draft,
+                self._answers(draft.answers),
+                self._credential(draft.server.credential_id) if draft.server else None,
+                self._squad_answers(draft.answers),
+            )
+            for draft in drafts
+        )
         answers: list[Any] = phone_numbers_imported.send(sender=VapiImport, numbers=numbers)
         for draft in drafts:
             row = self._row(Kind.PHONE_NUMBER, draft.key)
@@ -286,17 +295,24 @@ class Writer:
     ) -> None:
         """Save the imported object itself, once what it became is there."""
         known = row.pk is not None
-        row.name = draft.name[:400]
-        row.raw, row.base = draft.raw, {**row.base, **merge.base}
-        if self._run is not None:
-            row.last_import, row.imported_at = self._run, self._now
-        row.seen, row.seen_at, row.seen_with, row.gone = None, None, [], False
-        row.save()
+        self.store(row, draft, merge.base)
         action: Action = "updated" if merge.changed else "unchanged"
         if new:
             action = "recreated" if known else "created"
         pk = str(target.pk) if target is not None else ""
         self._done.append(_Done(row, action, pk, merge.changed, merge.findings))
+
+    def store(self, row: VapiObject, draft: Draft, base: dict[str, Any]) -> None:
+        """Save the imported object as it came, and what the next merge starts from."""
+        row.name = draft.name[:400]
+        if not row._state.adding and row.raw != draft.raw:
+            # What a program wrote of it is older now; our settings, which it changed, remain.
+            ClientDocument.objects.filter(vapi_object=row, deleted_at=None).delete()
+        row.raw, row.base = draft.raw, {**row.base, **base}
+        if self._run is not None:
+            row.last_import, row.imported_at = self._run, self._now
+        row.seen, row.seen_at, row.seen_with, row.gone = None, None, [], False
+        row.save()
 
     def _name(self, model: type[models.Model], wished: str, row: models.Model) -> tuple[str, list[Finding]]:
         """The wished name, or one like it that nobody has, and then a decision that says so."""
@@ -460,14 +476,16 @@ class Writer:
         return list(dict.fromkeys(str(pk) for pk in ids if pk is not None))
 
     def _answers(self, key: str) -> Assistant | None:
-        """The assistant behind a key, of a squad its first member."""
+        """The assistant behind a key."""
         stored = key_stored(key)
-        squad = self._rows.get((Kind.SQUAD, stored))
-        if squad is not None and squad.squad_id:
-            first = SquadMember.objects.filter(squad=squad.squad_id).select_related("assistant").first()
-            return first.assistant if first else None
         row = self._rows.get((Kind.ASSISTANT, stored))
         return row.assistant if row else None
+
+    def _squad_answers(self, key: str) -> Squad | None:
+        """The squad behind a key, if it has a member to take its calls."""
+        row = self._rows.get((Kind.SQUAD, key_stored(key)))
+        squad = row.squad if row else None
+        return squad if squad is not None and squad.squadmember_set.exists() else None
 
 
 def _choices() -> dict[str, frozenset[Any]]:

@@ -7,6 +7,8 @@ from assistants.linting.guardrails import guardrails, with_guardrails
 from assistants.linting.lint import LintFinding, LintSubject, LintTool, Severity, instruction_budget, lint
 from assistants.models import Assistant
 from assistants.snapshots import Snapshot, snapshot_take
+from tools.extraction import names_taught
+from tools.messages import tool_texts
 from tools.snapshots import ToolSnapshot
 
 _GROUPS = (
@@ -68,6 +70,12 @@ def lint_subject(snapshot: Snapshot) -> LintSubject:
         language=snapshot.language[:2].lower(),
         budget_tokens=instruction_budget(snapshot.model),
         known_variables=frozenset(snapshot.variables),
+        taught_variables=frozenset(
+            name for tool in snapshot.tools for name in names_taught(tool.variable_extraction, tool.settings)
+        ),
+        tool_messages=tuple(
+            (f"Message of {tool.name}", text) for tool in snapshot.tools for text in tool_texts(tool)
+        ),
     )
 
 

@@ -41,7 +41,8 @@ class LintTool:
 @dataclass(frozen=True, slots=True)
 class LintSubject:
     """All that the rules look at. ``budget_tokens`` is what prompt and tools may take together; ``known_variables``
-    are names given beside Vapi's own; ``language`` has two letters, or is empty."""
+    are names given beside Vapi's own, ``taught_variables`` those that get a value only when a tool has answered;
+    ``tool_messages`` are pairs of whose message it is and its text; ``language`` has two letters, or is empty."""
 
     instructions: str = ""
     first_message: str = ""
@@ -52,6 +53,8 @@ class LintSubject:
     budget_tokens: int = 16_384
     known_variables: frozenset[str] = frozenset()
     voicemail_message: str = ""
+    taught_variables: frozenset[str] = frozenset()
+    tool_messages: tuple[tuple[str, str], ...] = ()
 
     @property
     def said(self) -> tuple[tuple[str, str], ...]:
@@ -66,7 +69,7 @@ class LintSubject:
 
     @property
     def texts(self) -> tuple[tuple[str, str], ...]:
-        """Every text, each with its name."""
+        """Every text that is filled in when a call begins, each with its name."""
         return ((PROMPT, self.instructions), *self.said)
 
 

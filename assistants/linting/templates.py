@@ -16,19 +16,13 @@ from assistants.linting.subject import (
     prose,
 )
 from tools.liquid import template_problems, variable_uses
+from tools.liquid.names import BUILT_IN, LATE
 
-# Vapi's own. What follows a name that ends in a dot may be anything.
-BUILT_IN = frozenset(
-    {
-        "now", "currentDateTime", "date", "time", "month", "day", "year",
-        "customer.number", "phoneNumber.number", "phoneNumber.name", "phoneNumber.id",
-        "call.id", "call.type", "call.status", "call.startedAt", "call.assistantId",
-        "assistant.id", "assistant.name",
-        "transport.callSid", "transport.conversationType", "transport.provider",
-    }
-)  # fmt: skip
-_LATE = frozenset({"transcript", "messages", "prompt", "structuredOutputs", "endedReason", "systemPrompt"})
 _FREE_OBJECTS = ("customer", "phoneNumber", "call", "assistant", "transport")
+_TAUGHT = (
+    "“{}” has its value once a tool has answered; this text is filled in when the call begins, and has none."
+)
+_TAUGHT_ADVICE = "Use it in messages of tools. The model sees the tool's answer anyhow."
 _SLOW_TOKENS = 8192
 _SECONDS = 20
 _WORDS_PER_S = 2.5
@@ -38,7 +32,7 @@ _IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 def template_faults(subject: LintSubject) -> Iterator[LintFinding]:
     """Templates that cannot be read, and filters and time zones that do not exist."""
-    for label, text in subject.texts:
+    for label, text in (*subject.texts, *subject.tool_messages):
         for line, sentence in template_problems(text):
             passed_over = "passed over" in sentence or "UTC" in sentence
             yield finding(
@@ -50,12 +44,14 @@ def template_faults(subject: LintSubject) -> Iterator[LintFinding]:
 
 def undefined_variables(subject: LintSubject) -> Iterator[LintFinding]:
     """Names in double brackets that no call fills."""
-    for label, text in subject.texts:
+    begins = [(label, text, False) for label, text in subject.texts]
+    later = [(label, text, True) for label, text in subject.tool_messages]
+    for label, text, tools_answered in (*begins, *later):
         reported: set[str] = set()
         for use in variable_uses(text):
             if use.guarded or use.name in reported:
                 continue
-            found = _undefined(use.name, subject)
+            found = _undefined(use.name, subject, tools_answered=tools_answered)
             if found is not None:
                 reported.add(use.name)
                 severity, sentence, advice = found
@@ -64,18 +60,22 @@ def undefined_variables(subject: LintSubject) -> Iterator[LintFinding]:
                 yield finding(label, use.line, "undefined_variable", severity, sentence, excerpt, advice)
 
 
-def _undefined(name: str, subject: LintSubject) -> tuple[Severity, str, str] | None:
+def _undefined(name: str, subject: LintSubject, *, tools_answered: bool) -> tuple[Severity, str, str] | None:
     root = re.split(r"[.\[]", name, maxsplit=1)[0]
     if name in BUILT_IN or {name, root} & subject.known_variables:
         return None
+    if root in subject.taught_variables:
+        return None if tools_answered else (Severity.CONSIDER, _TAUGHT.format(name), _TAUGHT_ADVICE)
     default = f'Give the assistant a value for it, or a default: {{{{ {name} | default: "…" }}}}.'
-    if root in _LATE:
+    if root in LATE:
         return (
             Severity.SHOULD,
             f"“{name}” is only known when the call is over; here it is empty.",
             "Leave it out.",
         )
-    close = get_close_matches(name, [*BUILT_IN, *subject.known_variables], n=1, cutoff=0.8)
+    close = get_close_matches(
+        name, [*BUILT_IN, *subject.known_variables, *subject.taught_variables], n=1, cutoff=0.8
+    )
     if root == "customer":
         sentence = f"“{name}” is empty on calls that come in, unless whoever starts the call gives it."
         return (Severity.CONSIDER, sentence, f'Write a default: {{{{ {name} | default: "…" }}}}.')

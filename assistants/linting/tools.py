@@ -109,7 +109,7 @@ def _closest(name: str, tools: Iterable[LintTool]) -> str:
 
 def _field_names(subject: LintSubject) -> frozenset[str]:
     """Names that the prompt may use without meaning a tool: parameters, their fixed values, variables."""
-    found: set[str] = set(subject.known_variables)
+    found: set[str] = set(subject.known_variables | subject.taught_variables)
     waiting: list[Any] = [tool.parameters for tool in subject.tools]
     steps = 0
     while waiting and steps < 5000:

@@ -2,6 +2,7 @@
 
 from assistants.models.assistant import Assistant, AssistantTool, AssistantVersion
 from assistants.models.catalogue import RealtimeModel, TranscriptionModel, Voice
+from assistants.models.client_document import ClientDocument
 from assistants.models.clips import VoiceClip, VoiceRecording
 from assistants.models.squad import Squad, SquadMember
 from assistants.models.vapi import ImportFinding, VapiImport, VapiObject, VapiWatch, VoiceMapping
@@ -10,6 +11,7 @@ __all__ = [
     "Assistant",
     "AssistantTool",
     "AssistantVersion",
+    "ClientDocument",
     "ImportFinding",
     "RealtimeModel",
     "Squad",

@@ -237,6 +237,11 @@ class Assistant(models.Model):
         blank=True,
         help_text="Whether a failed request to the server URL above is sent again, in Vapi's form. Empty: never.",
     )
+    server_encrypted_paths = OrderedJSONField(
+        default=list,
+        blank=True,
+        help_text="Arguments that are encrypted before they go to the server URL above: a list of paths.",
+    )
     credential = models.ForeignKey(
         Credential, null=True, blank=True, on_delete=models.PROTECT, related_name="assistants"
     )

@@ -6,6 +6,9 @@ from django.db import models
 
 from assistants.models.assistant import Assistant
 
+# What nobody needs in order to know who is meant, and secrets, which need not be opened for it.
+_HEAVY = ("assistant__instructions", "assistant__server_secret", "assistant__server_headers")
+
 
 class Squad(models.Model):
     """Assistants that hand a call over to each other. The first member takes it."""
@@ -21,6 +24,12 @@ class Squad(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def first_assistant(self) -> Assistant | None:
+        """The member that takes the calls; None while there is none."""
+        first = self.squadmember_set.select_related("assistant").defer(*_HEAVY).first()
+        return first.assistant if first is not None else None
 
 
 class SquadMember(models.Model):

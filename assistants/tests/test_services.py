@@ -196,3 +196,48 @@ def test_a_very_long_prompt_is_measured_in_no_time() -> None:
     publish_faults(replace(snapshot_take(make_assistant()), instructions="{% {{ { " * 1_000_000))
 
     assert time.monotonic() - begun < 60  # in proportion it is about one; squared it is hours
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"type": "request-start", "content": "One moment.\n{{ oh no }}"}]},
+        {"messages": [{"contents": [{"language": "es", "text": "\n{{ oh no }}"}]}]},
+        {"kind": "transferCall", "settings": {"destinations": [{"message": "Bye.\n{{ oh no }}"}]}},
+        {
+            "kind": "transferCall",
+            "settings": {
+                "destinations": [
+                    {"transferPlan": {"fallbackPlan": {"message": {"content": "\n{{ oh no }}"}}}}
+                ]
+            },
+        },
+    ],
+    ids=["message", "one language", "destination", "nobody picked up"],
+)
+def test_a_mistake_in_what_is_said_of_a_tool_is_told_with_the_tool(fields: dict[str, Any]) -> None:
+    snapshot = snapshot_take(make_assistant(tools=[make_tool(name="book", **fields)]))
+
+    faults = [fault for fault in publish_faults(snapshot) if fault.field == "messages"]
+
+    assert [(fault.tool, fault.text) for fault in faults] == [
+        ("book", "A message of the tool book, line 2: “no” does not belong here.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [
+        ({}, True),
+        ({"a": {"type": "string"}, "b": {"type": "string"}}, True),
+        ({"keys": {"type": "string"}}, False),
+        ({"digits": {"type": "string"}, "why": {"type": "string"}}, False),
+        ({"menu_option": {"type": "string"}}, False),
+    ],
+)
+def test_a_tool_that_presses_keys_says_which(properties: dict[str, Any], *, told: bool) -> None:
+    tool = make_tool(name="press", kind="dtmf", parameters={"type": "object", "properties": properties})
+
+    problems = publish_problems(snapshot_take(make_assistant(tools=[tool])))
+
+    assert any("Give it a text argument named keys" in one for one in problems) is told

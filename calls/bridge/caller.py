@@ -16,9 +16,8 @@ class CallerAudio:
         self._held: deque[twilio.Media] = deque(maxlen=HELD_FRAMES)
         self._appended = 0
         self._zero_ms: int | None = None  # stream time of the first byte appended
-        self._recent: deque[twilio.Media] | None = (
-            None  # the newest frames, while another session may need them
-        )
+        # The newest frames, while another session may need them.
+        self._recent: deque[twilio.Media] | None = None
         self.frames_in = 0
         self.last_frame_at = 0.0
 

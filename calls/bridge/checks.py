@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 
 from calls.bridge.commands import CheckTool
+from calls.bridge.limits import CHECKED_WITHIN_S, WORDS_KNOWN_WITHIN_S
 from calls.bridge.line import Line, Timer
 from calls.bridge.realtime import FunctionCall
-
-# Conditions are about what was said last, which is often written down only after the model has answered it. A guess:
-# twice what a transcription takes.
-WORDS_WITHIN_S = 2.0
 
 
 @dataclass(slots=True)
 class _Held:
     call: FunctionCall
     arguments: dict[str, object]
-    words_by: float
+    by: float  # the caller's words are there; or, once the shell is asked, its answer
     asked: bool = False
 
 
@@ -28,18 +25,27 @@ class Checks:
 
     def hold(self, call: FunctionCall, arguments: dict[str, object], now: float) -> None:
         """Keep a call until the shell has said whether its tool may be used."""
-        self._held[call.call_id] = _Held(call, arguments, now + WORDS_WITHIN_S)
+        self._held[call.call_id] = _Held(call, arguments, now + WORDS_KNOWN_WITHIN_S)
 
     def ask(self, now: float, *, words_known: bool) -> None:
         """Ask the shell about the calls that wait no longer for what the caller said."""
-        waiting = [held for held in self._held.values() if not held.asked]
-        for held in waiting:
-            if words_known or held.words_by <= now:
-                held.asked = True
+        for held in self._held.values():
+            if not held.asked and (words_known or held.by <= now):
+                held.asked, held.by = True, now + CHECKED_WITHIN_S
                 self._line.put(CheckTool(held.call.call_id, held.call.name, held.arguments))
-        deadlines = [held.words_by for held in waiting if not held.asked]
-        if deadlines:
-            self._line.arm(Timer.CHECK, min(deadlines))
+        self.watch()
+
+    def take_overdue(self, now: float) -> list[FunctionCall]:
+        """The calls of which the shell has not said in time whether they may go on; they are held no longer."""
+        overdue = [held.call for held in self._held.values() if held.asked and held.by <= now]
+        for call in overdue:
+            del self._held[call.call_id]
+        return overdue
+
+    def watch(self) -> None:
+        """Have the clock say when something was waited for long enough."""
+        if self._held:
+            self._line.arm(Timer.CHECK, min(held.by for held in self._held.values()))
         else:
             self._line.disarm(Timer.CHECK)
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from calls.bridge import realtime, twilio
+from calls.bridge.answers import Answers
 from calls.bridge.commands import Command, Source, Started, VerifyStream
 from calls.bridge.dialogue import Dialogue
 from calls.bridge.ending import Ending
+from calls.bridge.errands import Errands
 from calls.bridge.limits import (
     BENIGN,
     FATAL,
@@ -61,6 +63,8 @@ class Conversation:
         self._floor = parts.floor
         self._ending = Ending(parts)
         self._dialogue = Dialogue(parts, self._ending)
+        self._answers = Answers(parts, self._ending, self._dialogue)
+        self._errands = Errands(parts, self._ending, self._dialogue)
         self._on_twilio = self._twilio_handlers()
         self._on_realtime = self._realtime_handlers()
         self._on_timer = self._timer_handlers()
@@ -85,7 +89,7 @@ class Conversation:
         if handle is None or line.caller_gone:
             return []
         handle(message, now)
-        return self._todo(now) if self._handover.entering else line.take()
+        return line.take()
 
     def stream_verified(self, *, now: float) -> list[Command]:
         """The token was good: the stream is this call's, and it is used up."""
@@ -117,7 +121,7 @@ class Conversation:
         if session == line.session:
             handle(event, now)
         elif self._handover.receive(session, event, now):
-            self._dialogue.handover_changed(now)
+            self._dialogue.tool_answered(now)
         elif self._handover.is_former(session) and type(event) in _LAST_WORDS:
             handle(event, now)
         return self._todo(now)
@@ -127,7 +131,7 @@ class Conversation:
         if self._tools.settle(call_id, result, now):
             self._dialogue.tool_answered(now)
         else:
-            self._dialogue.tool_answered_late(call_id, result.output, now)
+            self._errands.tool_answered_late(call_id, result.output, now)
         return self._todo(now)
 
     def reword(self, tools: Iterable[ToolSpec]) -> None:
@@ -136,25 +140,25 @@ class Conversation:
 
     def tool_checked(self, call_id: str, refusal: str, *, now: float) -> list[Command]:
         """Whether a tool call may go on: ``refusal`` is what the model is told if not, and empty if so."""
-        self._dialogue.tool_checked(call_id, refusal, now)
+        self._errands.tool_checked(call_id, refusal, now)
         return self._todo(now)
 
     def member_prepared(self, call_id: str, plan: Plan, *, now: float) -> list[Command]:
         """The plan of the assistant that a tool call wants to hand the call over to."""
         self._handover.prepared(call_id, plan, now)
-        self._dialogue.handover_changed(now)
+        self._dialogue.tool_answered(now)
         return self._todo(now)
 
     def member_refused(self, call_id: str, code: str, why: str, *, now: float) -> list[Command]:
         """There is no such assistant for this call. ``why`` is part of a sentence for the model."""
         if self._handover.refused(call_id, code, why):
-            self._dialogue.handover_changed(now)
+            self._dialogue.tool_answered(now)
         return self._todo(now)
 
     def transfer_to(self, call_id: str, place: Place, *, now: float) -> list[Command]:
         """A tool call that asked a server where to transfer the call was answered with a place."""
-        self._dialogue.transfer_to(call_id, place, now)
-        return self._line.take()
+        self._errands.transfer_to(call_id, place, now)
+        return self._todo(now)
 
     def forwarded(self) -> list[Command]:
         """Twilio has taken the order to connect the caller to somebody else, or to press keys."""
@@ -163,12 +167,12 @@ class Conversation:
 
     def forward_failed(self, code: str, message: str, *, now: float) -> list[Command]:
         """Twilio has not taken that order. ``message`` is for the model."""
-        self._dialogue.forward_failed(code, message, now)
+        self._errands.forward_failed(code, message, now)
         return self._line.take()
 
     def keys_pressed(self, *, now: float) -> list[Command]:
         """The keys count as pressed, and the stream goes on."""
-        self._dialogue.keys_pressed(now)
+        self._errands.keys_pressed(now)
         return self._line.take()
 
     def twilio_gone(self, *, now: float) -> list[Command]:
@@ -181,8 +185,8 @@ class Conversation:
         """The socket of this session could not be opened, or closed."""
         line = self._line
         if session != line.session:
-            if self._handover.gone(session, code):
-                self._dialogue.handover_changed(now)
+            if self._handover.gone(session, code, now):
+                self._dialogue.tool_answered(now)
             return self._todo(now)
         if line.phase is Phase.ENDED or not line.realtime_open:
             return []
@@ -261,7 +265,7 @@ class Conversation:
     def _session_updated(self, event: realtime.SessionUpdated, now: float) -> None:
         if self._session_ready:
             if self._handover.session_updated(event):
-                self._dialogue.handover_changed(now)
+                self._dialogue.tool_answered(now)
             else:
                 self._floor.session_updated(event)
             return
@@ -323,7 +327,7 @@ class Conversation:
 
     def _caller_text(self, event: realtime.CallerText, now: float) -> None:
         self._utterances.caller_text(event.item_id, event.text, transcribed=True, now=now)
-        self._handover.words_came(event.item_id, event.text)
+        self._handover.words_came(event.item_id, event.text, now)
         self._after_transcription(event.item_id, now)
 
     def _caller_words(self, event: realtime.CallerTextDelta, now: float) -> None:
@@ -333,12 +337,12 @@ class Conversation:
     def _caller_text_failed(self, event: realtime.CallerTextFailed, now: float) -> None:
         self._line.problem(Source.OPENAI, f"transcription_{event.code}", "", benign=True)
         self._utterances.caller_text(event.item_id, "", transcribed=False, now=now)
-        self._handover.words_came(event.item_id, "")
+        self._handover.words_came(event.item_id, "", now)
         self._after_transcription(event.item_id, now)
 
     def _after_transcription(self, item_id: str, now: float) -> None:
         self._dialogue.caller_words(item_id, now)
-        self._dialogue.words_known(now)
+        self._errands.words_known(now)
         if self._line.phase is Phase.DRAINING and not self._utterances.transcribing:
             self._ending.end(now)
 
@@ -362,6 +366,11 @@ class Conversation:
             self._voice.answers(utterance, now, vad_silence_ms=self.plan.turn_silence_ms)
         self._voice.say(utterance, delta, now)
 
+    def _response_done(self, event: realtime.ResponseDone, now: float) -> None:
+        for call in event.calls:
+            self._errands.function_call(call, now)
+        self._answers.response_done(event, now)
+
     def _audio_done(self, event: realtime.AudioDone, now: float) -> None:
         utterance = self._utterances.audio_over(event.item_id)
         if utterance is not None and self._line.talking and not utterance.interrupted:
@@ -373,7 +382,7 @@ class Conversation:
     def _text_done(self, event: realtime.TextDone, now: float) -> None:
         utterance = self._assistant(event, now)
         self._utterances.assistant_text(utterance, event.text, final=True, now=now)
-        self._dialogue.said(utterance, now)
+        self._answers.said(utterance, now)
 
     def _assistant(self, event: realtime.TextDelta | realtime.TextDone, now: float) -> Utterance:
         response_id = event.response_id or self._responses.running
@@ -409,7 +418,7 @@ class Conversation:
 
     def _handover_late(self, now: float) -> None:
         self._handover.late()
-        self._dialogue.handover_changed(now)
+        self._dialogue.tool_answered(now)
 
     # Errors ---------------------------------------------------------------------------------------------------
 
@@ -420,9 +429,9 @@ class Conversation:
         if event.code in FATAL or (refused_session and not self._session_ready):
             self._ending.give_up(now)
         elif self._handover.error(event):
-            self._dialogue.handover_changed(now)
+            self._dialogue.tool_answered(now)
         else:
-            self._dialogue.request_error(event, now)
+            self._answers.request_error(event, now)
 
     # Who handles what -----------------------------------------------------------------------------------------
 
@@ -430,7 +439,7 @@ class Conversation:
         return {
             twilio.Media: self._media,
             twilio.Mark: self._marked,
-            twilio.Dtmf: lambda dtmf, now: self._dialogue.key_pressed(dtmf.digit, now),
+            twilio.Dtmf: self._key_pressed,
             twilio.Start: self._start,
             twilio.Stop: lambda _, now: self._caller_gone("customer-ended-call", now),
         }
@@ -438,6 +447,11 @@ class Conversation:
     def _marked(self, mark: twilio.Mark, now: float) -> None:
         self.playback.echo(mark.name, now=now)
         self._dialogue.after_playback(now)
+        self._let_in(now)
+
+    def _key_pressed(self, dtmf: twilio.Dtmf, now: float) -> None:
+        self._dialogue.key_pressed(dtmf.digit, now)
+        self._let_in(now)
 
     def _realtime_handlers(self) -> dict[type, Callable[[Any, float], None]]:
         return {
@@ -445,9 +459,9 @@ class Conversation:
             realtime.AudioDone: self._audio_done,
             realtime.TextDelta: self._text,
             realtime.TextDone: self._text_done,
-            realtime.FunctionCall: self._dialogue.function_call,
-            realtime.ResponseCreated: self._dialogue.response_created,
-            realtime.ResponseDone: self._dialogue.response_done,
+            realtime.FunctionCall: self._errands.function_call,
+            realtime.ResponseCreated: self._answers.response_created,
+            realtime.ResponseDone: self._response_done,
             realtime.SpeechStarted: self._speech_started,
             realtime.SpeechStopped: self._speech_stopped,
             realtime.Committed: self._committed,
@@ -460,7 +474,7 @@ class Conversation:
         }
 
     def _timer_handlers(self) -> dict[Timer, Callable[[float], None]]:
-        dialogue = self._dialogue
+        dialogue, answers, errands = self._dialogue, self._answers, self._errands
         return {
             Timer.START: lambda now: self._not_started("no-stream", now, close_code=1008),
             Timer.VERIFY: lambda now: self._not_started("stream-not-verified", now, close_code=1011),
@@ -472,16 +486,16 @@ class Conversation:
             Timer.FILLER: dialogue.after_playback,
             Timer.LINE: self._line_checked,
             Timer.STALLED: self._stalled,
-            Timer.REQUESTED: dialogue.request_lost,
-            Timer.ANSWER: dialogue.answer_late,
-            Timer.RUNNING: dialogue.response_stalled,
+            Timer.REQUESTED: answers.request_lost,
+            Timer.ANSWER: answers.answer_late,
+            Timer.RUNNING: answers.response_stalled,
             Timer.NUDGE: dialogue.go_on,
             Timer.RETRY: dialogue.go_on,
-            Timer.TOOLS: dialogue.tools_overdue,
-            Timer.CHECK: dialogue.words_known,
+            Timer.TOOLS: errands.tools_overdue,
+            Timer.CHECK: errands.checks_late,
             Timer.PLAYBACK: dialogue.after_playback,
             Timer.HANDOVER: self._handover_late,
-            Timer.FORMER: lambda _: self._handover.former_over(),
+            Timer.FORMER: self._handover.former_over,
             Timer.OVERTIME: self._ending.leave,
             Timer.HUNG_UP: lambda now: self._caller_gone("", now),
             Timer.LAST_WORDS: self._ending.end,

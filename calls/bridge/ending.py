@@ -1,7 +1,6 @@
 """How a call ends: with a goodbye, with an apology, by order, or because the caller is gone."""
 
 from calls.bridge import realtime
-from calls.bridge.checks import WORDS_WITHIN_S
 from calls.bridge.commands import (
     Apologise,
     CloseRealtime,
@@ -21,6 +20,7 @@ from calls.bridge.limits import (
     MODEL_FAILED,
     NOT_STARTED,
     OVERTIME_S,
+    WORDS_KNOWN_WITHIN_S,
 )
 from calls.bridge.line import Phase, Timer
 from calls.bridge.parts import Parts
@@ -178,7 +178,7 @@ class Ending:
         self._responses.forget(Purpose.FAREWELL)
         self.reason = KEYS_PRESSED if transfer.keys else FORWARDED
         self._farewell_over, self._transfer = False, transfer
-        self.keys_by = now + WORDS_WITHIN_S
+        self.keys_by = now + WORDS_KNOWN_WITHIN_S
         self._overtime(now)
         return True
 
@@ -224,6 +224,9 @@ class Ending:
         line.disarm_all()
         line.arm(Timer.LINE, now + LINE_DEAD_AFTER_S)
         line.arm(Timer.DURATION, max(now, line.zero + self._plan.max_duration_s))
+        self._tools.watch()
+        self._handover.former_over(now)
+        self._keypad.settle(now)
         self._responses.drop(self._responses.running)
         self._responses.cancel()
 

@@ -33,7 +33,7 @@ from calls.bridge.line import Line, Timer
 from calls.bridge.memory import Exchange, Memorable, Memory
 from calls.bridge.plan import Keeps, Plan, Remark, Taker, session_faults, session_payload, takeover_payload
 from calls.bridge.realtime import FunctionCall
-from calls.bridge.responses import Responses
+from calls.bridge.responses import Purpose, Responses
 from calls.bridge.toolcalls import ToolCalls
 from calls.bridge.transfer import STOCK_MESSAGE, Transfer
 from calls.bridge.utterances import Utterances
@@ -265,11 +265,10 @@ class Handover:
         self._fail("handoff_timed_out", "it took too long to make the other assistant ready")
         return True
 
-    def gone(self, session: int, code: str) -> bool:
+    def gone(self, session: int, code: str, now: float) -> bool:
         """The socket of another session than the one that has the call is closed; whether that makes a difference."""
         if session == self._former:
-            self._former = None
-            self._line.disarm(Timer.FORMER)
+            self._former_done(now)
             return False
         change = self._change
         if change is None or change.session != session:
@@ -329,7 +328,9 @@ class Handover:
             self._line.put(ToolDone(call.call_id, call.name, taker.result))
             self._line.to_realtime(realtime.delete(self._line.event_id(), call.item_id))
         self._caller.forget()
-        self._responses.keep_results()
+        # One that speaks first answers with that; one that waits must be asked for the answer that is still owed.
+        answers = () if change.plan.greets else (Purpose.ANSWER,)
+        self._responses.keep(Purpose.TOOL_RESULT, *answers)
         self._tools.release(now)
         self._tools.offer(change.plan.tools, new_session=change.session is not None)
         self._memory.part_begins()
@@ -346,13 +347,15 @@ class Handover:
         self._owed = set()
         if taker.keeps is not Keeps.NONE:
             self._owed = {utterance.item_id for utterance in self._memory.wordless()}
-        self.former_over()
+        self.former_over(now)
         if self._utterances.transcribing and line.realtime_open:
             self._former = line.session
             line.arm(Timer.FORMER, now + LAST_WORDS_WITHIN_S)
         elif line.realtime_open:
             line.put(CloseRealtime(line.session))
         line.session, line.realtime_open = session, True
+        if self._former is None:
+            self._utterances.words_lost(now)
         self._responses.begin_session()
         self._caller.begin_session()
 
@@ -362,18 +365,22 @@ class Handover:
         """Whether words of the caller are still to come from this session."""
         return session == self._former
 
-    def words_came(self, item_id: str, text: str) -> None:
+    def words_came(self, item_id: str, text: str, now: float) -> None:
         """Words of the caller are known: whoever has the call reads them, if they are from before."""
         if item_id in self._owed:
             self._owed.discard(item_id)
             if text.strip():
                 self._line.to_realtime(realtime.message(self._line.event_id(), "user", text.strip()))
         if not self._utterances.transcribing:
-            self.former_over()
+            self.former_over(now)
 
-    def former_over(self) -> None:
+    def former_over(self, now: float) -> None:
         """Nothing more is wanted of the session before."""
         if self._former is not None:
             self._line.put(CloseRealtime(self._former))
-            self._line.disarm(Timer.FORMER)
-            self._former = None
+            self._former_done(now)
+
+    def _former_done(self, now: float) -> None:
+        self._former = None
+        self._line.disarm(Timer.FORMER)
+        self._utterances.words_lost(now)

@@ -38,14 +38,18 @@ class Keypad:
         self._line.arm(Timer.KEYPAD, now + self._plan.keypad_timeout_s)
         return False
 
-    def complete(self, now: float) -> str:
-        """Tell the model which keys were pressed, as words of the caller; return the id of that item."""
+    def complete(self, now: float) -> None:
+        """Tell the model which keys were pressed, as words of the caller."""
         self._line.disarm(Timer.KEYPAD)
         text = self._text()
         item_id = self._write(now)
         event_id = self._line.event_id()
         self._line.to_realtime(realtime.message(event_id, "user", text, item_id=item_id))
-        return item_id
+
+    def settle(self, now: float) -> None:
+        """Tell the model what was pressed so far, if anything was: nothing is added to it any more."""
+        if self._keys:
+            self.complete(now)
 
     def line_gone(self, now: float) -> None:
         """The caller is gone: the model need not know any more, but the transcript does."""

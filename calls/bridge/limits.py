@@ -22,7 +22,10 @@ OVERTIME_S = 30.0  # a caller who never stops talking cannot keep a call that is
 # Another assistant's session must be ready so long after it was asked for: a good one takes half a second.
 HANDOVER_WITHIN_S = 6.0
 TAKEOVER_WITHIN_S = 3.0  # from changing the running session to the server's word that it is done
-WORDS_KNOWN_WITHIN_S = 2.0  # the caller's last words are waited for so long, for the next one to read
+# The caller's last words are often written down only after the model has answered them. Conditions of tools, keys and
+# the next assistant wait for them so long; a guess: twice what a transcription takes.
+WORDS_KNOWN_WITHIN_S = 2.0
+CHECKED_WITHIN_S = 5.0  # conditions of a tool end their own work long before
 MOST_HANDOVERS = 4  # in a row, without a word of the caller: then two of them send the caller to and fro
 RETRIES = 2
 RETRY_AFTER_S = (0.5, 2.0)

@@ -120,9 +120,9 @@ class Responses:
         self._turn_ended = self._echoes_metadata = False
         self._failures = 0
 
-    def keep_results(self) -> None:
-        """Owe nothing but what tools have answered: another assistant has the call."""
-        self._wanted = [ask for ask in self._wanted if ask.purpose is Purpose.TOOL_RESULT]
+    def keep(self, *purposes: Purpose) -> None:
+        """Owe nothing but what is for these."""
+        self._wanted = [ask for ask in self._wanted if ask.purpose in purposes]
 
     def turn_ended(self) -> None:
         """Voice detection may ask for a response from here on."""

@@ -76,9 +76,7 @@ class ToolCalls:
     ) -> None:
         self._line = line
         self._memory = memory
-        self._strangers: set[str] = (
-            set()
-        )  # calls that the session knows nothing of, since an earlier one made them
+        self._strangers: set[str] = set()  # calls of earlier sessions, of which this one knows nothing
         self._specs = {spec.name: spec for spec in specs}
         self._fillers = fillers
         self._choose = choose
@@ -138,6 +136,11 @@ class ToolCalls:
     def ask_checks(self, now: float, *, words_known: bool) -> None:
         """Have the conditions looked at of calls that wait no longer for what the caller said."""
         self._checks.ask(now, words_known=words_known)
+
+    def give_up_checks(self, now: float) -> None:
+        """Tell the model of the calls of which nobody has said in time whether they may go on."""
+        for call in self._checks.take_overdue(now):
+            self.turn_down(call, "not_checked", _NOT_CHECKED)
 
     def checked(self, call_id: str, refusal: str) -> FunctionCall | None:
         """The call that may go on; None for one that was told ``refusal``, or that nobody waits for."""
@@ -312,7 +315,8 @@ class ToolCalls:
         self._line.put(
             ToolRefused(twin.call_id, twin.name, _DUPLICATE, output, orphaned=not self._line.realtime_open)
         )
-        self._tell(twin, output)
+        if twin.call_id not in self._strangers:  # else the model was just told all that there is to know
+            self._tell(twin, output)
 
     def _conclude(self, call: FunctionCall, message: ToolMessage | None) -> None:
         """Note what is to be said of a call: the message word for word, or whatever the model makes of it."""
@@ -383,6 +387,11 @@ class ToolCalls:
             return
         self._line.to_realtime(realtime.function_output(event_id, call.call_id, output, after=call.item_id))
 
+    def watch(self) -> None:
+        """Have the clock say when something was waited for long enough, after all its deadlines were dropped."""
+        self._watch()
+        self._checks.watch()
+
     def _watch(self) -> None:
         if self._pending:
             self._line.arm(Timer.TOOLS, min(pending.gives_up_at for pending in self._pending.values()))
@@ -418,6 +427,10 @@ _TIMED_OUT = failure(
 _ACCEPTED = orjson.dumps(
     {"status": "accepted", "message": "The request was passed on. Its outcome will not be reported."}
 ).decode()
+_NOT_CHECKED = (
+    "It could not be found out in time whether the tool may be used now, so nothing was done. Say so honestly, and do "
+    "not call it again unless the caller asks for that."
+)
 _HANDED_OVER = "Another assistant has taken the call over, so this was not done. Use your own tools if it is still wanted."
 _FROM_BEFORE = "{} was asked before you took the call over. Its answer: {}"
 _LATE = (

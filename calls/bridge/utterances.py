@@ -68,6 +68,15 @@ class Utterances:
         utterance = self._newest.get(item_id)
         return utterance if utterance is not None and utterance.speaker is Speaker.CALLER else None
 
+    def words_lost(self, now: float) -> None:
+        """Nothing more comes from the sessions before: what they have not written down stays without words."""
+        for utterance in list(self._open):
+            lost = utterance.session != self._line.session and not utterance.text_final
+            if lost and utterance.speaker is Speaker.CALLER:
+                self._transcribing.discard(utterance.server_id)
+                utterance.text_final, utterance.transcribed = True, False
+                self._write_if_known(utterance, now)
+
     @property
     def transcribing(self) -> bool:
         """Whether words of the caller are still to come."""

@@ -11,9 +11,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from assistants.models import Assistant, Squad, SquadMember
 from assistants.tests.factories import make_assistant
 from calls.forms import did_normalise
-from calls.models import Call, PhoneNumber
+from calls.models import Call, CallPart, PhoneNumber
 from calls.tests.factories import make_call, make_phone_number, make_problem, make_refused_call, make_transfer
 from tools.tests.factories import make_tool_call
 from transcripts.tests.factories import make_transcript, make_utterance
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.django_db
 
 CALLS = "admin:calls_call_changelist"
 NUMBERS = "admin:calls_phonenumber_changelist"
+NO_SERVER = {"server-TOTAL_FORMS": 0, "server-INITIAL_FORMS": 0}  # of the number's own, below it
 
 
 def page(client: Client, call: Call) -> str:
@@ -80,8 +82,9 @@ def test_what_is_no_number_is_refused_with_advice(typed: str, advice: str) -> No
 def test_a_number_is_added_normalised_and_only_once(admin_client: Client) -> None:
     url = reverse("admin:calls_phonenumber_add")
 
-    assert admin_client.post(url, {"did": "+1 (415) 555-0100", "enabled": "on"}).status_code == 302
-    again = admin_client.post(url, {"did": "+1 415 555 0100", "enabled": "on"})
+    first = {"did": "+1 (415) 555-0100", "enabled": "on", **NO_SERVER}
+    assert admin_client.post(url, first).status_code == 302
+    again = admin_client.post(url, {"did": "+1 415 555 0100", "enabled": "on", **NO_SERVER})
 
     assert [number.did for number in PhoneNumber.objects.all()] == ["+14155550100"]
     assert "already exists" in str(again.context["adminform"].form.errors["did"])
@@ -253,8 +256,8 @@ def test_a_long_call_costs_no_more_queries_than_a_short_one(
         make_tool_call(call_id=call.pk)
         make_problem(call=call)
 
-    # Session, user, call, transcript, utterances, tool calls, transfers, problems.
-    with django_assert_num_queries(8):
+    # Session, user, call, transcript, utterances, tool calls, transfers, breaks, parts twice, problems.
+    with django_assert_num_queries(11):
         page(admin_client, call)
 
 
@@ -390,3 +393,86 @@ def test_the_links_of_the_overview_lead_somewhere(admin_client: Client) -> None:
 
     for link in [*context["tiles"], *context["steps"]]:
         assert admin_client.get(link.url).status_code == 200, link.url
+
+
+# --- Squads
+
+
+def make_squad(name: str = "Team", *assistants: Assistant) -> Squad:
+    squad = Squad.objects.create(name=name)
+    for position, assistant in enumerate(assistants):
+        SquadMember.objects.create(squad=squad, assistant=assistant, position=position)
+    return squad
+
+
+def test_a_number_is_given_to_a_squad(admin_client: Client) -> None:
+    squad = make_squad("Team", make_assistant(published=True))
+
+    response = admin_client.post(
+        reverse("admin:calls_phonenumber_add"),
+        {"did": "+1 415 555 0199", "squad": squad.pk, "enabled": "on", **NO_SERVER},
+    )
+
+    assert response.status_code == 302, response.context["errors"]
+    assert PhoneNumber.objects.get().answering == squad.first_assistant
+    assert "Team (squad)" in admin_client.get(reverse(NUMBERS)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("case", "advice"),
+    [
+        ("both", "not both"),
+        ("empty", "has no members"),
+        ("draft", "was never published"),
+    ],
+)
+def test_a_squad_that_cannot_answer_is_refused_with_advice(
+    admin_client: Client, case: str, advice: str
+) -> None:
+    first = make_assistant(published=case != "draft")
+    squad = make_squad("Team", *([] if case == "empty" else [first]))
+    given = {"assistant": first.pk} if case == "both" else {}
+
+    response = admin_client.post(
+        reverse("admin:calls_phonenumber_add"),
+        {"did": "+1 415 555 0199", "squad": squad.pk, **given, **NO_SERVER},
+    )
+
+    assert response.status_code == 200
+    assert advice in str(response.context["errors"])
+
+
+def test_numbers_of_squads_are_listed_whatever_their_state(admin_client: Client) -> None:
+    make_phone_number(squad=make_squad("Full", make_assistant(published=True)))
+    make_phone_number(squad=make_squad("Empty"))
+    make_phone_number()
+
+    html = admin_client.get(reverse(NUMBERS)).content.decode()
+    unanswered = admin_client.get(reverse(NUMBERS), {"answered": "no"})
+
+    assert "Full (squad)" in html
+    assert "No members" in html
+    assert unanswered.context["cl"].result_count == 1
+
+
+def test_a_call_shows_who_had_it_in_their_order(admin_client: Client) -> None:
+    triage, billing = (make_assistant(name=name, published=True) for name in ("Triage", "Billing"))
+    call = make_call(assistant=triage, version=triage.live_version, squad=make_squad("Team", triage, billing))
+    for n, assistant in enumerate((triage, billing)):
+        assert assistant.live_version
+        CallPart.objects.create(
+            call=call,
+            n=n,
+            assistant=assistant,
+            version=assistant.live_version,
+            began_at=timezone.now() - timedelta(seconds=100 - 50 * n),
+        )
+    transcript = make_transcript(call_id=call.id, started_at=call.started_at)
+    make_utterance(transcript=transcript, speaker="assistant", text="Hello.", assistant="Triage")
+
+    html = page(admin_client, call)
+
+    assert "Triage, version 1; then Billing, version 1" in html
+    assert html.index("<strong>Triage</strong>") < html.index("Handed over to Billing")
+    assert "Handed over to Triage" not in html
+    assert "Team" in html

@@ -20,14 +20,15 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Close
 
 from assistants.snapshots import Snapshot
-from calls import clients, consumers, forwarding, recorder, services
+from calls import breaks, clients, consumers, forwarding, leaving, recorder, services
 from calls.bridge.conversation import Conversation
 from calls.clients import CallGoneError, RealtimeRefusedError, TwilioRefusedError
 from calls.consumers import MediaStreamConsumer
 from calls.database_threads import in_database_thread
 from calls.forwarding import Begun
-from calls.selectors import StreamCall
+from calls.selectors import Member, SmokeCall, StreamCall
 from calls.transfers import destination_read
+from calls.variables import call_rendered
 from simulator.signature import sign
 from tools.auth.credentials import ServerAuth
 from tools.snapshots import ToolSnapshot
@@ -181,6 +182,7 @@ class Stage:
         self.rest: list[tuple[str, dict[str, Any]]] = []
         self.rest_error: Exception | None = None
         self.claim: Callable[..., bool] = lambda **_: True
+        self.call = CALL
 
     async def twilio_send(self, message: dict[str, Any]) -> None:
         if self.gone:
@@ -256,7 +258,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Stage:
     made = Stage()
 
     async def load(_call_id: uuid.UUID) -> StreamCall:
-        return CALL
+        return made.call
 
     async def connect(_model: str) -> FakeRealtime:
         return made.realtime
@@ -272,7 +274,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Stage:
 
         return order
 
-    monkeypatch.setattr(consumers, "_load", load)
+    monkeypatch.setattr(consumers, "stream_call_load", load)
     monkeypatch.setattr(clients, "realtime_connect", connect)
     monkeypatch.setattr(clients, "hang_up", rest("hang_up"))
     monkeypatch.setattr(clients, "apologise", rest("apologise"))
@@ -281,6 +283,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Stage:
     monkeypatch.setattr(recorder, "process_outbox", lambda: made.outbox)
     monkeypatch.setattr(services, "stream_claim", claim)
     monkeypatch.setattr(services, "call_leaving", lambda **_: None)
+    monkeypatch.setattr(breaks, "session_lost", lambda **_: None)
     settings.MEDIA_ORIGIN = "wss://tandem.test"
     return made
 
@@ -514,6 +517,68 @@ async def test_what_the_tools_server_wants_said_is_asked_for(stage: Stage, setti
     assert asked["response"]["instructions"].endswith("nothing else: It is ready.")
 
 
+async def test_a_tools_own_message_says_what_its_answer_has_taught(stage: Stage, settings: Settings) -> None:
+    said = [{"type": "request-complete", "content": "{{ clinic }}: {{ slot | upcase }}."}]
+    asks = replace(LOOKUP, messages=said)
+    call = replace(CALL, snapshot=replace(SNAPSHOT, tools=(asks,), variables={"clinic": "Riverbend"}))
+    stage.call = call_rendered(call, now=CALL.created_at)
+    async with playing(stage, settings):
+        await stage.talk()
+        item = {"type": "function_call", "call_id": "call_1", "name": LOOKUP.name, "arguments": "{}"}
+        stage.realtime.say(type="response.created", response={"id": "resp_1", "status": "in_progress"})
+        stage.realtime.say(
+            type="response.done",
+            response={"id": "resp_1", "status": "completed", "output": [{"id": "item_f", **item}]},
+        )
+        await until(lambda: stage.outbox.of("tool_call_forward"))
+        stage.layer.messages.put_nowait(
+            {
+                "type": "tool.result",
+                "tool_call_id": "call_1",
+                "status": "answered",
+                "output": "{}",
+                "variables": {"slot": "nine"},
+            }
+        )
+        await until(lambda: any(event["type"] == "response.create" for event in stage.realtime.sent))
+        stage.hang_up()
+
+    (asked,) = [event for event in stage.realtime.sent if event["type"] == "response.create"]
+    assert asked["response"]["instructions"].endswith("nothing else: Riverbend: NINE.")
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+async def test_a_tool_that_says_when_it_may_be_used_is_held_against_the_call(
+    stage: Stage,
+    settings: Settings,
+    refuses: bool,  # noqa: FBT001
+) -> None:
+    slow = {"type": "regex", "regex": "(a+)+$"}
+    unless = {"type": "liquid", "liquid": "{% unless slot %}true{% endunless %}"}
+    plan = {"conditions": [unless, {"type": "group", "operator": "OR", "conditions": [unless, slow]}]}
+    hang_up = replace(LOOKUP, kind="endCall", name="end_call", rejection_plan=plan)
+    known = {} if refuses else {"slot": "nine"}
+    call = replace(CALL, snapshot=replace(SNAPSHOT, tools=(hang_up,), variables=known))
+    stage.call = call_rendered(call, now=CALL.created_at)
+    async with playing(stage, settings):
+        await stage.talk()
+        item = {"type": "function_call", "call_id": "call_1", "name": "end_call", "arguments": "{}"}
+        stage.realtime.say(type="response.created", response={"id": "resp_1", "status": "in_progress"})
+        stage.realtime.say(
+            type="response.done",
+            response={"id": "resp_1", "status": "completed", "output": [{"id": "item_f", **item}]},
+        )
+        await until(lambda: any(event["type"] == "response.create" for event in stage.realtime.sent))
+        stage.hang_up()
+
+    items = [event["item"] for event in stage.realtime.sent if event["type"] == "conversation.item.create"]
+    (output,) = [one["output"] for one in items if one["type"] == "function_call_output"]
+    assert ("rejected" in output) is refuses
+    refusals = stage.outbox.of("tool_call_refuse")
+    assert bool(refusals) is refuses
+    assert bool(stage.outbox.of("tool_call_done")) is not refuses
+
+
 async def test_a_model_that_cannot_be_had_is_apologised_for(
     stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -641,8 +706,8 @@ def transfers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Transfers:
         if stage.rest_error is not None:
             raise stage.rest_error
 
-    monkeypatch.setattr(consumers, "_load", load)
-    monkeypatch.setattr(consumers, "UNSURE_S", 0.2)
+    monkeypatch.setattr(consumers, "stream_call_load", load)
+    monkeypatch.setattr(leaving, "UNSURE_S", 0.2)
     monkeypatch.setattr(clients, "redirect", redirect)
     monkeypatch.setattr(forwarding, "transfer_begin", made.begin)
     monkeypatch.setattr(forwarding, "transfer_dialled", made.dialled)
@@ -757,3 +822,353 @@ async def test_what_cannot_be_written_down_is_not_ordered(
 
     assert stage.rest == []
     assert "could not be recorded" in outputs(stage)[0]
+
+
+# Keys -------------------------------------------------------------------------------------------------------------------
+
+PRESSES = replace(LOOKUP, name="dtmf", kind="dtmf", server_url="")
+BEGUN = breaks.Begun(uuid.UUID(int=7), "t0ken")
+
+
+@pytest.fixture
+def pressed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """An assistant that can press keys; what is written down of that."""
+    written: list[Any] = []
+    stage.call = replace(CALL, snapshot=replace(SNAPSHOT, tools=(PRESSES,)))
+
+    def begin(**details: Any) -> breaks.Begun:
+        written.append(details)
+        return BEGUN
+
+    def order(**details: Any) -> None:
+        stage.rest.append(("redirect", details))
+        if stage.rest_error is not None:
+            raise stage.rest_error
+
+    def refused(*, break_id: uuid.UUID) -> None:
+        written.append(break_id)
+
+    monkeypatch.setattr(breaks, "keys_begin", begin)
+    monkeypatch.setattr(breaks, "keys_refused", refused)
+    monkeypatch.setattr(clients, "redirect", order)
+    return written
+
+
+async def ask_for_keys(stage: Stage) -> None:
+    await stage.talk()
+    item = {
+        "id": "item_k",
+        "type": "function_call",
+        "call_id": "call_k",
+        "name": "dtmf",
+        "arguments": '{"keys":"1w2"}',
+    }
+    stage.realtime.say(type="response.created", response={"id": "resp_1", "status": "in_progress"})
+    stage.realtime.say(
+        type="response.done", response={"id": "resp_1", "status": "completed", "output": [item]}
+    )
+
+
+async def test_keys_are_written_down_then_ordered_and_the_call_is_not_over(
+    stage: Stage, settings: Settings, pressed: list[Any]
+) -> None:
+    async with playing(stage, settings):
+        await ask_for_keys(stage)
+        await until(lambda: stage.rest)
+        stage.hang_up()
+
+    (begun,) = pressed
+    assert begun["asked"] == {"tool_call_id": "call_k", "name": "dtmf", "arguments": {"keys": "1w2"}}
+    assert begun["history"][-1]["toolCalls"][0]["id"] == "call_k"
+    ((_, order),) = stage.rest
+    assert order["call_sid"] == SID
+    assert '<Play digits="1w2" />' in order["document"]
+    assert '<Parameter name="token" value="t0ken" />' in order["document"]
+    assert stage.outbox.of("call_finish") == []
+    assert len(stage.outbox.of("call_forwarded")) == 1
+    assert stage.outbox.of("tool_call_done") == []
+
+
+async def test_keys_whose_order_may_have_been_lost_and_ends_the_stream_were_taken(
+    stage: Stage, settings: Settings, pressed: list[Any]
+) -> None:
+    stage.rest_error = TwilioRefusedError("Lost.", unsure=True)
+    async with playing(stage, settings):
+        await ask_for_keys(stage)
+        await until(lambda: stage.rest)
+        stage.hang_up()
+
+    assert len(pressed) == 1
+    assert len(stage.outbox.of("call_forwarded")) == 1
+
+
+@pytest.mark.parametrize("unsure", [False, True])
+async def test_keys_that_twilio_refuses_are_told_to_the_model_and_let_no_other_stream_in(
+    stage: Stage, settings: Settings, pressed: list[Any], caplog: pytest.LogCaptureFixture, *, unsure: bool
+) -> None:
+    stage.rest_error = TwilioRefusedError("Twilio answered 500.", unsure=unsure)
+    async with playing(stage, settings):
+        await ask_for_keys(stage)
+        await until(lambda: outputs(stage))
+        stage.hang_up()
+
+    assert pressed[1:] == [BEGUN.break_id]
+    assert "Nobody has heard them" in outputs(stage)[0]
+    assert "keys_not_pressed" in [problem["code"] for problem in stage.outbox.of("problem_write")]
+    assert [end["ended_reason"] for end in stage.outbox.of("call_finish")] == ["customer-ended-call"]
+    assert "1w2" not in caplog.text
+
+
+async def test_keys_that_cannot_be_written_down_are_not_ordered(
+    stage: Stage, settings: Settings, pressed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(**_: Any) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(breaks, "keys_begin", down)
+    async with playing(stage, settings):
+        await ask_for_keys(stage)
+        await until(lambda: outputs(stage))
+        stage.hang_up()
+
+    assert stage.rest == []
+    assert "Nobody has heard them" in outputs(stage)[0]
+
+
+async def test_in_a_smoke_test_keys_are_pressed_for_nobody(
+    stage: Stage, settings: Settings, pressed: list[Any]
+) -> None:
+    stage.call = replace(stage.call, smoke=SmokeCall(mocks=[], off_network=True))
+    async with playing(stage, settings):
+        await ask_for_keys(stage)
+        await until(lambda: outputs(stage))
+        stage.hang_up()
+
+    assert (pressed, stage.rest) == ([], [])
+    assert outputs(stage) == ["Success."]
+
+
+# Lost sessions ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lost(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is written down of a session that was lost."""
+    written: list[Any] = []
+
+    def begin(**details: Any) -> breaks.Begun:
+        written.append(details)
+        return BEGUN
+
+    def order(**details: Any) -> None:
+        stage.rest.append(("redirect", details))
+        if stage.rest_error is not None:
+            raise stage.rest_error
+
+    monkeypatch.setattr(breaks, "session_lost", begin)
+    monkeypatch.setattr(clients, "redirect", order)
+    return written
+
+
+async def lose_session(stage: Stage) -> None:
+    await stage.talk()
+    stage.realtime.lose(1001)
+    await until(lambda: stage.rest)
+
+
+async def test_a_call_whose_session_is_lost_is_given_to_another(
+    stage: Stage, settings: Settings, lost: list[Any]
+) -> None:
+    async with playing(stage, settings):
+        await lose_session(stage)
+        stage.hang_up()
+
+    ((what, order),) = stage.rest
+    assert what == "redirect"
+    assert '<Parameter name="token" value="t0ken" />' in order["document"]
+    assert lost == [{"call_id": CALL_ID, "history": []}]
+
+
+@pytest.mark.parametrize("why", ["before", "smoke test", "refused", "database"])
+async def test_a_call_that_cannot_be_given_to_another_session_ends_in_an_apology(
+    stage: Stage, settings: Settings, lost: list[Any], monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    def away(**_: Any) -> None:
+        raise OperationalError("away")
+
+    def apologise(**details: Any) -> None:
+        stage.rest.append(("apologise", details))
+
+    monkeypatch.setattr(clients, "apologise", apologise)
+    match why:
+        case "before":
+            monkeypatch.setattr(breaks, "session_lost", lambda **_: None)
+        case "smoke test":
+            stage.call = replace(stage.call, smoke=SmokeCall(mocks=[], off_network=False))
+        case "refused":
+            stage.rest_error = TwilioRefusedError("Twilio answered 400.")
+        case _:
+            monkeypatch.setattr(breaks, "session_lost", away)
+    async with playing(stage, settings):
+        await lose_session(stage)
+        await until(lambda: stage.rest[-1][0] == "apologise")
+        stage.hang_up()
+
+    assert stage.rest[-1][1]["text"] == "We are sorry."
+
+
+# Another assistant takes over -------------------------------------------------------------------------------------------
+
+HAND_OVER = ToolSnapshot(
+    id=str(uuid.UUID(int=7)),
+    kind="handoff",
+    name="hand_over",
+    description="",
+    parameters={"type": "object", "properties": {}},
+    server_url="",
+    timeout_s=20,
+    settings={"destinations": [{"type": "assistant", "assistantName": "Billing"}]},
+)
+BILLING_ID = str(uuid.UUID(int=8))
+INVOICE = replace(LOOKUP, id=str(uuid.UUID(int=9)), name="get_invoice")
+
+
+class Sockets:
+    """Every socket to the Realtime API that the shell opens, in order."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.made: list[FakeRealtime] = [stage.realtime]
+        self.opened: list[str] = []
+        self.refuse = ""
+
+    async def connect(self, model: str) -> FakeRealtime:
+        if self.opened:
+            if self.refuse:
+                raise RealtimeRefusedError(self.refuse)
+            self.made.append(FakeRealtime())
+        self.opened.append(model)
+        return self.made[-1]
+
+
+@pytest.fixture
+def sockets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Sockets:
+    """A call of a squad: Billing has another voice and a webhook of its own."""
+    billing = replace(SNAPSHOT, assistant_id=BILLING_ID, name="Billing", voice="shimmer", tools=(INVOICE,))
+    member = Member("Billing", 3, billing, {}, ServerAuth())
+    call = replace(
+        CALL,
+        snapshot=replace(SNAPSHOT, tools=(LOOKUP, HAND_OVER)),
+        tools_written=(LOOKUP, HAND_OVER),
+        members={BILLING_ID: member},
+        ways={"hand_over": {"Billing": BILLING_ID}},
+        tool_auths={LOOKUP.id: ServerAuth(), INVOICE.id: ServerAuth()},
+    )
+
+    async def load(_call_id: uuid.UUID) -> StreamCall:
+        return call
+
+    made = Sockets(stage)
+    monkeypatch.setattr(consumers, "stream_call_load", load)
+    monkeypatch.setattr(clients, "realtime_connect", made.connect)
+    return made
+
+
+def calls_a_tool(realtime: FakeRealtime, name: str, call_id: str, response: str = "resp_1") -> None:
+    item = {
+        "id": f"fc_{call_id}",
+        "type": "function_call",
+        "call_id": call_id,
+        "name": name,
+        "arguments": "{}",
+    }
+    realtime.say(type="response.created", response={"id": response})
+    realtime.say(type="response.done", response={"id": response, "status": "completed", "output": [item]})
+
+
+async def accepts(realtime: FakeRealtime) -> None:
+    """The server of a second session takes its settings."""
+    realtime.say(type="session.created", session={})
+    await until(lambda: any(event["type"] == "session.update" for event in realtime.sent))
+    update = next(event for event in realtime.sent if event["type"] == "session.update")
+    realtime.say(type="session.updated", session=update["session"])
+
+
+async def test_another_assistant_takes_over_on_a_socket_of_its_own(
+    stage: Stage, sockets: Sockets, settings: Settings
+) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        for number in range(1, 6):
+            stage.frame(number)
+        calls_a_tool(stage.realtime, "hand_over", "h1")
+        await until(lambda: len(sockets.made) == 2)
+        second = sockets.made[1]
+        assert not stage.realtime.closed
+        await accepts(second)
+        await until(lambda: stage.realtime.closed)
+        frames = stage.realtime.frames()
+        for number in range(6, 10):
+            stage.frame(number)
+        await until(lambda: second.frames() >= 4)
+        calls_a_tool(second, "get_invoice", "i1", "resp_2")
+        await until(lambda: stage.outbox.of("tool_call_forward"))
+        stage.hang_up()
+
+    assert sockets.opened == [SNAPSHOT.model, SNAPSHOT.model]
+    assert stage.realtime.frames() == frames
+    voice = next(event for event in second.sent if event["type"] == "session.update")
+    assert voice["session"]["audio"]["output"]["voice"] == "shimmer"
+    (part,) = stage.outbox.of("part_write")
+    assert (part["n"], part["assistant_id"], part["tool_call_id"]) == (1, BILLING_ID, "h1")
+    (done,) = stage.outbox.of("tool_call_done")
+    assert (done["order"]["tool"]["name"], done["output"]) == ("hand_over", "Success.")
+    (order,) = stage.outbox.of("tool_call_forward")
+    assert order["order"]["tool"]["name"] == "get_invoice"
+    assert order["order"]["context"]["assistant"]["name"] == "Billing"
+    assert order["order"]["context"]["assistantVersion"] == "v3"
+    assert all(one.closed for one in sockets.made)
+
+
+async def test_a_second_socket_that_is_refused_leaves_the_call_where_it_was(
+    stage: Stage, sockets: Sockets, settings: Settings
+) -> None:
+    sockets.refuse = "http_429"
+
+    async with playing(stage, settings):
+        await stage.talk()
+        calls_a_tool(stage.realtime, "hand_over", "h1")
+        await until(lambda: any("could not be handed over" in str(event) for event in stage.realtime.sent))
+        stage.hang_up()
+
+    assert stage.outbox.of("part_write") == []
+    assert "http_429" in [problem["code"] for problem in stage.outbox.of("problem_write")]
+
+
+async def test_a_caller_who_hangs_up_while_the_second_socket_opens_leaves_none_open(
+    stage: Stage, sockets: Sockets, settings: Settings
+) -> None:
+    async with playing(stage, settings):
+        await stage.talk()
+        calls_a_tool(stage.realtime, "hand_over", "h1")
+        await until(lambda: len(sockets.made) == 2)
+        stage.hang_up()
+
+    assert [one.closed for one in sockets.made] == [True, True]
+    assert stage.outbox.of("part_write") == []
+
+
+async def test_whoever_cannot_take_over_is_told_of_to_the_model(
+    stage: Stage, sockets: Sockets, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        consumers, "member_prepare", lambda *_, **__: "the assistant Billing was never published"
+    )
+
+    async with playing(stage, settings):
+        await stage.talk()
+        calls_a_tool(stage.realtime, "hand_over", "h1")
+        await until(lambda: any("never published" in str(event) for event in stage.realtime.sent))
+        stage.hang_up()
+
+    assert len(sockets.opened) == 1
+    assert "handoff_impossible" in [problem["code"] for problem in stage.outbox.of("problem_write")]

@@ -16,7 +16,7 @@ from django.core.management.base import CommandError
 from assistants.models import Assistant, ImportFinding, Squad, VapiImport, VapiObject
 from assistants.tests.vapi.server import FIXTURES, Vapi, load, vapi_running
 from calls.management.commands import import_vapi
-from calls.models import PhoneNumber
+from calls.models import NumberServer, PhoneNumber
 from calls.told import draft_session_update
 from simulator import validation
 from tools.models import Tool
@@ -310,6 +310,27 @@ def test_everything_of_an_organisation_comes_with_its_numbers(vapi: Vapi) -> Non
     number = PhoneNumber.objects.get()
     assert number.assistant is not None
     assert (number.did, number.assistant.name, number.enabled) == ("+13125550100", raw["name"], True)
+
+
+def test_the_server_of_a_new_number_comes_with_it_and_that_of_an_old_one_stays(vapi: Vapi) -> None:
+    raw = load("assistant-clinic.json")
+    vapi.put("assistant", raw)
+    server = {"url": "https://hooks.example/vapi", "secret": "hunter2", "credentialId": "c1"}
+    number = {"id": "n1", "provider": "twilio", "number": "+13125550100", "assistantId": raw["id"]}
+    vapi.put("phone-number", {**number, "server": server})
+    run("--api")
+    imported = NumberServer.objects.get()
+    assert (imported.server_url, imported.server_secret) == (server["url"], "hunter2")
+    assert imported.credential is not None
+    assert imported.credential.vapi_id == "c1"
+    assert not ImportFinding.objects.filter(code="number_server_otherwise").exists()
+
+    vapi.put("phone-number", {**number, "server": {**server, "url": "https://new.example"}})
+    run("--api")
+
+    assert NumberServer.objects.get().server_url == server["url"]
+    (stays,) = ImportFinding.objects.filter(code="number_server_otherwise")
+    assert server["url"] in stays.reason
 
 
 def test_a_number_that_somebody_assigned_stays_and_is_a_decision(vapi: Vapi) -> None:

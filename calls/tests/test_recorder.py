@@ -14,7 +14,7 @@ from calls import recorder
 from calls import tasks as call_tasks
 from calls.bridge import commands as do
 from calls.recorder import Recorder
-from calls.selectors import Resumption
+from calls.resumptions import Resumption
 from calls.tests.test_consumers import CALL, CALL_ID, LOOKUP, FakeOutbox
 from calls.tool_context import organisation_id
 from calls.transfers import SummaryPlan
@@ -215,6 +215,55 @@ def test_without_any_other_server_the_organisations_is_asked(
     assert "0urs" not in str(outbox.entries)
 
 
+def test_an_assistants_own_notes_go_along_in_a_webhook(outbox: FakeOutbox) -> None:
+    noted = replace(CALL, snapshot=replace(CALL.snapshot, metadata={"branch": "north"}))
+
+    for call in (noted, CALL):
+        Recorder(call).tool_forward(RUN, reply_channel="c")
+
+    first, second = (one["order"]["context"]["assistant"] for one in outbox.of("tool_call_forward"))
+    assert first["metadata"] == {"branch": "north"}
+    assert "metadata" not in second
+
+
+GUARDED = replace(
+    LOOKUP,
+    parameters={"type": "object", "properties": {"ssn": {"type": "string"}}},
+    encrypted_paths=["ssn"],
+    rejection_plan={
+        "conditions": [{"type": "regex", "regex": "wait", "target": {"role": "user", "position": -1}}]
+    },
+)
+GUARDED_CALL = replace(CALL, snapshot=replace(CALL.snapshot, tools=(GUARDED,)))
+SECRET = do.RunTool("call_1", GUARDED.name, {"ssn": "123-45-6789"}, 20.0)
+
+
+def test_what_only_a_server_may_read_stands_in_no_history(outbox: FakeOutbox) -> None:
+    one = Recorder(GUARDED_CALL)
+
+    one.tool_forward(SECRET, reply_channel="c")
+    one.tool_forward(replace(SECRET, call_id="call_2"), reply_channel="c")
+
+    order = outbox.of("tool_call_forward")[-1]["order"]
+    assert order["arguments"] == {"ssn": "123-45-6789"}
+    assert "123-45" not in str(order["context"])
+    assert "[encrypted]" in str(order["context"]["messages"])
+
+
+def test_conditions_are_held_against_what_was_said_so_far(outbox: FakeOutbox) -> None:
+    one = Recorder(GUARDED_CALL)
+    check = do.CheckTool("call_1", GUARDED.name, {"ssn": "123-45-6789"})
+    assert not one.tool_check(check)().refused
+
+    one.note(do.UtteranceEnded(spoken(speaker=do.Speaker.CALLER, text="No, wait.", heard_text="No, wait.")))
+
+    assert one.tool_check(check)().refused
+    one.note(do.ToolRefused("call_1", GUARDED.name, "Not sent.", "{}"))
+    (refusal,) = outbox.of("tool_call_refuse")
+    assert refusal["order"]["arguments"] == {"ssn": "[encrypted]"}
+    assert ToolRefusal.from_json(refusal["order"]).name == GUARDED.name
+
+
 def test_what_the_call_has_learnt_goes_into_the_next_order(outbox: FakeOutbox) -> None:
     one = Recorder(replace(CALL, variables={"site": "north", "slot": ""}))
 
@@ -394,3 +443,52 @@ def test_every_task_that_is_named_exists_and_takes_what_it_is_given(outbox: Fake
     for name, kwargs in outbox.entries:
         task = tasks[name]
         inspect.signature(getattr(task, "_orig_run", task.run)).bind(**kwargs)
+
+
+KEYS = replace(
+    BACK,
+    kind="keys",
+    dial_status="",
+    asked={"tool_call_id": "call_k", "name": LOOKUP.name, "arguments": {"keys": "12"}},
+)
+
+
+def test_keys_that_were_pressed_are_written_down_by_the_session_that_comes_after(outbox: FakeOutbox) -> None:
+    one = Recorder(replace(CALL, resumption=KEYS))
+    assert outbox.of("tool_call_done") == []
+
+    one.started()
+
+    (done,) = outbox.of("tool_call_done")
+    assert (done["order"]["tool_call_id"], done["order"]["name"], done["output"]) == (
+        "call_k",
+        LOOKUP.name,
+        "Success.",
+    )
+    assert done["order"]["arguments"] == {"keys": "12"}
+    told = one.history[-1]
+    assert (told["role"], told["name"], told["result"]) == ("tool_call_result", LOOKUP.name, "Success.")
+
+
+def test_keys_of_a_tool_that_is_gone_meanwhile_are_written_down_all_the_same(outbox: FakeOutbox) -> None:
+    gone = replace(KEYS, asked={**KEYS.asked, "name": "gone"})
+
+    Recorder(replace(CALL, resumption=gone)).started()
+
+    assert outbox.of("tool_call_done")[0]["order"]["name"] == "gone"
+
+
+def test_a_conversation_that_ends_for_keys_leaves_the_call_open(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+
+    one.ended(ended(reason="keys-pressed"), frames_dropped=0)
+
+    assert outbox.of("call_finish") == []
+    assert len(outbox.of("call_forwarded")) == 1
+
+
+def test_the_end_of_a_conversation_says_which_of_its_calls_it_was(outbox: FakeOutbox) -> None:
+    for call in (CALL, replace(CALL, resumption=BACK)):
+        Recorder(call).ended(ended(), frames_dropped=0)
+
+    assert [end["session"] for end in outbox.of("call_finish")] == [0, 1]

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from assistants.models import Assistant
 from assistants.tests.factories import make_assistant, make_version
 from calls import services
+from calls.after import call_after_stream
 from calls.models import Call, CallProblem, PhoneNumber
 from calls.services import Answered, Refused
 from calls.tests.factories import make_call, make_phone_number
@@ -235,7 +236,7 @@ def test_an_end_before_the_beginning_is_put_right() -> None:
 def test_the_end_of_an_unknown_call_is_nothing() -> None:
     assert not finish(uuid.uuid4())
     assert services.call_over(call_sid="CA0", ended_reason="x") is None
-    assert services.call_after_stream(call_sid="CA0") is None
+    assert call_after_stream(call_sid="CA0") is None
     services.stream_failed(call_sid="CA0", stream_sid="MZ0", error="x")
     services.call_leaving(call_id=uuid.uuid4(), reason="x")
 
@@ -254,23 +255,10 @@ def test_the_end_of_an_unknown_call_is_nothing() -> None:
 def test_only_a_conversation_that_broke_off_ends_in_an_apology(ended_reason: str, apologises: bool) -> None:  # noqa: FBT001
     make_call(call_sid=SID, ended_reason=ended_reason, assistant=make_assistant(apology="Sorry!"))
 
-    decision = services.call_after_stream(call_sid=SID)
+    decision = call_after_stream(call_sid=SID)
 
     assert (decision is not None) is apologises
     assert decision is None or (isinstance(decision, Refused) and decision.apology == "Sorry!")
-
-
-def test_a_call_whose_bridge_never_said_a_word_is_closed_with_an_apology() -> None:
-    decision = answered()
-    claim(decision)
-
-    assert services.call_after_stream(call_sid=SID) is not None
-
-    decision.call.refresh_from_db()
-    assert (decision.call.status, decision.call.ended_reason) == (Call.Status.ENDED, services.WORKER_DIED)
-    assert finish(decision.call.id)
-    decision.call.refresh_from_db()
-    assert decision.call.ended_reason == "customer-ended-call"
 
 
 def test_why_our_side_leaves_stands_there_when_twilio_asks() -> None:
@@ -279,7 +267,7 @@ def test_why_our_side_leaves_stands_there_when_twilio_asks() -> None:
 
     services.call_leaving(call_id=decision.call.id, reason=services.HUNG_UP)
 
-    assert services.call_after_stream(call_sid=SID) is None
+    assert call_after_stream(call_sid=SID) is None
 
 
 # Problems

@@ -1,21 +1,26 @@
 """All of the vendor's cases, at the functions and through the real view and consumer."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.test import Client
 from django.urls import path
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
+from twilio.request_validator import RequestValidator
 
+from calls import signatures
 from calls.consumers import MediaStreamConsumer
 from calls.decorators import twilio_webhook
+from calls.models import TwilioAccount
 from calls.signatures import ALGORITHM_HEADER, http_signature_valid, websocket_signature_valid
 
 FIXTURE = Path(__file__).resolve().parents[2] / "tests/fixtures/twilio/signature-cases.json"
@@ -153,6 +158,7 @@ def voice(settings: Settings) -> Settings:
 @by_id([case for case in SEEN_CASES if case["method"] == "POST"])
 def test_posts_as_the_app_sees_them(case: dict[str, Any], voice: Settings) -> None:
     voice.TWILIO_AUTH_TOKENS = [case["auth_token"]]
+    voice.TWILIO_ACCOUNT_SID = dict(case["params"])["AccountSid"]
 
     answer = send(case)
 
@@ -213,7 +219,8 @@ async def test_the_upgrade_as_the_app_sees_it(voice: Settings, monkeypatch: pyte
     async def nobody(_call_id: object) -> int:
         return 1008
 
-    monkeypatch.setattr("calls.consumers._load", nobody)
+    monkeypatch.setattr("calls.consumers.stream_call_load", nobody)
+    monkeypatch.setattr("calls.stream_opening.upgrade_tokens", lambda: voice.TWILIO_AUTH_TOKENS)
 
     for signature, let_in in ((case["signature"], True), ("Zm9v", False), ("", False), ("\xff", False)):
         seen = case["as_seen_by_app"]
@@ -241,3 +248,90 @@ def send(case: dict[str, Any]) -> Any:
         content_type="application/x-www-form-urlencoded",
         headers=headers,
     )
+
+
+# --- Several accounts -----------------------------------------------------------------------------------------
+
+SUBACCOUNT = "AC" + "5e" * 16
+
+
+def voice_post(account_sid: str, token: str) -> int:
+    """What our real view answers to a webhook of that account, signed with that token."""
+    form = {
+        "CallSid": "CA" + "7" * 32,
+        "AccountSid": account_sid,
+        "To": "+14155550100",
+        "From": "+13125550177",
+    }
+    signature = RequestValidator(token).compute_signature("https://tandem.test/twilio/voice", form)
+    return Client().post("/twilio/voice", form, headers={"X-Twilio-Signature": signature}).status_code
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """No token that another test has looked up is remembered."""
+    signatures._remembered.cache_clear()
+    signatures._every.cache_clear()
+    yield
+    signatures._remembered.cache_clear()
+    signatures._every.cache_clear()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("forgotten")
+def test_a_subaccounts_webhook_is_believed_with_its_own_tokens_and_no_other(settings: Settings) -> None:
+    TwilioAccount.objects.create(sid=SUBACCOUNT, auth_token="theirs", auth_token_secondary="their second")
+
+    assert voice_post(SUBACCOUNT, "theirs") == 200
+    assert voice_post(SUBACCOUNT, "their second") == 200
+    assert voice_post(SUBACCOUNT, settings.TWILIO_AUTH_TOKEN) == 403
+    assert voice_post(settings.TWILIO_ACCOUNT_SID, "theirs") == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("account_sid", ["AC" + "0f" * 16, "", "nonsense", "AC1", "\x00"])
+def test_an_account_that_nobody_knows_is_refused(account_sid: str) -> None:
+    assert voice_post(account_sid, "the stranger's own token") == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("forgotten")
+def test_the_environments_account_is_checked_without_asking_the_database(
+    settings: Settings, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        assert list(signatures.request_tokens(settings.TWILIO_ACCOUNT_SID)) == settings.TWILIO_AUTH_TOKENS
+        assert list(signatures.request_tokens("nonsense")) == settings.TWILIO_AUTH_TOKENS
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("forgotten")
+def test_a_flood_of_one_strange_account_asks_the_database_once(
+    django_assert_max_num_queries: Any,
+) -> None:
+    with django_assert_max_num_queries(2):  # two where the quarter of a minute turns in between
+        for _ in range(50):
+            signatures.request_tokens("AC" + "0e" * 16)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("forgotten")
+def test_without_a_database_the_environments_account_is_still_believed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: str) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(signatures, "auth_tokens_for", away)
+
+    assert list(signatures.request_tokens(SUBACCOUNT)) == settings.TWILIO_AUTH_TOKENS
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("forgotten")
+def test_a_stream_may_be_signed_by_any_account_that_is_switched_on(settings: Settings) -> None:
+    TwilioAccount.objects.create(sid=SUBACCOUNT, auth_token="theirs")
+    TwilioAccount.objects.create(sid="AC" + "6e" * 16, auth_token="off", enabled=False)
+
+    assert list(signatures.upgrade_tokens()) == [*settings.TWILIO_AUTH_TOKENS, "theirs"]

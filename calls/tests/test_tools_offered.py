@@ -54,3 +54,17 @@ def test_a_voicemail_tool_leaves_the_assistants_message() -> None:
     leaves, webhook = plan_from_snapshot(snapshot_take(assistant)).tools
 
     assert (leaves.leaves, webhook.leaves) == ("Please call back.", None)
+
+
+def test_a_tools_own_rules_go_with_it_into_the_call() -> None:
+    plan = {"conditions": [{"type": "liquid", "liquid": "true"}]}
+    tools = [
+        make_tool(name="plain", rejection_plan={"conditions": []}),
+        make_tool(name="guarded", kind="endCall", rejection_plan=plan),
+        make_tool(name="dice", duplicates="each"),
+    ]
+
+    plain, guarded, dice = plan_from_snapshot(snapshot_take(make_assistant(tools=tools))).tools
+
+    assert (plain.checked, guarded.checked) == (False, True)
+    assert (plain.repeats, dice.repeats) == (False, True)

@@ -7,7 +7,6 @@ import pytest
 
 from calls import twiml
 from calls.transfers import (
-    BLIND,
     STOCK_WHISPER,
     Destination,
     caller_id_shown,
@@ -15,6 +14,7 @@ from calls.transfers import (
     destination_stored,
     destinations_read,
 )
+from tools.destinations import BLIND
 
 NURSE = {
     "type": "number",

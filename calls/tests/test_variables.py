@@ -2,18 +2,22 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from calls import consumers, recorder, selectors
+from calls import recorder, selectors, stream_opening
+from calls.bridge import commands as do
 from calls.recorder import Recorder
+from calls.resumptions import Resumption
 from calls.selectors import StreamCall, call_for_stream
-from calls.tests.test_consumers import CALL, CALL_ID, SID, SNAPSHOT, FakeOutbox
+from calls.tests.test_consumers import CALL, CALL_ID, LOOKUP, SID, SNAPSHOT, FakeOutbox
 from calls.tests.test_services import answered
 from calls.tool_context import tool_context
-from calls.variables import call_rendered, call_variables, moment_variables
+from calls.variables import call_learns, call_rendered, call_variables
+from tools.models import ToolCall
+from tools.selectors import variables_taught
 
 NOW = datetime(2026, 11, 22, 18, 5, 9, tzinfo=UTC)
 
@@ -23,20 +27,6 @@ def ringing(**texts: Any) -> StreamCall:
     return replace(
         CALL, snapshot=replace(SNAPSHOT, **texts), phone_number_id="pn-1", phone_number_label="Main line"
     )
-
-
-def test_the_moment_is_written_in_utc_whatever_the_clocks_zone() -> None:
-    here = NOW.astimezone(timezone(timedelta(hours=-6)))
-
-    assert moment_variables(here) == {
-        "now": "Nov 22, 2026, 6:05 PM UTC",
-        "currentDateTime": "Nov 22, 2026, 6:05 PM UTC",
-        "date": "Nov 22, 2026",
-        "time": "6:05 PM",
-        "month": "November",
-        "day": "22",
-        "year": "2026",
-    }
 
 
 def test_a_call_has_vapis_variables() -> None:
@@ -161,13 +151,120 @@ async def test_a_call_is_rendered_where_it_is_loaded(monkeypatch: pytest.MonkeyP
         "call_for_stream",
         lambda _: ringing(instructions="You are {{ assistant.name }}."),
     )
-    monkeypatch.setattr(consumers, "in_database_thread", asyncio.to_thread)
+    monkeypatch.setattr(stream_opening, "in_database_thread", asyncio.to_thread)
 
-    call = await consumers._load(CALL_ID)
+    call = await stream_opening.stream_call_load(CALL_ID)
 
     assert isinstance(call, StreamCall)
     assert call.snapshot.instructions == "You are Front desk."
     assert call.variables["call"]["id"] == str(CALL_ID)
+
+
+SAID: list[dict[str, Any]] = [
+    {"type": "request-start", "content": "Looking for {{ clinic }}."},
+    {
+        "type": "request-complete",
+        "contents": [
+            {"type": "text", "language": "en", "text": "It is {{ slot.day }}, {{ clinic }}."},
+            "nonsense",
+        ],
+    },
+]
+TAUGHT = {"aliases": [{"key": "slot", "value": "{{ $.slot }}"}]}
+DIALS: dict[str, Any] = {
+    "destinations": [
+        {
+            "type": "number",
+            "number": "+13125550199",
+            "message": {"type": "request-start", "content": "{{ clinic }}: {{ slot.day }}."},
+            "transferPlan": {
+                "mode": "blind-transfer",
+                "fallbackPlan": {"message": "{{ clinic }} is closed."},
+            },
+        }
+    ]
+}
+
+
+def with_tools() -> StreamCall:
+    finds = replace(LOOKUP, messages=SAID, variable_extraction=TAUGHT)
+    dials = replace(LOOKUP, name="dial", kind="transferCall", settings=DIALS)
+    return ringing(tools=(finds, dials), variables={"clinic": "Riverbend"})
+
+
+def test_what_is_said_of_tools_is_rendered_and_names_that_a_tool_teaches_are_not_missed() -> None:
+    done = call_rendered(with_tools(), now=NOW)
+
+    finds, dials = done.snapshot.tools
+    assert finds.messages[0]["content"] == "Looking for Riverbend."
+    assert finds.messages[1]["contents"] == [
+        {"type": "text", "language": "en", "text": "It is , Riverbend."},
+        "nonsense",
+    ]
+    (place,) = dials.settings["destinations"]
+    assert place["message"]["content"] == "Riverbend: ."
+    assert place["transferPlan"]["fallbackPlan"]["message"] == "Riverbend is closed."
+    assert (done.undefined, done.template_errors) == ((), ())
+    assert DIALS["destinations"][0]["message"] == {
+        "type": "request-start",
+        "content": "{{ clinic }}: {{ slot.day }}.",
+    }
+
+
+def test_a_name_that_nobody_gives_is_missed_in_a_tools_message_too() -> None:
+    tool = replace(LOOKUP, messages=[{"type": "request-start", "content": "{{ oops }} {{ a.b c }"}])
+
+    done = call_rendered(ringing(tools=(tool, replace(tool, messages=[{"content": "{{ oops }}"}]))), now=NOW)
+
+    assert done.undefined == ("oops",)
+    assert [error.partition(":")[0] for error in done.template_errors] == ["get_repair_status"]
+
+
+def test_what_a_tool_teaches_is_in_what_is_said_of_tools_afterwards() -> None:
+    begun = call_rendered(with_tools(), now=NOW)
+
+    later = call_learns(begun, {"slot": {"day": "Monday"}}, now=NOW)
+
+    finds, dials = later.snapshot.tools
+    assert finds.messages[1]["contents"][0]["text"] == "It is Monday, Riverbend."
+    assert dials.settings["destinations"][0]["message"]["content"] == "Riverbend: Monday."
+    assert call_learns(begun, {"elsewhere": 1}, now=NOW) is begun
+    assert later.tools_written == begun.tools_written == with_tools().snapshot.tools
+
+
+def test_a_tool_server_sees_the_tool_as_its_author_wrote_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = FakeOutbox()
+    monkeypatch.setattr(recorder, "process_outbox", lambda: outbox)
+
+    one = Recorder(call_rendered(with_tools(), now=NOW))
+    one.tool_forward(do.RunTool("call_1", LOOKUP.name, {}, 20.0), reply_channel="c")
+
+    assert outbox.of("tool_call_forward")[0]["order"]["tool"]["messages"] == SAID
+
+
+@pytest.mark.django_db
+def test_a_call_that_comes_back_knows_what_its_tools_have_taught() -> None:
+    call = ringing(instructions="{{ slot }}", first_message="{{ site }}", variables={"slot": "none"})
+    for item_id, answered_at, variables in (
+        ("c2", NOW + timedelta(seconds=2), {"slot": "nine"}),
+        ("c1", NOW, {"slot": "eight", "site": "north"}),
+        ("c3", None, {"slot": "never"}),
+    ):
+        ToolCall.objects.create(
+            call_id=CALL_ID,
+            item_id=item_id,
+            name="x",
+            requested_at=NOW,
+            answered_at=answered_at,
+            variables=variables,
+        )
+    learnt = variables_taught(call_id=CALL_ID)
+    back = Resumption(NOW, 1, "busy", learnt=learnt)
+
+    done = call_rendered(replace(call, resumption=back), now=NOW)
+
+    assert learnt == {"slot": "nine", "site": "north"}
+    assert done.snapshot.instructions == "nine"
 
 
 @pytest.mark.django_db

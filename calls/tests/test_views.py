@@ -8,11 +8,13 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisGoneError
 
 from assistants.tests.factories import make_assistant
-from calls import services, views
+from calls import groups, services, views
+from calls.cutover import canary
 from calls.groups import call_group
 from calls.models import Call
 from calls.tests.factories import make_call, make_phone_number
@@ -100,8 +102,11 @@ def test_no_webhook_fails_while_the_database_is_away(
     def gone(**_: Any) -> None:
         raise OperationalError("the database is away")
 
-    for name in ("call_start", "call_over", "call_after_stream", "stream_failed"):
+    for name in ("call_start", "call_over", "stream_failed"):
         monkeypatch.setattr(services, name, gone)
+    for name in ("call_hand_over", "handed_over_ended"):
+        monkeypatch.setattr(canary, name, gone)
+    monkeypatch.setattr(views, "call_after_stream", gone)
     form = {**FORM, "CallStatus": "in-progress" if path.endswith("after") else "completed"}
 
     answer = post(path, {**form, "StreamEvent": "stream-error"})
@@ -123,7 +128,7 @@ def test_a_final_status_ends_the_call_and_tells_its_bridge(post: Post, status: s
             told.append((group, message))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(views, "get_channel_layer", Layer)
+        patch.setattr(groups, "get_channel_layer", Layer)
         answer = post("/twilio/status", {**FORM, "CallStatus": status})
 
     call.refresh_from_db()
@@ -182,3 +187,27 @@ def test_an_event_of_a_stream_that_is_no_error_leaves_no_problem(post: Post) -> 
 )
 def test_only_post_is_a_webhook(path: str) -> None:
     assert Client().get(path).status_code == 405
+
+
+@pytest.mark.django_db
+def test_a_lost_stream_is_opened_anew_after_a_moment(post: Post) -> None:
+    number = make_phone_number(did=DID, assistant=make_assistant(published=True))
+    assert number.assistant is not None
+    call = make_call(
+        call_sid=SID,
+        status=Call.Status.IN_PROGRESS,
+        ended_at=None,
+        ended_reason="",
+        version=number.assistant.live_version,
+        token_used_at=timezone.now(),
+    )
+
+    first = post("/twilio/after", {**FORM, "CallStatus": "in-progress"})
+    again = post("/twilio/after", {**FORM, "CallStatus": "in-progress"})
+
+    assert first.content == again.content
+    document = first.content.decode()
+    assert '<Pause length="1" /><Connect action="' in document
+    assert f"/media/{call.id}" in document
+    call.refresh_from_db()
+    assert (call.status, call.token_used_at) == (Call.Status.IN_PROGRESS, None)

@@ -48,6 +48,10 @@ VAPI_API_KEY = env_secret("VAPI_API_KEY")
 VAPI_API_URL = env_str("VAPI_API_URL", "https://api.vapi.ai")
 # How often we look whether somebody has edited at Vapi what was imported. Only where a key is set.
 VAPI_WATCH_MINUTES = env_int("VAPI_WATCH_MINUTES", 10, minimum=1)
+# Where callers are taken when we do not answer a number that was cut over: a URL or a telephone number for all of them;
+# by default each number's old provider. Twilio waits for our answer no longer than this, where there is such a place.
+VOICE_FALLBACK = env_str("VOICE_FALLBACK")
+VOICE_ANSWER_WITHIN_MS = env_int("VOICE_ANSWER_WITHIN_MS", 2500, minimum=500)
 SIMULATOR_URL = env_str("SIMULATOR_URL")
 FIELD_ENCRYPTION_KEYS = [key.strip() for key in env_secret("FIELD_ENCRYPTION_KEY").split(",") if key.strip()]
 OTEL_EXPORTER_OTLP_ENDPOINT = env_str("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -61,6 +65,8 @@ ORGANISATION_SERVER_URL = env_str("ORGANISATION_SERVER_URL")
 ORGANISATION_SERVER_SECRET = env_secret("ORGANISATION_SERVER_SECRET")
 # Stands in webhooks as orgId; without it an id that is made from PUBLIC_ORIGIN.
 VAPI_ORG_ID = env_str("VAPI_ORG_ID")
+# How many requests a key of our API may make in a minute.
+API_REQUESTS_PER_MINUTE = env_int("API_REQUESTS_PER_MINUTE", 600, minimum=1)
 
 # --- Stores --------------------------------------------------------------------------------------------------
 
@@ -82,6 +88,15 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
         },
     },
 }
+
+# --- Reports -------------------------------------------------------------------------------------------------
+
+# The role that Metabase connects as; `manage.py reporting_role` creates it.
+REPORTING_ROLE = env_str("REPORTING_ROLE", "metabase")
+REPORTING_PASSWORD = env_secret("REPORTING_PASSWORD")
+METABASE_URL = env_str("METABASE_URL", "http://127.0.0.1:3000")
+METABASE_USER = env_str("METABASE_USER")
+METABASE_PASSWORD = env_secret("METABASE_PASSWORD")
 
 # --- Jobs ----------------------------------------------------------------------------------------------------
 
@@ -219,6 +234,9 @@ UNFOLD: dict[str, Any] = {
                     _entry("Imports from Vapi", "move_to_inbox", "assistants_vapiimport"),
                     _entry("Imported objects", "fact_check", "assistants_vapiobject"),
                     _entry("Voice table", "record_voice_over", "assistants_voicemapping"),
+                    _entry("Imports of calls", "history_toggle_off", "calls_vapicallimport"),
+                    _entry("Calls from Vapi", "receipt_long", "calls_vapicall"),
+                    _entry("Recorders", "voicemail", "calls_vapirecorder"),
                     _entry("Capture points", "radar", "tools_capturepoint"),
                 ],
             },
@@ -227,8 +245,18 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _entry("Numbers", "dialpad", "calls_phonenumber"),
+                    _entry("Cutover", "swap_calls", "calls_cutovernumber"),
+                    _entry("Cutover schedules", "event_repeat", "calls_cutoverschedule"),
+                    _entry("Cutovers done", "checklist", "calls_cutoverbatch"),
+                    _entry("Twilio accounts", "account_balance", "calls_twilioaccount"),
                     _entry("Calls", "call", "calls_call"),
                     _entry("Problems", "report", "calls_callproblem"),
+                    _entry("Smoke tests", "compare_arrows", "calls_smokerun"),
+                    _entry("Scenarios", "theater_comedy", "calls_scenario"),
+                    _entry("Error budgets", "battery_alert", "calls_budgetrule"),
+                    _entry("Burnt budgets", "local_fire_department", "calls_budgettrip"),
+                    _entry("Calls that took the way back", "u_turn_left", "calls_fallbackcall"),
+                    _entry("Doctor", "stethoscope", "calls_doctorrun"),
                 ],
             },
             {
@@ -250,6 +278,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Users", "person", "auth_user"),
                     _entry("Groups", "group", "auth_group"),
+                    _entry("API keys", "vpn_key", "tools_apikey"),
                 ],
             },
         ],

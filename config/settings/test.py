@@ -20,7 +20,14 @@ TWILIO_AUTH_TOKENS = [TWILIO_AUTH_TOKEN]
 TWILIO_API_URL = "https://api.twilio.com"
 VAPI_API_KEY = ""
 VAPI_API_URL = "https://api.vapi.ai"
+VOICE_FALLBACK = ""
+VOICE_ANSWER_WITHIN_MS = 2500
 SIMULATOR_URL = ""
+REPORTING_ROLE = "metabase_of_tests"
+REPORTING_PASSWORD = "reads-only"
+METABASE_URL = "http://metabase.test"
+METABASE_USER = "ops@example.com"
+METABASE_PASSWORD = "metabase-password"
 SPOOL_DIR = VAR_DIR / "test" / "spool"
 # A pool and Channels' communicators do not go together: they never give connections back.
 DATABASES = {"default": database_from_url(DATABASE_URL, pool=False)}

@@ -311,6 +311,20 @@ async def test_a_tool_is_called_and_its_output_quoted() -> None:
     client.session.end()
 
 
+async def test_a_tool_call_of_an_earlier_session_wants_no_answer(client: Client) -> None:
+    client.session.receive(json.dumps(UPDATE))
+    call = {"type": "function_call", "call_id": "c1", "name": "get_repair_status", "arguments": "{}"}
+    client.send("conversation.item.create", item=call)
+    output = {"type": "function_call_output", "call_id": "c1", "output": '{"status":"waiting_for_parts"}'}
+    client.send("conversation.item.create", item=output)
+    client.send("response.create")
+    await client.expect("response.done")
+
+    assert client.said == ["Alder Street Bike Repair, how can I help?"]
+    assert client.report.realtime_errors == []
+    assert client.report.realtime_warnings == []
+
+
 @pytest.mark.parametrize("context", [{}, {"input": []}], ids=["in context", "alone"])
 async def test_an_exact_sentence_after_the_output_is_the_answer_to_it(context: Event) -> None:
     client = make_client()

@@ -191,7 +191,7 @@ class Outside:
 
         def tell(event: dict[str, Any]) -> None:
             live.tell(event)
-            if event["event"] == "realtime session begins":
+            if event["event"] in ("realtime session begins", "stream ended"):
                 begun.set()
 
         async with self._starting:

@@ -173,6 +173,8 @@ class Stack:
             "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
             "TWILIO_API_URL": self.outside.http_url,
+            "VAPI_API_KEY": "simulated",
+            "VAPI_API_URL": self.outside.simulator.vapi_url,
             "OPENAI_API_KEY": "sk-simulated",
             "OPENAI_REALTIME_URL": self.outside.realtime_url,
             "PYTHONUNBUFFERED": "1",

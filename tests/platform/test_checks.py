@@ -25,6 +25,8 @@ GOOD: dict[str, Any] = {
     "DATABASE_URL": "postgresql://h/tandem",
     "REDIS_URL": "redis://h:6379/0",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+    "VOICE_FALLBACK": "",
+    "VOICE_ANSWER_WITHIN_MS": 2500,
 }
 
 
@@ -53,6 +55,10 @@ def test_good_settings_pass() -> None:
         ("MEDIA_ORIGIN", "wss://voice.example.com/media", "E003"),
         ("MEDIA_ORIGIN", "ws://voice.example.com", "E004"),
         ("OPENAI_API_KEY", "", "E005"),
+        ("VOICE_FALLBACK", "the old ones", "E018"),
+        ("VOICE_FALLBACK", "14155550100", "E018"),
+        ("VOICE_FALLBACK", "https://voice.example.com:443/twilio/voice", "E018"),
+        ("VOICE_ANSWER_WITHIN_MS", 15_000, "E019"),
         ("OPENAI_REALTIME_URL", "https://api.openai.com/v1/realtime", "E006"),
         ("OPENAI_REALTIME_URL", "wss://", "E006"),
         ("OPENAI_REALTIME_URL", "ws://models.example.com/v1/realtime", "E007"),

@@ -18,6 +18,7 @@ OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
 def test_the_roles_are_there() -> None:
     assert set(SERVICES) == {
         *("postgres", "redis", "migrate", "web", "media", "worker-tools", "worker-records", "beat"),
+        *("metabase", "metabase-database"),
     }
     assert "name" not in COMPOSE
 
@@ -39,8 +40,27 @@ def test_every_variable_is_required_and_documented() -> None:
 
     assert used
     for name, rest in used:
-        assert rest.startswith(":?"), name
+        # What is asked for is asked for of everybody, also of those who do not start Metabase.
+        assert rest.startswith(":-" if name.startswith("METABASE_") else ":?"), name
         assert f"\n{name}=" in documented
+
+
+def test_metabase_is_pinned_and_starts_only_when_asked_for() -> None:
+    assert re.fullmatch(r"metabase/metabase:v0\.\d+\.\d+", SERVICES["metabase"]["image"])
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {
+        "metabase",
+        "metabase-database",
+    }
+    assert all(SERVICES[name]["profiles"] == ["metabase"] for name in ("metabase", "metabase-database"))
+
+
+def test_metabase_knows_no_password_of_tandem() -> None:
+    environment = SERVICES["metabase"]["environment"]
+
+    assert "env_file" not in SERVICES["metabase"]
+    assert environment["MB_DB_HOST"] == "metabase-database"
+    assert environment["MB_DB_PASS"] == SERVICES["metabase-database"]["environment"]["POSTGRES_PASSWORD"]
+    assert "POSTGRES_PASSWORD" not in str(environment)
 
 
 def test_no_secret_stands_in_the_file() -> None:

@@ -7,7 +7,7 @@ from config.local_environment import read_env_file
 
 ROOT = Path(__file__).resolve().parents[2]
 READ = re.compile(r"env_(?:str|bool|int|list|secret|choice)\(\s*\"([A-Z_]+)\"")
-ONLY_COMPOSE = {"POSTGRES_PASSWORD"}
+ONLY_COMPOSE = {"POSTGRES_PASSWORD", "METABASE_DATABASE_PASSWORD"}
 
 
 def documented() -> set[str]:

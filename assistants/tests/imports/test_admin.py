@@ -447,8 +447,8 @@ def test_headers_are_entered_named_and_never_shown(admin_client: Client) -> None
         ("history", '[{"role": "user"}]', "Write a list of messages"),
         ("variables", "[]x", "Not valid JSON"),
         ("variables", "[1]", "Write a JSON object"),
-        ("new_headers", '{"a b": "x"}', "cannot be the name of a header"),
-        ("new_headers", '{"a": "x\\ny"}', "letters, digits and plain signs"),
+        ("new_headers", '{"a b": "x"}', "no such header can be sent"),
+        ("new_headers", '{"a": "x\\ny"}', "its value must be one line"),
         ("new_headers", '["a"]', "Write a JSON object of texts"),
     ],
 )

@@ -174,6 +174,22 @@ def test_faulty_templates_and_names_without_a_value_are_found_in_every_text() ->
     ]
 
 
+def test_a_name_that_a_tool_teaches_has_its_value_in_messages_of_tools_and_not_where_the_call_begins() -> (
+    None
+):
+    taught = {"taught_variables": frozenset({"slot"})}
+
+    assert found(tool_messages=(("Message of book", "{{ slot.day }}"),), **taught) == []
+    assert found(instructions="{{ slot.day }}", **taught) == [
+        ("Prompt", 1, "undefined_variable", Severity.CONSIDER)
+    ]
+    assert only(instructions="{{ slot }}", **taught).sentence.startswith("“slot” has its value once a tool")
+    assert found(tool_messages=(("Message of book", "{{ nobody }}\n{{ oh no }}"), ("x", "{{ y }}"))) == [
+        ("Message of book", 2, "template_error", Severity.MUST),
+        ("x", 1, "undefined_variable", Severity.SHOULD),
+    ]
+
+
 def test_a_near_miss_of_a_variable_is_offered() -> None:
     assert only(first_message="{{ custmer.number }}").suggestion == "Did you mean customer.number?"
 

@@ -73,3 +73,18 @@ def test_variables_of_the_assistant_are_known_to_the_lint() -> None:
     )
 
     assert page.count == 0
+
+
+def test_messages_of_tools_are_looked_at_and_know_what_tools_teach() -> None:
+    tool = make_tool(
+        name="get_slot",
+        description="Use it when asked.",
+        messages=[{"type": "request-complete", "content": "It is {{ slot }}, {{ oops }}."}],
+        variable_extraction={"schema": {"type": "object", "properties": {"slot": {"type": "string"}}}},
+    )
+
+    page = lint_page(make_assistant(instructions="Be brief.", tools=[tool]), add_url="")
+
+    assert [(one.text, one.code) for group in page.groups for one in group.findings] == [
+        ("Message of get_slot", "undefined_variable")
+    ]

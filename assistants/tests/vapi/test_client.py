@@ -565,9 +565,9 @@ async def test_a_server_that_repeats_the_key_does_not_bring_it_into_the_message(
 
 
 def simulator_reasons() -> dict[int, str]:
-    from simulator import vapi  # noqa: PLC0415 - only here
+    from simulator import vapi_rules  # noqa: PLC0415 - only here
 
-    return vapi._REASONS
+    return vapi_rules.REASONS
 
 
 async def test_an_entry_in_netrc_does_not_take_the_keys_place(

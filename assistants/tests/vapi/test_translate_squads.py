@@ -7,7 +7,6 @@ import pytest
 from assistants.tests.vapi.cases import codes, drafts, everything, finding
 from assistants.vapi.drafts import ABSENT, Drafts, NumberDraft, Verdict
 from assistants.vapi.overrides import merged
-from tools.models import Tool
 
 KEPT, CONVERTED, DEFAULT, DECISION, DROPPED = Verdict
 SERVER = {"url": "https://shop.example/hook"}
@@ -38,12 +37,6 @@ def squad(*members: dict[str, Any], over: dict[str, Any] | None = None, **more: 
         {"membersOverrides": over} if over else {}
     )
     return drafts(assistants=[DESK, BILLING], squads=[raw], **more)
-
-
-@pytest.fixture(autouse=True)
-def handing_over_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is said of it must not depend on how far Tandem has come."""
-    monkeypatch.setattr("tools.kinds.RUNS", frozenset({Tool.Kind.FUNCTION, Tool.Kind.END_CALL}))
 
 
 # --- Members
@@ -172,17 +165,29 @@ def test_the_older_destinations_become_one_tool_under_vapis_name_of_it() -> None
     ]
     assert tool.fields["parameters"]["properties"]["destination"]["enum"] == ["Billing", "Desk"]
     assert "Billing: About Billing." in tool.fields["description"]
-    assert finding(found.squads[0], "members[0].assistantDestinations[0].transferMode").verdict is DROPPED
+    for part in ("transferMode", "assistantName", "description"):
+        told = finding(found.squads[0], f"members[0].assistantDestinations[0].{part}")
+        assert (told.verdict, told.code) == (CONVERTED, "")
+    assert "kind_not_run" not in codes(tool)
+    assert "What of the conversation" in finding(tool, "destinations[0].transferMode").reason
 
 
-def test_destinations_count_as_converted_once_handing_over_is_carried_out(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("overrides", "code"),
+    [
+        ({"firstMessage": "Billing.", "variableValues": {"shop": "Lumen"}}, ""),
+        ({"voice": {"voiceId": "cedar"}}, "handoff_overrides"),
+    ],
+)
+def test_what_a_handoff_changes_of_the_assistant_is_taken_over_or_asked_about(
+    overrides: dict[str, Any], code: str
 ) -> None:
-    monkeypatch.setattr("tools.kinds.RUNS", frozenset(Tool.Kind))
+    destination = {"type": "assistant", "assistantId": "a2", "assistantOverrides": overrides}
 
-    found = squad({"assistantId": "a1", "assistantDestinations": [to("Billing")]}, {"assistantId": "a2"})
+    found = squad({"assistantId": "a1", "assistantDestinations": [destination]}, {"assistantId": "a2"})
 
-    assert finding(found.squads[0], "members[0].assistantDestinations[0].assistantName").verdict is CONVERTED
+    told = finding(found.squads[0], "members[0].assistantDestinations[0].assistantOverrides")
+    assert told.code == code
 
 
 def test_a_newer_destination_becomes_a_handoff_tool() -> None:
@@ -191,7 +196,7 @@ def test_a_newer_destination_becomes_a_handoff_tool() -> None:
     found = squad({"assistantId": "a1", "assistantDestinations": [destination]}, {"assistantId": "a2"})
     tool = next(one for one in found.tools if "assistantDestinations" in one.key)
 
-    assert tool.name == "handoff_to_a2"
+    assert tool.name == "handoff_to_Billing"
     assert tool.fields["settings"]["destinations"] == [{**destination, "assistantKey": "a2"}]
 
 
@@ -201,7 +206,6 @@ def test_a_newer_destination_becomes_a_handoff_tool() -> None:
         (to("Nobody"), "assistantName", "unresolved_assistant"),
         ({"type": "assistant", "assistantId": "nobody"}, "assistantId", "unresolved_assistant"),
         ({"type": "dynamic"}, "type", "dynamic_destination"),
-        ({"type": "squad", "squadId": "s2"}, "type", "squad_destination"),
     ],
 )
 def test_a_destination_that_leads_nowhere_is_asked_about_once(destination: Any, name: str, code: str) -> None:
@@ -241,13 +245,15 @@ def test_a_circle_with_a_way_out_is_none(way_out: dict[str, Any]) -> None:
     assert "loop_without_exit" not in codes(found.squads[0])
 
 
-def test_members_of_different_voices_are_asked_about() -> None:
+def test_members_of_different_voices_are_told_of() -> None:
     found = squad(
         {"assistantId": "a1"}, {"assistantId": "a2", "assistantOverrides": {"voice": {"voiceId": "marin"}}}
     )
 
-    assert finding(found.squads[0], "members[1].assistantId").code == "several_voices"
-    assert "several_voices" not in codes(squad({"assistantId": "a1"}, {"assistantId": "a2"}).squads[0])
+    told = finding(found.squads[0], "members[1].assistantId")
+    assert (told.verdict, told.code) == (CONVERTED, "")
+    assert "gets a new connection" in told.reason
+    assert "connection" not in finding(found.squads[0], "members[0].assistantId").reason
 
 
 def test_the_squad_of_the_fixtures_arrives_with_all_its_members() -> None:
@@ -356,3 +362,55 @@ def test_the_rest_of_a_number_is_dropped_with_a_reason_and_secrets_are_hidden() 
     )
     assert finding(draft, "fallbackDestination.number").verdict is DROPPED
     assert finding(draft, "status").verdict is DROPPED
+
+
+def test_the_server_of_a_number_comes_with_it_and_its_secrets_are_hidden() -> None:
+    server = {
+        "url": "https://hooks.example/vapi",
+        "secret": "hunter2",
+        "headers": {"X-Key": "hunter3"},
+        "credentialId": "c1",
+        "timeoutSeconds": 5,
+        "backoffPlan": {"type": "fixed", "maxRetries": 1},
+        "encryptedPaths": ["ssn"],
+    }
+    draft = number({**TWILIO, "server": server})
+
+    assert draft.server is not None
+    assert (draft.server.url, draft.server.credential_id) == (server["url"], "c1")
+    assert draft.server.backoff_plan == {"type": "fixed", "maxRetries": 1}
+    assert draft.server.encrypted_paths == ("ssn",)
+    assert draft.server.secrets == {"server_secret": "hunter2", "server_headers": '{"X-Key": "hunter3"}'}
+    assert "hunter" not in str(draft.raw) + str(draft)
+    assert finding(draft, "server.url").verdict is KEPT
+    assert finding(draft, "server.credentialId").code == "missing_credential"
+    assert finding(draft, "server.encryptedPaths[0]").code == "encrypted_arguments"
+    assert finding(draft, "server.timeoutSeconds").verdict is DROPPED
+
+
+@pytest.mark.parametrize(
+    ("change", "url"),
+    [
+        ({}, ""),
+        ({"serverUrl": "https://old.example"}, "https://old.example"),
+        (
+            {"serverUrl": "https://old.example", "server": {"url": "https://new.example"}},
+            "https://new.example",
+        ),
+        ({"server": {"url": "nowhere"}}, ""),
+        ({"server": {"url": "https://new.example"}, "provider": "vapi"}, ""),
+    ],
+)
+def test_a_number_has_the_newer_server_or_none(change: dict[str, Any], url: str) -> None:
+    draft = number({**TWILIO, **change})
+
+    assert (draft.server.url if draft.server else "") == url
+    for one in draft.findings:
+        if one.field == "server":
+            assert draft.did, "nothing of a number that is not taken is kept"
+
+
+def test_a_secret_that_vapi_keeps_back_is_asked_for() -> None:
+    draft = number({**TWILIO, "serverUrl": "https://old.example", "isServerUrlSecretSet": True})
+
+    assert finding(draft, "isServerUrlSecretSet").code == "missing_secret"

@@ -389,7 +389,7 @@ def test_a_transfer_without_destinations_asks_the_server(part: dict[str, Any], t
         ({"type": "sms", "metadata": {"from": "+13125550142"}}, "metadata.from", "sent from"),
         ({"type": "sms", "metadata": {"other": 1}}, "metadata.other", "Calls do not use it"),
         ({"type": "dtmf", "sipInfoDtmfEnabled": True}, "sipInfoDtmfEnabled", "once tools of this kind"),
-        ({"type": "query", "knowledgeBaseId": "k"}, "knowledgeBaseId", "Calls do not use it"),
+        ({"type": "query", "knowledgeBaseId": "k"}, "knowledgeBaseId", "not offered to the model"),
     ],
 )
 def test_a_setting_of_one_kind_says_what_a_call_does_with_it(
@@ -437,7 +437,6 @@ def test_a_handoff_knows_the_assistant_that_it_means() -> None:
     ("destination", "path", "code"),
     [
         ({"type": "dynamic", "server": SERVER}, "destinations[0].type", "dynamic_destination"),
-        ({"type": "squad", "squadId": "s"}, "destinations[0].type", "squad_destination"),
         (
             {"type": "assistant", "assistant": {"name": "x"}},
             "destinations[0].assistant",
@@ -500,6 +499,17 @@ def test_a_function_of_2023_may_have_a_server_of_its_own() -> None:
     assert draft.fields["server_url"] == SERVER["url"]
     assert draft.fields["asynchronous"] is True
     assert draft.secrets == {"server_secret": "x"}
+
+
+def test_keys_are_pressed_by_twilio_and_not_by_sip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.kinds.RUNS", TWO | {Tool.Kind.DTMF})
+
+    draft = tool({"type": "dtmf", "sipInfoDtmfEnabled": True})
+
+    assert finding(draft, "type").verdict is KEPT
+    assert finding(draft, "sipInfoDtmfEnabled").verdict is DROPPED
+    assert "no SIP INFO" in finding(draft, "sipInfoDtmfEnabled").reason
+    assert list(draft.fields["parameters"]["properties"]) == ["keys"]
 
 
 def test_settings_that_stand_for_tools_become_tools() -> None:
@@ -645,3 +655,91 @@ def test_a_webhook_without_a_url_that_no_assistant_uses_is_asked_about() -> None
     assert (
         finding(tool({"type": "function", "function": {"name": "f"}}), "server.url").code == "no_server_url"
     )
+
+
+MESSAGE = {"type": "request-start", "content": "One moment."}
+DONE = {"type": "request-complete", "content": "Done."}
+DESK = {"type": "number", "number": "+13125550142"}
+EVERYTHING: dict[str, Any] = {
+    "server": {**SERVER, "secret": "hush", "timeoutSeconds": 9, "backoffPlan": PLAN, "encryptedPaths": ["a"]},
+    "parameters": [{"key": "k", "value": "v"}],
+    "variableExtractionPlan": EXTRACTION,
+    "rejectionPlan": REJECTION,
+    "messages": [MESSAGE, DONE],
+}
+ALL_OF_IT = {
+    "server.url",
+    "server.secret",
+    "server.timeoutSeconds",
+    "server.backoffPlan.type",
+    "server.encryptedPaths[0]",
+    "parameters[0].value",
+    "variableExtractionPlan.aliases[0].key",
+    "messages[0].content",
+    "messages[1].content",
+}
+
+
+@pytest.mark.parametrize(
+    ("raw", "used"),
+    [
+        ({"type": "function", "function": {"name": "find"}}, ALL_OF_IT),
+        ({"type": "apiRequest", "name": "x", "url": "https://x.example"}, ALL_OF_IT),
+        ({"type": "mcp"}, ALL_OF_IT),
+        ({"type": "endCall"}, {"messages[0].content"}),
+        ({"type": "voicemail"}, set()),
+        ({"type": "transferCall", "destinations": [DESK]}, {"messages[0].content"}),
+        (
+            {"type": "transferCall"},
+            {"server.url", "server.secret", "server.timeoutSeconds", "messages[0].content"},
+        ),
+        ({"type": "sms"}, {"server.timeoutSeconds", "messages[0].content", "messages[1].content"}),
+    ],
+    ids=["function", "apiRequest", "mcp", "endCall", "voicemail", "transfer", "transfer by server", "sms"],
+)
+def test_only_what_a_call_makes_use_of_is_said_to_be_kept(
+    raw: dict[str, Any], used: set[str], transfers_run: None
+) -> None:
+    draft = tool({**EVERYTHING, **raw})
+
+    verdicts = {path: finding(draft, path).verdict for path in ALL_OF_IT}
+    assert {path for path, verdict in verdicts.items() if verdict is not Verdict.DROPPED} == used
+    # Whatever carries it out, its conditions are looked at first.
+    assert finding(draft, "rejectionPlan.conditions[0].regex").verdict is KEPT
+
+
+@pytest.mark.parametrize("kind", ["endCall", "voicemail", "sms"])
+def test_a_server_that_is_never_asked_wants_no_secret(kind: str) -> None:
+    draft = tool({"type": kind, "server": SERVER})
+
+    assert not [one for one in draft.findings if one.code == "missing_secret"]
+
+
+def test_conditions_that_cannot_be_looked_at_are_decisions() -> None:
+    inner = {"type": "regex", "regex": "(a{9999}){9999}"}
+    plan = {
+        "conditions": [
+            {"type": "regex", "regex": "(?<!no) thanks"},
+            {"type": "regex", "regex": "("},
+            {"type": "group", "operator": "OR", "conditions": [inner, {"type": "liquid", "liquid": "true"}]},
+        ]
+    }
+    draft = tool({"type": "endCall", "rejectionPlan": plan})
+
+    assert finding(draft, "rejectionPlan.conditions[0].regex").verdict is KEPT
+    unread = finding(draft, "rejectionPlan.conditions[1].regex")
+    assert (unread.verdict, unread.code) == (DECISION, "rejection_not_done")
+    assert "memory" in finding(draft, "rejectionPlan.conditions[2].conditions[0].regex").reason
+    assert draft.fields["rejection_plan"] == plan
+
+
+def test_arguments_that_vapi_encrypts_are_encrypted_and_their_key_is_asked_for() -> None:
+    paths = {**SERVER, "encryptedPaths": ["ssn", "a..b"], "credentialId": "c1"}
+    both = tool({**webhook(server=paths), "encryptedPaths": ["ssn", "card.number"]})
+
+    assert both.fields["encrypted_paths"] == ["ssn", "a..b", "card.number"]
+    asked = finding(both, "server.encryptedPaths[0]")
+    assert (asked.code, asked.field) == ("encrypted_arguments", "encrypted_paths")
+    assert "public key" in asked.reason
+    assert finding(both, "server.encryptedPaths[1]").code == "bad_encrypted_path"
+    assert finding(both, "encryptedPaths[1]").code == "encrypted_arguments"

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from assistants.models import Assistant, AssistantTool
 from assistants.services import assistant_publish
-from calls.models import PhoneNumber
+from calls.models import PhoneNumber, Scenario, ScenarioVersion
 from tools.models import Tool
 
 DEMO_DID = "+12025550100"
@@ -21,6 +21,38 @@ Before you say anything about a repair, call get_repair_status with the ticket n
 Never invent a status, a date or a price. If the tool fails, say so and offer to take a message.
 When the caller is done, say goodbye and call end_call.
 """
+
+
+SCRIPT: dict[str, Any] = {
+    "goal": "Wants to know whether the bike is ready, and what it costs.",
+    "turns": [
+        {
+            "caller": "Hi, is my bike ready? The ticket is four eight one.",
+            "assistant": [
+                {"say": "Let me check that ticket."},
+                {"call": "get_repair_status", "arguments": {"ticket": "481", "include_price": True}},
+                {
+                    "say": "Ticket 481 is waiting for parts and should be ready on Tuesday, November twenty-fourth."
+                },
+            ],
+        },
+        {
+            "caller": "How much will it cost?",
+            "assistant": [{"say": "It will cost eighty-six dollars and fifty cents."}],
+        },
+        {
+            "caller": "Great, thank you, goodbye.",
+            "assistant": [{"say": "Thank you for calling, goodbye."}, {"call": "end_call", "arguments": {}}],
+        },
+    ],
+    "mocks": [
+        {
+            "tool": "get_repair_status",
+            "arguments": {"ticket": "481"},
+            "result": {"status": "waiting_for_parts", "ready_on": "2026-11-24", "price_usd": 86.5},
+        }
+    ],
+}
 
 
 class Command(BaseCommand):
@@ -47,6 +79,7 @@ class Command(BaseCommand):
                 assistant_publish(assistant=assistant, note="Demo")
             else:
                 self._move_tool(assistant, tool_url)
+            self._scenario(assistant)
             PhoneNumber.objects.get_or_create(
                 did=DEMO_DID, defaults={"label": "Demo line", "assistant": assistant}
             )
@@ -72,6 +105,12 @@ class Command(BaseCommand):
         )
         for position, tool in enumerate((repair, end_call)):
             AssistantTool.objects.create(assistant=assistant, tool=tool, position=position)
+
+    def _scenario(self, assistant: Assistant) -> None:
+        """A scenario, so that a smoke test has something to play."""
+        scenario, created = Scenario.objects.get_or_create(assistant=assistant, name="Asks for a repair")
+        if created:
+            ScenarioVersion.objects.create(scenario=scenario, number=1, script=SCRIPT)
 
     def _move_tool(self, assistant: Assistant, tool_url: str) -> None:
         """Follow the simulator to its new port; a demo that somebody has edited is left alone."""

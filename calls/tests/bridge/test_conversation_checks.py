@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from calls.bridge import realtime
-from calls.bridge.checks import WORDS_WITHIN_S
 from calls.bridge.commands import CheckTool, Forward, HangUp, RunTool, ToolDone, ToolRefused
+from calls.bridge.limits import CHECKED_WITHIN_S, WORDS_KNOWN_WITHIN_S
 from calls.bridge.plan import Place, ToolSpec
 from calls.tests.bridge.call import BOOK, END_CALL, WAITING, Call
 
@@ -16,8 +16,10 @@ LEAVE = replace(END_CALL, name="leave", ends_call=False, leaves="Please call bac
 NURSE = ToolSpec("transferCall", "", {}, transfers=True, places=(Place("+13125550142", ""),))
 PLAN = replace(
     WAITING,
-    tools=tuple(replace(tool, checked=True) for tool in (BOOK, END_CALL, LEAVE, NURSE))
-    + (replace(BOOK, name="note"),),
+    tools=(
+        *(replace(tool, checked=True) for tool in (BOOK, END_CALL, LEAVE, NURSE)),
+        replace(BOOK, name="note"),
+    ),
     end_call_message="Goodbye.",
 )
 
@@ -38,7 +40,7 @@ def answer(call: Call, refusal: str = "", call_id: str = "c1") -> None:
 def test_nothing_is_done_before_its_conditions_were_looked_at(name: str) -> None:
     call = asked(name, '{"destination":"+13125550142","day":"Monday"}')
     call.done("r1")
-    call.wait(10)
+    call.wait(CHECKED_WITHIN_S - 1)
 
     (check,) = call.all(CheckTool)
     assert (check.call_id, check.name) == ("c1", name)
@@ -118,7 +120,7 @@ def test_the_callers_last_words_are_waited_for() -> None:
 
     kinds = [type(one).__name__ for one in call.commands]
     assert kinds.index("UtteranceEnded") < kinds.index("CheckTool")
-    call.wait(WORDS_WITHIN_S + 1)
+    call.wait(WORDS_KNOWN_WITHIN_S + 1)
     assert len(call.all(CheckTool)) == 1
 
 
@@ -131,7 +133,7 @@ def test_words_that_are_never_written_down_are_not_waited_for_long() -> None:
     call.calls_tool("r1", name="end_call", arguments="{}")
     call.done("r1")
 
-    call.wait(WORDS_WITHIN_S - 0.1)
+    call.wait(WORDS_KNOWN_WITHIN_S - 0.1)
     assert not call.all(CheckTool)
     call.wait(0.2)
 
@@ -150,7 +152,7 @@ def test_words_of_another_turn_keep_a_call_waiting_no_longer() -> None:
     call.hear(realtime.CallerTextFailed("u1", "unclear"))
     assert not call.all(CheckTool)
 
-    call.wait(WORDS_WITHIN_S - 1)
+    call.wait(WORDS_KNOWN_WITHIN_S - 1)
 
     assert len(call.all(CheckTool)) == 1
 
@@ -177,6 +179,20 @@ def test_the_caller_is_not_reminded_while_conditions_are_looked_at() -> None:
     call.wait(5)
 
     assert call.sentences == []
+
+
+def test_conditions_that_nobody_ever_looks_at_end_in_an_honest_no() -> None:
+    call = asked("book", '{"day":"Monday"}')
+    call.done("r1")
+
+    call.wait(CHECKED_WITHIN_S + 0.1)
+
+    assert orjson.loads(call.outputs["c1"])["error"] == "not_checked"
+    assert call.asked == ["tool_result"]
+    assert [one.reason for one in call.all(ToolRefused)] == ["not_checked"]
+    answer(call)  # which the shell was too slow with
+    assert call.all(RunTool) == []
+    assert len(call.outputs) == 1
 
 
 def test_an_answer_that_was_not_asked_for_changes_nothing() -> None:

@@ -7,10 +7,9 @@ import orjson
 import pytest
 
 from calls.bridge import realtime
-from calls.bridge.checks import WORDS_WITHIN_S
 from calls.bridge.commands import Ended, HangUp, PressKeys, ToolDone, ToolRefused
 from calls.bridge.ending import KEYS_PRESSED
-from calls.bridge.limits import FORWARDED_WITHIN_S, OVERTIME_S
+from calls.bridge.limits import FORWARDED_WITHIN_S, OVERTIME_S, WORDS_KNOWN_WITHIN_S
 from calls.bridge.line import Phase
 from calls.bridge.plan import Plan, ToolSpec
 from calls.bridge.toolmessages import Moment, ToolMessage
@@ -108,7 +107,7 @@ def test_keys_wait_until_what_was_said_last_is_written_down() -> None:
 def test_keys_do_not_wait_for_words_without_end() -> None:
     call = not_written_yet()
 
-    call.wait(WORDS_WITHIN_S - 0.1)
+    call.wait(WORDS_KNOWN_WITHIN_S - 0.1)
     assert call.all(PressKeys) == []
     call.wait(0.2)
 

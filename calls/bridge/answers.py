@@ -1,0 +1,186 @@
+"""What becomes of the model's answers: of each response that runs, is refused, fails, or does not come."""
+
+from calls.bridge import realtime
+from calls.bridge.commands import Source
+from calls.bridge.dialogue import Dialogue
+from calls.bridge.ending import AFTER_MESSAGE, Ending
+from calls.bridge.limits import ACTIVE_RESPONSE, ANSWER_WITHIN_S, FATAL, RESPONSE_WITHIN_S
+from calls.bridge.line import Timer
+from calls.bridge.parts import Parts
+from calls.bridge.responses import Ask, Purpose
+from calls.bridge.speech import Utterance
+from calls.bridge.wording import same_words
+
+_CANNOT_SAY = {
+    "instructions": "Apologise briefly that you cannot answer that, and ask what else you can do.",
+    "tool_choice": "none",
+}
+
+
+class Answers:
+    """Takes what the server says of its responses; whatever was owed and was not said is asked for again."""
+
+    def __init__(self, parts: Parts, ending: Ending, dialogue: Dialogue) -> None:
+        self._line = parts.line
+        self._floor = parts.floor
+        self._utterances = parts.utterances
+        self._voice = parts.voice
+        self._responses = parts.responses
+        self._tools = parts.tools
+        self._patience = parts.patience
+        self._keypad = parts.keypad
+        self._handover = parts.handover
+        self._ending = ending
+        self._dialogue = dialogue
+
+    def response_created(self, event: realtime.ResponseCreated, now: float) -> None:
+        """A response runs: ours, or voice detection's."""
+        responses = self._responses
+        if not self._line.talking or event.response_id == responses.running:
+            return
+        if not responses.created(event, now):
+            self._patience.answered()
+            if not self._handover.pending:
+                self._floor.seen()
+                if self._floor.open:
+                    responses.supersede()
+            if self._keypad.pending or self._handover.pending:
+                # Voice detection knows nothing of keys, nor that another one is to answer.
+                self._stop_running()
+        elif self._is_moot(responses.ask, now):
+            # It was asked for before the caller began; nobody stops it but us.
+            self._stop_running()
+            if not _is(responses.ask, Purpose.FAREWELL):  # which the ending asks for again, if it stands
+                self._want_again(responses.ask)
+        else:
+            self._begun(responses.ask, event.response_id)
+
+    def _begun(self, ask: Ask | None, response_id: str) -> None:
+        if _is(ask, Purpose.GREETING):
+            self._floor.greeting_id = response_id
+        if not _is(ask, Purpose.REMINDER):
+            self._patience.answered()
+        if ask is not None and not ask.overrides:
+            self._floor.seen()
+
+    def _is_moot(self, ask: Ask | None, now: float) -> bool:
+        """Whether what was asked for is not to be heard any more, or not yet."""
+        return self._dialogue.caller_has_floor(now) or (_is(ask, Purpose.FILLER) and not self._tools.waiting)
+
+    def _stop_running(self) -> None:
+        self._responses.drop(self._responses.running)
+        self._responses.cancel()
+
+    def response_done(self, event: realtime.ResponseDone, now: float) -> None:
+        """Nothing more comes of a response; most of its audio is yet to be heard."""
+        ask, was_running = self._responses.ask, self._responses.done(event.response_id)
+        self._utterances.response_over(event.response_id, now)
+        if not self._line.talking:
+            return
+        self._voice.mark(now, flush=True)
+        if event.status == "failed":
+            self._line.problem(Source.OPENAI, event.code or "response_failed", event.message)
+        if event.status == "incomplete":
+            code = f"response_incomplete_{event.reason}"
+            self._line.problem(Source.OPENAI, code, "An answer was cut short.")
+        if was_running:
+            self._take_stock(event, ask, now)
+        self._dialogue.go_on(now)
+
+    def _take_stock(self, event: realtime.ResponseDone, ask: Ask | None, now: float) -> None:
+        sounded = self._responses.has_sounded(event.response_id)
+        dropped = self._responses.is_dropped(event.response_id)
+        if event.status == "completed":
+            self._responses.succeeded()
+            if event.silent:
+                # The model chose to say nothing; it is not to be pressed.
+                self._line.disarm(Timer.ANSWER)
+                self._voice.turn_ended_at = None
+        if event.reason == "content_filter" and not sounded:
+            self._responses.want(Ask(Purpose.APOLOGY, _CANNOT_SAY))
+        mute_greeting = event.status == "completed" and not sounded and _is(ask, Purpose.GREETING)
+        mute_greeting &= not event.calls  # whoever takes a call over may begin with a tool
+        if (event.status == "failed" or mute_greeting) and not dropped:
+            self._failed(event.code, ask, now)
+        elif _is(ask, Purpose.FAREWELL) and (sounded or not dropped):
+            self._ending.farewell_said(whole=not dropped)
+        elif ask is not None and ask.ends_call and sounded and not dropped:
+            self._ending.begin(AFTER_MESSAGE, now, said_in=event.response_id)
+
+    def _failed(self, code: str, ask: Ask | None, now: float) -> None:
+        if _is(ask, Purpose.GREETING):
+            self._floor.greeting_id = ""
+        if ask is not None and ask.fleeting and code not in FATAL:
+            self._dialogue.go_on(now)
+        elif code in FATAL or not self._responses.retry(ask or Ask(Purpose.ANSWER), now):
+            self._ending.give_up(now)
+
+    def _want_again(self, ask: Ask | None) -> None:
+        if ask is not None and not ask.fleeting:
+            self._responses.want(ask)
+
+    def said(self, utterance: Utterance, now: float) -> None:
+        """The words of an utterance of the assistant's are known."""
+        if (
+            not self._line.talking
+            or utterance.interrupted
+            or self._responses.is_dropped(utterance.response_id)
+        ):
+            return
+        ask = self._responses.ask if utterance.response_id == self._responses.running else None
+        if ask is not None and ask.sentence and not same_words(utterance.text, ask.sentence):
+            what = "first_message" if ask.purpose is Purpose.GREETING else ask.purpose
+            self._line.problem(Source.OPENAI, f"{what}_changed", "A sentence was not said word for word.")
+        self._ending.said(utterance, now)
+
+    def request_error(self, event: realtime.Error, now: float) -> None:
+        """An error that may be about a response we asked for."""
+        if not self._line.talking:
+            return
+        ask = self._responses.refused(event)
+        if event.code == ACTIVE_RESPONSE:
+            # Voice detection was quicker. Its response ends in response.done, and then ours is looked at again;
+            # but a first message after an answer would be none.
+            self._responses.blocked(now)
+            if not (_is(ask, Purpose.GREETING) and self._floor.open and self._responses.runs_known):
+                self._want_again(ask)
+        elif ask is not None:
+            self._failed(event.code, ask, now)
+
+    # Those that do not come -----------------------------------------------------------------------------------------
+
+    def request_lost(self, now: float) -> None:
+        """Neither `response.created` nor an error came for what we asked."""
+        why = f"No answer to a request within {RESPONSE_WITHIN_S:.0f} s."
+        self._line.problem(Source.OPENAI, "response_not_created", why)
+        self._failed("", self._responses.withdraw_request(), now)
+
+    def answer_late(self, now: float) -> None:
+        """The caller's turn is over, or a response runs, and nothing was said."""
+        if self._responses.running:
+            self._abandon("no_answer", f"No sound within {ANSWER_WITHIN_S:.0f} s.", now)
+        elif self._dialogue.may_leave():
+            why = f"No response {ANSWER_WITHIN_S:.0f} s after the caller's turn."
+            self._line.problem(Source.OPENAI, "no_answer", why)
+            self._failed("", None, now)
+
+    def response_stalled(self, now: float) -> None:
+        """A response had begun and may have stopped."""
+        if not self._responses.still_alive(now):
+            why = f"A response stopped for {ANSWER_WITHIN_S:.0f} s without being done."
+            self._abandon("response_stalled", why, now)
+
+    def _abandon(self, code: str, why: str, now: float) -> None:
+        """Go on without the running response: it was said and never declared done, or it will not be said."""
+        response_id = self._responses.running
+        said = self._responses.has_sounded(response_id) and self._utterances.complete(response_id)
+        self._responses.cancel()
+        if said:
+            self._line.problem(Source.OPENAI, code, why, benign=True)
+        status = "completed" if said else "failed"
+        self.response_done(realtime.ResponseDone(response_id, status, "", code, why, ()), now)
+        self._responses.drop(response_id)
+
+
+def _is(ask: Ask | None, purpose: Purpose) -> bool:
+    return ask is not None and ask.purpose is purpose

@@ -1,0 +1,27 @@
+CREATE VIEW reporting.v_minutes_daily AS
+SELECT
+    c.day,
+    c.stack,
+    c.assistant_id,
+    c.assistant,
+    c.did,
+    count(*) AS calls_n,
+    count(*) FILTER (WHERE c.started_at IS NOT NULL) AS answered_n,
+    round(coalesce(sum(c.duration_s), 0) / 60, 2) AS minutes,
+    coalesce(sum(ceil(c.duration_s / 60)), 0)::bigint AS begun_minutes,
+    round(max(c.duration_s) / 60, 2) AS longest_minutes
+FROM reporting.v_calls c
+WHERE NOT c.smoke_test
+GROUP BY c.day, c.stack, c.assistant_id, c.assistant, c.did;
+
+COMMENT ON VIEW reporting.v_minutes_daily IS 'Calls and minutes by day, stack, assistant and number. Without smoke tests.';
+COMMENT ON COLUMN reporting.v_minutes_daily.day IS 'The day on which the call came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_minutes_daily.stack IS 'direct (Tandem) or vapi.';
+COMMENT ON COLUMN reporting.v_minutes_daily.assistant_id IS 'The assistant that took the calls.';
+COMMENT ON COLUMN reporting.v_minutes_daily.assistant IS 'Its name.';
+COMMENT ON COLUMN reporting.v_minutes_daily.did IS 'The number that was called.';
+COMMENT ON COLUMN reporting.v_minutes_daily.calls_n IS 'How many calls came in.';
+COMMENT ON COLUMN reporting.v_minutes_daily.answered_n IS 'In how many of them a conversation began.';
+COMMENT ON COLUMN reporting.v_minutes_daily.minutes IS 'Minutes of conversation, to the second.';
+COMMENT ON COLUMN reporting.v_minutes_daily.begun_minutes IS 'The same with each call rounded up to whole minutes, as telephone companies count.';
+COMMENT ON COLUMN reporting.v_minutes_daily.longest_minutes IS 'The longest conversation.';

@@ -1,0 +1,21 @@
+CREATE VIEW reporting.v_outcomes_daily AS
+SELECT
+    c.day,
+    c.stack,
+    c.assistant_id,
+    c.assistant,
+    c.outcome,
+    c.ended_reason,
+    count(*) AS calls_n
+FROM reporting.v_calls c
+WHERE NOT c.smoke_test
+GROUP BY c.day, c.stack, c.assistant_id, c.assistant, c.outcome, c.ended_reason;
+
+COMMENT ON VIEW reporting.v_outcomes_daily IS 'How calls ended, by day, stack and assistant. Without smoke tests.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.day IS 'The day on which the call came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.stack IS 'direct (Tandem) or vapi.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.assistant_id IS 'The assistant that took the calls.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.assistant IS 'Its name.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.outcome IS 'How they ended, in a few words, as in v_calls.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.ended_reason IS 'The same in Vapi''s words.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.calls_n IS 'How many calls.';
