@@ -6,25 +6,48 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('assistants', '0012_encrypted_paths'),
-        ('tools', '0005_api_keys'),
+        ("assistants", "0012_encrypted_paths"),
+        ("tools", "0005_api_keys"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ClientDocument',
+            name="ClientDocument",
             fields=[
-                ('vapi_object', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='client_document', serialize=False, to='assistants.vapiobject')),
-                ('raw', tools.ordered_json.OrderedJSONField(default=dict)),
-                ('base', tools.ordered_json.OrderedJSONField(default=dict)),
-                ('written_at', models.DateTimeField(auto_now=True)),
-                ('deleted_at', models.DateTimeField(blank=True, help_text='Since when the API gives it no more, though its history here remains.', null=True)),
-                ('written_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='tools.apikey')),
+                (
+                    "vapi_object",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="client_document",
+                        serialize=False,
+                        to="assistants.vapiobject",
+                    ),
+                ),
+                ("raw", tools.ordered_json.OrderedJSONField(default=dict)),
+                ("base", tools.ordered_json.OrderedJSONField(default=dict)),
+                ("written_at", models.DateTimeField(auto_now=True)),
+                (
+                    "deleted_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Since when the API gives it no more, though its history here remains.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "written_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="tools.apikey",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'object as a program left it',
+                "verbose_name": "object as a program left it",
             },
         ),
     ]

@@ -314,6 +314,18 @@ def test_a_tool_call_that_is_refused_or_done_by_ourselves_is_one_that_the_worker
     assert [told["tool_call_id"] for told in outbox.of("tool_call_told")] == ["call_1"]
 
 
+def test_what_a_handover_taught_is_written_down_once_it_is_done(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+
+    one.handover_taught("call_1", {"invoice": "4711"})
+    assert outbox.of("tool_call_done") == []
+    one.note(do.ToolDone("call_1", "hand_over", "Success."))
+    one.note(do.ToolDone("call_2", "hand_over", "Success."))
+
+    assert [done.get("variables") for done in outbox.of("tool_call_done")] == [{"invoice": "4711"}, None]
+    assert one.learnt == {"invoice": "4711"}
+
+
 def test_an_orphaned_outcome_says_so_and_is_not_in_the_history(outbox: FakeOutbox) -> None:
     one = Recorder(CALL)
 

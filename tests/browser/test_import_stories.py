@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from assistants.imports.runs import run_carry_out
-from assistants.models import Assistant, ImportFinding, VapiObject
 from assistants.imports.tasks import vapi_import_run
+from assistants.models import Assistant, ImportFinding, VapiObject
 from assistants.tests.factories import make_assistant
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -1,4 +1,3 @@
-
 import tools.ordered_json
 from django.db import migrations, models
 

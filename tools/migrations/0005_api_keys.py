@@ -5,30 +5,56 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('tools', '0004_duplicates_and_encryption'),
+        ("tools", "0004_duplicates_and_encryption"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(help_text='Which program uses it, for example booking service.', max_length=80)),
-                ('kind', models.CharField(choices=[('private', 'Private, for servers'), ('public', 'Public, for browsers')], default='private', help_text='As at Vapi: a public key opens nothing that is for servers.', max_length=10)),
-                ('prefix', models.CharField(db_index=True, editable=False, max_length=20, verbose_name='begins with')),
-                ('key_hash', models.CharField(editable=False, max_length=64, unique=True)),
-                ('scopes', models.JSONField(blank=True, default=list, verbose_name='may')),
-                ('expires_at', models.DateTimeField(blank=True, help_text='Empty: it does not expire.', null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('requests_n', models.PositiveBigIntegerField(default=0, editable=False, verbose_name='requests')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="Which program uses it, for example booking service.", max_length=80
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("private", "Private, for servers"), ("public", "Public, for browsers")],
+                        default="private",
+                        help_text="As at Vapi: a public key opens nothing that is for servers.",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "prefix",
+                    models.CharField(
+                        db_index=True, editable=False, max_length=20, verbose_name="begins with"
+                    ),
+                ),
+                ("key_hash", models.CharField(editable=False, max_length=64, unique=True)),
+                ("scopes", models.JSONField(blank=True, default=list, verbose_name="may")),
+                (
+                    "expires_at",
+                    models.DateTimeField(blank=True, help_text="Empty: it does not expire.", null=True),
+                ),
+                ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "requests_n",
+                    models.PositiveBigIntegerField(default=0, editable=False, verbose_name="requests"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'verbose_name': 'API key',
-                'ordering': ['-created_at'],
+                "verbose_name": "API key",
+                "ordering": ["-created_at"],
             },
         ),
     ]

@@ -305,6 +305,7 @@ def test_a_second_burn_in_the_same_cutover_asks_and_does_nothing() -> None:
 def test_a_rollback_that_died_in_the_middle_is_for_a_person_too() -> None:
     number, back = make_number(), Back()
     fail(number)
+    assert number.cut_over_at is not None
     trip = BudgetTrip.objects.create(
         number=number, cut_over_at=number.cut_over_at, at=timezone.now(), words="Burnt."
     )

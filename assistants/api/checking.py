@@ -1,0 +1,116 @@
+"""What is wrong with a body, in the words of Vapi's own errors. The tables of the import say what may stand where."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+
+from assistants.vapi.assistant_rules import ASSISTANT
+from assistants.vapi.hiding import HIDDEN
+from assistants.vapi.paths import Path
+from assistants.vapi.reverse import has_marks
+from assistants.vapi.rules import Rules, Type
+from assistants.vapi.shapes import misfit
+from assistants.vapi.tool_rules import TOOL
+
+RULES: Final[dict[str, Rules]] = {"assistant": ASSISTANT, "tool": TOOL}
+# What Vapi sets itself. Vapi refuses them; here a body that was read can be sent back as it is.
+READ_ONLY: Final = frozenset(
+    {"id", "orgId", "createdAt", "updatedAt", "isServerUrlSecretSet", "latestVersion"}
+)
+_NAME_MAX: Final = 40
+_MOST: Final = 50
+_BREAK: Final = re.compile(r"[\r\n\0]")
+_valid_url: Final = URLValidator(schemes=["http", "https"])
+_DUE: Final[dict[Type, str]] = {
+    Type.TEXT: "a string",
+    Type.NUMBER: "a number conforming to the specified constraints",
+    Type.FLAG: "a boolean value",
+    Type.SCALAR: "a string, a number or a boolean value",
+    Type.OBJECT: "an object",
+}
+_CONTAINER: Final[dict[type, str]] = {dict: "an object", list: "an array", str: "a string"}
+
+
+def body_problems(kind: Any, body: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with a body, one sentence for each."""
+    raw = dict(body)
+    found = [*_leaf_problems(RULES[kind], raw), *_inline_problems(kind, raw), *_name_problems(kind, raw)]
+    wrong = misfit(kind, raw)
+    if wrong and not found:
+        path, due, _ = wrong
+        found.append(f"{_dotted(path)} must be {_CONTAINER[due]}")
+    found += _server_problems(raw)
+    if has_marks(raw):
+        found.append(
+            f"{HIDDEN} stands for a secret that is never given back: send the whole value, or leave it out"
+        )
+    return list(dict.fromkeys(found))[:_MOST]
+
+
+def _leaf_problems(rules: Rules, raw: dict[str, Any], base: Path = ()) -> Iterator[str]:
+    for path, value in rules.leaves(raw) if raw else ():
+        if value is None:
+            continue
+        rule = rules.match(path)
+        expected = rules.leads_to(path)
+        if rule is None and type(value) in expected:
+            continue
+        if rule is None and expected:
+            due = list if expected == {list} else dict
+            yield f"{_dotted((*base, *path))} must be {_CONTAINER[due]}"
+        elif rule is None:
+            yield _unknown((*base, *path))
+        elif not rule.accepts(value) and not (value in ({}, []) and type(value) in expected):
+            yield f"{_dotted((*base, *path))} must be {_DUE.get(rule.type, rule.type.value)}"
+
+
+def _inline_problems(kind: str, raw: dict[str, Any]) -> Iterator[str]:
+    """The same of the tools that stand inside an assistant."""
+    model = raw.get("model")
+    tools = model.get("tools") if kind == "assistant" and isinstance(model, dict) else None
+    for number, tool in enumerate(tools if isinstance(tools, list) else []):
+        if isinstance(tool, dict):
+            yield from _leaf_problems(TOOL, tool, ("model", "tools", number))
+            if not tool.get("type"):
+                yield f"model.tools.{number}.type should not be empty"
+
+
+def _name_problems(kind: str, raw: dict[str, Any]) -> Iterator[str]:
+    name = raw.get("name")
+    if isinstance(name, str) and len(name) > _NAME_MAX:
+        yield f"{kind}.name must be shorter than or equal to {_NAME_MAX} characters"
+
+
+def _server_problems(raw: dict[str, Any]) -> Iterator[str]:
+    """Addresses to which nothing can be sent, and headers that would smuggle in others."""
+    server = raw.get("server")
+    if not isinstance(server, dict):
+        return
+    url = server.get("url")
+    if isinstance(url, str) and url and not _is_url(url):
+        yield "server.url must be a URL address"
+    headers = server.get("headers")
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if _BREAK.search(name) or (isinstance(value, str) and _BREAK.search(value)):
+            yield "server.headers must not contain line breaks"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        _valid_url(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _unknown(path: Sequence[str | int]) -> str:
+    *above, last = path
+    prefix = f"{_dotted(above)}." if above else ""
+    return f"{prefix}property {last} should not exist"
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return ".".join(str(step) for step in path)

@@ -1,0 +1,146 @@
+"""The rows behind Vapi's objects: one by its id, or a page of them, newest first, in a number of queries that never grows."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Exists, F, Func, OuterRef, Prefetch, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
+from django.utils.dateparse import parse_date, parse_datetime
+
+from assistants.models import Assistant, AssistantTool, VapiObject
+from tools.access.errors import ApiError
+from tools.encryption import stored_token
+from tools.models import Tool
+
+MODELS: Final[dict[str, Any]] = {"assistant": Assistant, "tool": Tool}
+_LIMIT: Final = 100
+_LIMIT_MAX: Final = 1000
+# As Vapi writes moments; texts of this form sort by time.
+_MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+# An import of much may take as long to write.
+_IMPORT_TAKES: Final = timedelta(minutes=10)
+_SIGNS: Final = {"Gt": "gt", "Ge": "gte", "Lt": "lt", "Le": "lte"}
+_BOUNDS: Final = {
+    f"{name}{sign}": f"api_{name.removesuffix('At')}__{lookup}"
+    for name in ("createdAt", "updatedAt")
+    for sign, lookup in _SIGNS.items()
+}
+
+
+def rows_of(kind: str) -> QuerySet[Any]:
+    """All rows that programs may see, with ``api_created`` and ``api_updated`` as texts, and all that documents need.
+
+    What is part of another object, an inline tool or a squad's copy of an assistant, is none at Vapi either.
+    """
+    behind = VapiObject.objects.filter(**{kind: OuterRef("pk")}).order_by("pk")
+    hidden = behind.filter(Q(key__contains="/") | Q(client_document__deleted_at__isnull=False))
+    untouched = behind.filter(
+        client_document__isnull=True, imported_at__gte=OuterRef("updated_at") - Value(_IMPORT_TAKES)
+    )
+    rows: QuerySet[Any] = (
+        MODELS[kind]
+        .objects.filter(~Exists(hidden))
+        .annotate(
+            api_created=Coalesce(_told(behind, "createdAt"), _text("created_at")),
+            # As it is stored: one that no key opens must not break a list.
+            api_headers=stored_token("server_headers"),
+            api_updated=Coalesce(_told(untouched, "updatedAt"), _text("updated_at")),
+        )
+        .defer("server_secret", "server_headers")
+        .prefetch_related(_objects())
+    )
+    if kind == "assistant":
+        links = AssistantTool.objects.select_related("tool").defer(
+            "tool__server_secret", "tool__server_headers"
+        )
+        rows = rows.prefetch_related(
+            Prefetch("assistanttool_set", queryset=links.prefetch_related(_objects("tool__")))
+        )
+    return rows
+
+
+def row_of(kind: str, given: str, *, lock: bool = False) -> Any:
+    """The row of that id, Vapi's or ours. Raises ApiError 404."""
+    rows = rows_of(kind)
+    if lock:
+        rows = rows.select_for_update(of=("self",))
+    stored = VapiObject.objects.filter(kind=kind, key=given, **{f"{kind}__isnull": False})
+    found = Q(pk__in=stored.values(kind))
+    try:
+        found |= Q(pk=UUID(given))
+    except ValueError:
+        pass
+    row = rows.filter(found).first()
+    if row is None:
+        raise ApiError(HTTPStatus.NOT_FOUND, f"Couldn't Get {kind.title()}. `id` {given} Does Not Exist.")
+    return row
+
+
+def page_of(kind: str, query: Mapping[str, str]) -> list[Any]:
+    """The rows that a list asks for. Raises ApiError 400."""
+    problems: list[str] = []
+    limit = _limit(query.get("limit"), problems)
+    bounds = {}
+    for name, value in query.items():
+        if name in _BOUNDS:
+            bounds[_BOUNDS[name]] = _moment(name, value, problems)
+        elif name != "limit":
+            problems.append(f"property {name} should not exist")
+    if problems:
+        raise ApiError(HTTPStatus.BAD_REQUEST, problems)
+    return list(rows_of(kind).filter(**bounds).order_by("-api_created", "-pk")[:limit])
+
+
+def _objects(path: str = "") -> Prefetch[str]:
+    return Prefetch(f"{path}vapi_objects", queryset=VapiObject.objects.select_related("client_document"))
+
+
+def _told(objects: QuerySet[VapiObject], name: str) -> Subquery:
+    """The moment that Vapi told of an object, where it is one."""
+    rows = objects.filter(**{f"raw__{name}__regex": _MOMENT}).annotate(told=KeyTextTransform(name, "raw"))
+    return Subquery(rows.values("told")[:1], output_field=TextField())
+
+
+def _text(column: str) -> Func:
+    form = Value('YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    return Func(F(column), form, function="to_char", output_field=TextField())
+
+
+def _limit(given: str | None, problems: list[str]) -> int:
+    if given is None:
+        return _LIMIT
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        problems.append("limit must be a number conforming to the specified constraints")
+    elif number > _LIMIT_MAX:
+        problems.append(f"limit must not be greater than {_LIMIT_MAX}")
+    elif number < 0:
+        problems.append("limit must not be less than 0")
+    else:
+        return int(number)
+    return _LIMIT
+
+
+def _moment(name: str, given: str, problems: list[str]) -> str:
+    try:
+        at = parse_datetime(given)
+        if at is None and re.fullmatch(r"\d{4}-\d\d-\d\d", given):
+            day = parse_date(given)
+            at = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+        if at is not None:
+            at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        at = None
+    if at is None:
+        problems.append(f"{name} must be a valid ISO 8601 date string")
+        return ""
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"

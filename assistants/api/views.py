@@ -1,0 +1,56 @@
+"""What programs that were written for Vapi ask for: assistants and tools."""
+
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from assistants.api.changing import object_change, object_create, object_delete
+from assistants.api.documents import Documents
+from assistants.api.selectors import page_of, row_of
+from tools.access.bodies import body_read
+from tools.access.views import Answer, Handler, api_view
+from tools.models import ApiKey
+
+
+def collection(kind: str) -> Any:
+    """The view of ``/{kind}``: the list, and making one."""
+
+    def get(request: HttpRequest, _: ApiKey) -> Answer:
+        documents = _documents()
+        return Answer([documents.document(row) for row in page_of(kind, request.GET.dict())])
+
+    def post(request: HttpRequest, key: ApiKey) -> Answer:
+        made = object_create(kind, body_read(request), key=key)
+        return Answer(_shown(kind, str(made.pk)), HTTPStatus.CREATED)
+
+    return api_view(kind, GET=get, POST=post)
+
+
+def single(kind: str) -> Any:
+    """The view of ``/{kind}/{id}``."""
+
+    def get(_request: HttpRequest, _: ApiKey, given: str) -> Answer:
+        return Answer(_shown(kind, given))
+
+    def patch(request: HttpRequest, key: ApiKey, given: str) -> Answer:
+        object_change(kind, given, body_read(request), key=key)
+        return Answer(_shown(kind, given))
+
+    def delete(_request: HttpRequest, key: ApiKey, given: str) -> Answer:
+        before = _shown(kind, given)
+        object_delete(kind, given, key=key)
+        return Answer(before)
+
+    handlers: dict[str, Handler] = {"GET": get, "PATCH": patch, "DELETE": delete}
+    return api_view(kind, **handlers)
+
+
+def _shown(kind: str, given: str) -> dict[str, Any]:
+    return _documents().document(row_of(kind, given))
+
+
+def _documents() -> Documents:
+    return Documents(settings.VAPI_ORG_ID or str(uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_ORIGIN)))
