@@ -9,321 +9,845 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('assistants', '0011_fill_voice_mappings'),
-        ('calls', '0002_transfers'),
+        ("assistants", "0011_fill_voice_mappings"),
+        ("calls", "0002_transfers"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TwilioAccount',
+            name="TwilioAccount",
             fields=[
-                ('sid', models.CharField(max_length=34, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^AC[0-9a-fA-F]{32}$', 'An account SID is AC and 32 hexadecimal digits.')], verbose_name='account SID')),
-                ('label', models.CharField(blank=True, max_length=120)),
-                ('source', models.CharField(choices=[('environment', 'TWILIO_ACCOUNT_SID'), ('found', 'Found as a subaccount'), ('entered', 'Entered here')], default='entered', editable=False, max_length=20)),
-                ('parent_sid', models.CharField(blank=True, max_length=34, verbose_name='parent account SID')),
-                ('enabled', models.BooleanField(default=True, help_text='Switched off, its numbers are not read, and its calls are refused.')),
-                ('auth_token', tools.encryption.EncryptedTextField(blank=True, help_text='Its webhooks are signed with it. Also used for requests where no API key is set.')),
-                ('auth_token_secondary', tools.encryption.EncryptedTextField(blank=True, help_text='While the token is being rotated: Twilio may sign with either.')),
-                ('api_key_sid', models.CharField(blank=True, max_length=34, verbose_name='API key SID')),
-                ('api_key_secret', tools.encryption.EncryptedTextField(blank=True)),
-                ('synced_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('sync_error', models.TextField(blank=True, editable=False, help_text='Why its numbers could not be read the last time.')),
+                (
+                    "sid",
+                    models.CharField(
+                        max_length=34,
+                        primary_key=True,
+                        serialize=False,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^AC[0-9a-fA-F]{32}$", "An account SID is AC and 32 hexadecimal digits."
+                            )
+                        ],
+                        verbose_name="account SID",
+                    ),
+                ),
+                ("label", models.CharField(blank=True, max_length=120)),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("environment", "TWILIO_ACCOUNT_SID"),
+                            ("found", "Found as a subaccount"),
+                            ("entered", "Entered here"),
+                        ],
+                        default="entered",
+                        editable=False,
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "parent_sid",
+                    models.CharField(blank=True, max_length=34, verbose_name="parent account SID"),
+                ),
+                (
+                    "enabled",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Switched off, its numbers are not read, and its calls are refused.",
+                    ),
+                ),
+                (
+                    "auth_token",
+                    tools.encryption.EncryptedTextField(
+                        blank=True,
+                        help_text="Its webhooks are signed with it. Also used for requests where no API key is set.",
+                    ),
+                ),
+                (
+                    "auth_token_secondary",
+                    tools.encryption.EncryptedTextField(
+                        blank=True, help_text="While the token is being rotated: Twilio may sign with either."
+                    ),
+                ),
+                ("api_key_sid", models.CharField(blank=True, max_length=34, verbose_name="API key SID")),
+                ("api_key_secret", tools.encryption.EncryptedTextField(blank=True)),
+                ("synced_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "sync_error",
+                    models.TextField(
+                        blank=True,
+                        editable=False,
+                        help_text="Why its numbers could not be read the last time.",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'Twilio account',
-                'ordering': ['label', 'sid'],
+                "verbose_name": "Twilio account",
+                "ordering": ["label", "sid"],
             },
         ),
         migrations.AlterModelOptions(
-            name='phonenumber',
-            options={'ordering': ['did'], 'permissions': [('assign_phonenumber', 'Can choose who answers'), ('cut_over_phonenumber', 'Can cut over and roll back'), ('override_gate', 'Can override a gate')], 'verbose_name': 'number'},
+            name="phonenumber",
+            options={
+                "ordering": ["did"],
+                "permissions": [
+                    ("assign_phonenumber", "Can choose who answers"),
+                    ("cut_over_phonenumber", "Can cut over and roll back"),
+                    ("override_gate", "Can override a gate"),
+                ],
+                "verbose_name": "number",
+            },
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='account_sid',
-            field=models.CharField(blank=True, editable=False, max_length=34, verbose_name='Twilio account SID'),
+            model_name="phonenumber",
+            name="account_sid",
+            field=models.CharField(
+                blank=True, editable=False, max_length=34, verbose_name="Twilio account SID"
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='answered_by',
-            field=models.CharField(choices=[('unknown', 'Not looked up yet'), ('vapi', 'Vapi'), ('tandem', 'Tandem'), ('url', 'Another web address'), ('trunk', 'A SIP trunk'), ('application', 'A TwiML application'), ('nobody', 'Nobody')], db_index=True, default='unknown', editable=False, max_length=20),
+            model_name="phonenumber",
+            name="answered_by",
+            field=models.CharField(
+                choices=[
+                    ("unknown", "Not looked up yet"),
+                    ("vapi", "Vapi"),
+                    ("tandem", "Tandem"),
+                    ("url", "Another web address"),
+                    ("trunk", "A SIP trunk"),
+                    ("application", "A TwiML application"),
+                    ("nobody", "Nobody"),
+                ],
+                db_index=True,
+                default="unknown",
+                editable=False,
+                max_length=20,
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='canary_percent',
-            field=models.PositiveSmallIntegerField(default=100, editable=False, help_text='Of the calls that reach us, the share that our assistant answers. The others go to the old provider.'),
+            model_name="phonenumber",
+            name="canary_percent",
+            field=models.PositiveSmallIntegerField(
+                default=100,
+                editable=False,
+                help_text="Of the calls that reach us, the share that our assistant answers. The others go to the old provider.",
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='config',
-            field=models.JSONField(blank=True, default=dict, editable=False, help_text="The number's resource as Twilio last gave it."),
+            model_name="phonenumber",
+            name="config",
+            field=models.JSONField(
+                blank=True,
+                default=dict,
+                editable=False,
+                help_text="The number's resource as Twilio last gave it.",
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='config_seen_at',
+            model_name="phonenumber",
+            name="config_seen_at",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='cut_over_at',
-            field=models.DateTimeField(blank=True, editable=False, help_text='When it first came to us, since it last went back.', null=True),
+            model_name="phonenumber",
+            name="cut_over_at",
+            field=models.DateTimeField(
+                blank=True,
+                editable=False,
+                help_text="When it first came to us, since it last went back.",
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='expected',
-            field=models.JSONField(blank=True, default=dict, editable=False, help_text='The voice fields that we last wrote.'),
+            model_name="phonenumber",
+            name="expected",
+            field=models.JSONField(
+                blank=True, default=dict, editable=False, help_text="The voice fields that we last wrote."
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='fight_once',
-            field=models.BooleanField(default=False, help_text='When somebody else changes the number at Twilio while it is ours: write ours again, once per cutover.', verbose_name='put our settings back once'),
+            model_name="phonenumber",
+            name="fight_once",
+            field=models.BooleanField(
+                default=False,
+                help_text="When somebody else changes the number at Twilio while it is ours: write ours again, once per cutover.",
+                verbose_name="put our settings back once",
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='fought_at',
-            field=models.DateTimeField(blank=True, editable=False, help_text='When ours was put back, in this cutover.', null=True),
+            model_name="phonenumber",
+            name="fought_at",
+            field=models.DateTimeField(
+                blank=True, editable=False, help_text="When ours was put back, in this cutover.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='missing_at',
-            field=models.DateTimeField(blank=True, editable=False, help_text='Since when its account does not have it any more.', null=True),
+            model_name="phonenumber",
+            name="missing_at",
+            field=models.DateTimeField(
+                blank=True,
+                editable=False,
+                help_text="Since when its account does not have it any more.",
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='provider',
-            field=models.CharField(choices=[('twilio', 'Twilio'), ('vapi', 'Vapi (bought there)'), ('other', 'Another carrier')], default='twilio', editable=False, max_length=20),
+            model_name="phonenumber",
+            name="provider",
+            field=models.CharField(
+                choices=[("twilio", "Twilio"), ("vapi", "Vapi (bought there)"), ("other", "Another carrier")],
+                default="twilio",
+                editable=False,
+                max_length=20,
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='state',
-            field=models.CharField(choices=[('unknown', 'Elsewhere'), ('on_vapi', 'On Vapi'), ('canary', 'Canary'), ('ours', 'Ours'), ('rolled_back', 'Rolled back'), ('changed', 'Changed behind our back')], db_index=True, default='unknown', editable=False, max_length=20),
+            model_name="phonenumber",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("unknown", "Elsewhere"),
+                    ("on_vapi", "On Vapi"),
+                    ("canary", "Canary"),
+                    ("ours", "Ours"),
+                    ("rolled_back", "Rolled back"),
+                    ("changed", "Changed behind our back"),
+                ],
+                db_index=True,
+                default="unknown",
+                editable=False,
+                max_length=20,
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='state_before_change',
-            field=models.CharField(blank=True, choices=[('unknown', 'Elsewhere'), ('on_vapi', 'On Vapi'), ('canary', 'Canary'), ('ours', 'Ours'), ('rolled_back', 'Rolled back'), ('changed', 'Changed behind our back')], editable=False, help_text='Only while the state is “changed”.', max_length=20),
+            model_name="phonenumber",
+            name="state_before_change",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("unknown", "Elsewhere"),
+                    ("on_vapi", "On Vapi"),
+                    ("canary", "Canary"),
+                    ("ours", "Ours"),
+                    ("rolled_back", "Rolled back"),
+                    ("changed", "Changed behind our back"),
+                ],
+                editable=False,
+                help_text="Only while the state is “changed”.",
+                max_length=20,
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='twilio_sid',
-            field=models.CharField(blank=True, editable=False, max_length=34, verbose_name='Twilio number SID'),
+            model_name="phonenumber",
+            name="twilio_sid",
+            field=models.CharField(
+                blank=True, editable=False, max_length=34, verbose_name="Twilio number SID"
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='vapi_id',
-            field=models.CharField(blank=True, editable=False, max_length=64, verbose_name="Vapi's number id"),
+            model_name="phonenumber",
+            name="vapi_id",
+            field=models.CharField(
+                blank=True, editable=False, max_length=64, verbose_name="Vapi's number id"
+            ),
         ),
         migrations.CreateModel(
-            name='CutoverBatch',
+            name="CutoverBatch",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('sync', 'Read all numbers'), ('cutover', 'Cut over'), ('canary', 'Canary'), ('rollback', 'Roll back')], max_length=20)),
-                ('status', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Not everything was done')], default='waiting', max_length=10)),
-                ('percent', models.PositiveSmallIntegerField(default=100)),
-                ('actor_label', models.CharField(max_length=150)),
-                ('reason', models.TextField(blank=True)),
-                ('overrides', models.JSONField(blank=True, default=list)),
-                ('progress', models.CharField(blank=True, max_length=200)),
-                ('done', models.PositiveIntegerField(default=0)),
-                ('total', models.PositiveIntegerField(blank=True, null=True)),
-                ('summary', models.JSONField(blank=True, default=dict)),
-                ('error', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('beat_at', models.DateTimeField(blank=True, help_text='When the worker that runs it last gave a sign of life.', null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("sync", "Read all numbers"),
+                            ("cutover", "Cut over"),
+                            ("canary", "Canary"),
+                            ("rollback", "Roll back"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Not everything was done"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("percent", models.PositiveSmallIntegerField(default=100)),
+                ("actor_label", models.CharField(max_length=150)),
+                ("reason", models.TextField(blank=True)),
+                ("overrides", models.JSONField(blank=True, default=list)),
+                ("progress", models.CharField(blank=True, max_length=200)),
+                ("done", models.PositiveIntegerField(default=0)),
+                ("total", models.PositiveIntegerField(blank=True, null=True)),
+                ("summary", models.JSONField(blank=True, default=dict)),
+                ("error", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "beat_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When the worker that runs it last gave a sign of life.",
+                        null=True,
+                    ),
+                ),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'cutover of many',
-                'verbose_name_plural': 'cutovers of many',
-                'ordering': ['-created_at'],
+                "verbose_name": "cutover of many",
+                "verbose_name_plural": "cutovers of many",
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='CutoverOperation',
+            name="CutoverOperation",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('cutover', 'Cut over'), ('canary', 'Canary'), ('rollback', 'Roll back'), ('restore', 'Restore a snapshot')], max_length=20)),
-                ('status', models.CharField(choices=[('planned', 'Planned, nothing sent'), ('writing', 'Being written'), ('verifying', 'Written, being compared'), ('undoing', 'Did not come out as wanted, being undone'), ('done', 'Done'), ('refused', 'Refused, nothing sent'), ('failed', 'Failed'), ('rolled_back', 'Undone')], db_index=True, default='planned', max_length=20)),
-                ('percent', models.PositiveSmallIntegerField(default=100)),
-                ('from_state', models.CharField(choices=[('unknown', 'Elsewhere'), ('on_vapi', 'On Vapi'), ('canary', 'Canary'), ('ours', 'Ours'), ('rolled_back', 'Rolled back'), ('changed', 'Changed behind our back')], max_length=20)),
-                ('from_percent', models.PositiveSmallIntegerField(default=100)),
-                ('seen', models.JSONField(default=dict, help_text="The number's configuration as whoever decided this saw it.")),
-                ('before', models.JSONField(default=dict, help_text='As fetched right before writing.')),
-                ('wanted', models.JSONField(default=dict, help_text='The fields to be written.')),
-                ('after', models.JSONField(default=dict, help_text='As fetched afterwards.')),
-                ('differences', models.JSONField(default=list, help_text='[{field, before, after}]: why it was refused or undone.')),
-                ('actor_label', models.CharField(max_length=150)),
-                ('reason', models.TextField(blank=True)),
-                ('overrides', models.JSONField(default=list, help_text='[{gate, reason}]')),
-                ('steps', models.JSONField(default=list, help_text='[{step, at}]')),
-                ('error', models.TextField(blank=True)),
-                ('writes', models.PositiveSmallIntegerField(default=0, help_text='How often Twilio was asked to change it.')),
-                ('claim', models.UUIDField(default=uuid.uuid4, help_text='Whoever works on it; another takes over by changing it.')),
-                ('beat_at', models.DateTimeField(help_text='When whoever works on it last gave a sign of life.')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('number', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='operations', to='calls.phonenumber')),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("cutover", "Cut over"),
+                            ("canary", "Canary"),
+                            ("rollback", "Roll back"),
+                            ("restore", "Restore a snapshot"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned, nothing sent"),
+                            ("writing", "Being written"),
+                            ("verifying", "Written, being compared"),
+                            ("undoing", "Did not come out as wanted, being undone"),
+                            ("done", "Done"),
+                            ("refused", "Refused, nothing sent"),
+                            ("failed", "Failed"),
+                            ("rolled_back", "Undone"),
+                        ],
+                        db_index=True,
+                        default="planned",
+                        max_length=20,
+                    ),
+                ),
+                ("percent", models.PositiveSmallIntegerField(default=100)),
+                (
+                    "from_state",
+                    models.CharField(
+                        choices=[
+                            ("unknown", "Elsewhere"),
+                            ("on_vapi", "On Vapi"),
+                            ("canary", "Canary"),
+                            ("ours", "Ours"),
+                            ("rolled_back", "Rolled back"),
+                            ("changed", "Changed behind our back"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("from_percent", models.PositiveSmallIntegerField(default=100)),
+                (
+                    "seen",
+                    models.JSONField(
+                        default=dict, help_text="The number's configuration as whoever decided this saw it."
+                    ),
+                ),
+                ("before", models.JSONField(default=dict, help_text="As fetched right before writing.")),
+                ("wanted", models.JSONField(default=dict, help_text="The fields to be written.")),
+                ("after", models.JSONField(default=dict, help_text="As fetched afterwards.")),
+                (
+                    "differences",
+                    models.JSONField(
+                        default=list, help_text="[{field, before, after}]: why it was refused or undone."
+                    ),
+                ),
+                ("actor_label", models.CharField(max_length=150)),
+                ("reason", models.TextField(blank=True)),
+                ("overrides", models.JSONField(default=list, help_text="[{gate, reason}]")),
+                ("steps", models.JSONField(default=list, help_text="[{step, at}]")),
+                ("error", models.TextField(blank=True)),
+                (
+                    "writes",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="How often Twilio was asked to change it."
+                    ),
+                ),
+                (
+                    "claim",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        help_text="Whoever works on it; another takes over by changing it.",
+                    ),
+                ),
+                (
+                    "beat_at",
+                    models.DateTimeField(help_text="When whoever works on it last gave a sign of life."),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "number",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="operations",
+                        to="calls.phonenumber",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='CutoverEvent',
+            name="CutoverEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('found', 'Found at Twilio'), ('seen', 'Somebody else answers it now'), ('vanished', 'Gone from its account'), ('returned', 'Back in an account'), ('assigned', 'Assistant assigned'), ('cutover', 'Cut over'), ('canary', 'Canary'), ('rollback', 'Rolled back'), ('restore', 'Snapshot restored'), ('refused', 'Refused, nothing written'), ('failed', 'Failed'), ('undone', 'Undone at once'), ('changed', 'Changed behind our back'), ('changed_back', 'Is again as we wrote it'), ('accepted', 'Change accepted'), ('fought', 'Ours put back'), ('schedule', 'Schedule')], db_index=True, max_length=20)),
-                ('from_state', models.CharField(choices=[('unknown', 'Elsewhere'), ('on_vapi', 'On Vapi'), ('canary', 'Canary'), ('ours', 'Ours'), ('rolled_back', 'Rolled back'), ('changed', 'Changed behind our back')], max_length=20)),
-                ('to_state', models.CharField(choices=[('unknown', 'Elsewhere'), ('on_vapi', 'On Vapi'), ('canary', 'Canary'), ('ours', 'Ours'), ('rolled_back', 'Rolled back'), ('changed', 'Changed behind our back')], max_length=20)),
-                ('actor_label', models.CharField(max_length=150, verbose_name='who')),
-                ('reason', models.TextField(blank=True, verbose_name='why')),
-                ('before', models.JSONField(default=dict)),
-                ('after', models.JSONField(default=dict)),
-                ('differences', models.JSONField(default=list, help_text='[{field, before, after}]')),
-                ('overrides', models.JSONField(default=list, help_text='[{gate, reason}]')),
-                ('at', models.DateTimeField(db_index=True)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('number', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='cutover_events', to='calls.phonenumber')),
-                ('operation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='calls.cutoveroperation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("found", "Found at Twilio"),
+                            ("seen", "Somebody else answers it now"),
+                            ("vanished", "Gone from its account"),
+                            ("returned", "Back in an account"),
+                            ("assigned", "Assistant assigned"),
+                            ("cutover", "Cut over"),
+                            ("canary", "Canary"),
+                            ("rollback", "Rolled back"),
+                            ("restore", "Snapshot restored"),
+                            ("refused", "Refused, nothing written"),
+                            ("failed", "Failed"),
+                            ("undone", "Undone at once"),
+                            ("changed", "Changed behind our back"),
+                            ("changed_back", "Is again as we wrote it"),
+                            ("accepted", "Change accepted"),
+                            ("fought", "Ours put back"),
+                            ("schedule", "Schedule"),
+                        ],
+                        db_index=True,
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "from_state",
+                    models.CharField(
+                        choices=[
+                            ("unknown", "Elsewhere"),
+                            ("on_vapi", "On Vapi"),
+                            ("canary", "Canary"),
+                            ("ours", "Ours"),
+                            ("rolled_back", "Rolled back"),
+                            ("changed", "Changed behind our back"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "to_state",
+                    models.CharField(
+                        choices=[
+                            ("unknown", "Elsewhere"),
+                            ("on_vapi", "On Vapi"),
+                            ("canary", "Canary"),
+                            ("ours", "Ours"),
+                            ("rolled_back", "Rolled back"),
+                            ("changed", "Changed behind our back"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("actor_label", models.CharField(max_length=150, verbose_name="who")),
+                ("reason", models.TextField(blank=True, verbose_name="why")),
+                ("before", models.JSONField(default=dict)),
+                ("after", models.JSONField(default=dict)),
+                ("differences", models.JSONField(default=list, help_text="[{field, before, after}]")),
+                ("overrides", models.JSONField(default=list, help_text="[{gate, reason}]")),
+                ("at", models.DateTimeField(db_index=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "number",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="cutover_events",
+                        to="calls.phonenumber",
+                    ),
+                ),
+                (
+                    "operation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="calls.cutoveroperation",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'cutover event',
-                'ordering': ['-at', '-id'],
+                "verbose_name": "cutover event",
+                "ordering": ["-at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='CutoverBatchItem',
+            name="CutoverBatchItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('seen', models.JSONField(default=dict, help_text='The configuration that the preview showed.')),
-                ('status', models.CharField(choices=[('waiting', 'Waiting'), ('done', 'Done'), ('already', 'Was so already'), ('refused', 'Refused, nothing written'), ('failed', 'Failed')], default='waiting', max_length=10)),
-                ('message', models.TextField(blank=True)),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='calls.cutoverbatch')),
-                ('number', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.phonenumber')),
-                ('operation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.cutoveroperation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "seen",
+                    models.JSONField(default=dict, help_text="The configuration that the preview showed."),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("done", "Done"),
+                            ("already", "Was so already"),
+                            ("refused", "Refused, nothing written"),
+                            ("failed", "Failed"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("message", models.TextField(blank=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="calls.cutoverbatch",
+                    ),
+                ),
+                (
+                    "number",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="calls.phonenumber"
+                    ),
+                ),
+                (
+                    "operation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="calls.cutoveroperation",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position'],
+                "ordering": ["position"],
             },
         ),
         migrations.CreateModel(
-            name='CutoverSchedule',
+            name="CutoverSchedule",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=120)),
-                ('kind', models.CharField(choices=[('cutover', 'Cut over'), ('canary', 'Canary')], default='cutover', max_length=20)),
-                ('percent', models.PositiveSmallIntegerField(default=100)),
-                ('per_day', models.PositiveSmallIntegerField(default=1, help_text='How many numbers on one day.')),
-                ('spacing_minutes', models.PositiveSmallIntegerField(default=60, help_text='Between two numbers of the same day.')),
-                ('starts_on', models.DateField()),
-                ('weekdays', models.JSONField(help_text='0 is Monday.')),
-                ('from_time', models.TimeField(help_text='Not before, in the time zone of the schedule.')),
-                ('until_time', models.TimeField(help_text='Not at or after.')),
-                ('timezone', models.CharField(help_text='For example Europe/Berlin.', max_length=64)),
-                ('reason', models.TextField()),
-                ('overrides', models.JSONField(blank=True, default=list, help_text='[{gate, reason}]')),
-                ('status', models.CharField(choices=[('running', 'Running'), ('paused', 'Paused'), ('stopped', 'Stopped by itself'), ('done', 'Done'), ('cancelled', 'Cancelled')], db_index=True, default='running', max_length=10)),
-                ('stopped_because', models.TextField(blank=True)),
-                ('created_by_label', models.CharField(max_length=150)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("cutover", "Cut over"), ("canary", "Canary")],
+                        default="cutover",
+                        max_length=20,
+                    ),
+                ),
+                ("percent", models.PositiveSmallIntegerField(default=100)),
+                (
+                    "per_day",
+                    models.PositiveSmallIntegerField(default=1, help_text="How many numbers on one day."),
+                ),
+                (
+                    "spacing_minutes",
+                    models.PositiveSmallIntegerField(
+                        default=60, help_text="Between two numbers of the same day."
+                    ),
+                ),
+                ("starts_on", models.DateField()),
+                ("weekdays", models.JSONField(help_text="0 is Monday.")),
+                ("from_time", models.TimeField(help_text="Not before, in the time zone of the schedule.")),
+                ("until_time", models.TimeField(help_text="Not at or after.")),
+                ("timezone", models.CharField(help_text="For example Europe/Berlin.", max_length=64)),
+                ("reason", models.TextField()),
+                ("overrides", models.JSONField(blank=True, default=list, help_text="[{gate, reason}]")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("stopped", "Stopped by itself"),
+                            ("done", "Done"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        db_index=True,
+                        default="running",
+                        max_length=10,
+                    ),
+                ),
+                ("stopped_because", models.TextField(blank=True)),
+                ("created_by_label", models.CharField(max_length=150)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='CutoverScheduleItem',
+            name="CutoverScheduleItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('dropped', 'Not done')], default='waiting', max_length=10)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('message', models.TextField(blank=True)),
-                ('number', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='schedule_items', to='calls.phonenumber')),
-                ('operation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.cutoveroperation')),
-                ('schedule', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='calls.cutoverschedule')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("dropped", "Not done"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("message", models.TextField(blank=True)),
+                (
+                    "number",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="schedule_items",
+                        to="calls.phonenumber",
+                    ),
+                ),
+                (
+                    "operation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="calls.cutoveroperation",
+                    ),
+                ),
+                (
+                    "schedule",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="calls.cutoverschedule",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position'],
+                "ordering": ["position"],
             },
         ),
         migrations.CreateModel(
-            name='NumberSnapshot',
+            name="NumberSnapshot",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('taken_at', models.DateTimeField(db_index=True)),
-                ('config', models.JSONField()),
-                ('origin', models.CharField(help_text='Our public origin at the time.', max_length=200)),
-                ('number', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='snapshots', to='calls.phonenumber')),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
+                ("taken_at", models.DateTimeField(db_index=True)),
+                ("config", models.JSONField()),
+                ("origin", models.CharField(help_text="Our public origin at the time.", max_length=200)),
+                (
+                    "number",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="snapshots",
+                        to="calls.phonenumber",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'snapshot of a number',
-                'verbose_name_plural': 'snapshots of numbers',
-                'ordering': ['-taken_at'],
+                "verbose_name": "snapshot of a number",
+                "verbose_name_plural": "snapshots of numbers",
+                "ordering": ["-taken_at"],
             },
         ),
         migrations.AddField(
-            model_name='cutoveroperation',
-            name='from_snapshot',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.numbersnapshot'),
+            model_name="cutoveroperation",
+            name="from_snapshot",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="calls.numbersnapshot",
+            ),
         ),
         migrations.AddField(
-            model_name='cutoveroperation',
-            name='target',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.numbersnapshot'),
+            model_name="cutoveroperation",
+            name="target",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="calls.numbersnapshot",
+            ),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='snapshot',
-            field=models.ForeignKey(blank=True, editable=False, help_text='What a rollback goes back to.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calls.numbersnapshot'),
+            model_name="phonenumber",
+            name="snapshot",
+            field=models.ForeignKey(
+                blank=True,
+                editable=False,
+                help_text="What a rollback goes back to.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="calls.numbersnapshot",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='phonenumber',
-            constraint=models.CheckConstraint(condition=models.Q(('canary_percent__lte', 100)), name='canary_is_a_share'),
+            model_name="phonenumber",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("canary_percent__lte", 100)), name="canary_is_a_share"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='phonenumber',
-            constraint=models.UniqueConstraint(condition=models.Q(('twilio_sid', ''), _negated=True), fields=('twilio_sid',), name='twilio_number_once'),
+            model_name="phonenumber",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("twilio_sid", ""), _negated=True),
+                fields=("twilio_sid",),
+                name="twilio_number_once",
+            ),
         ),
         migrations.AddIndex(
-            model_name='cutoverevent',
-            index=models.Index(fields=['number', '-at'], name='cutover_event_by_number'),
+            model_name="cutoverevent",
+            index=models.Index(fields=["number", "-at"], name="cutover_event_by_number"),
         ),
         migrations.AddConstraint(
-            model_name='cutoverbatchitem',
-            constraint=models.UniqueConstraint(fields=('batch', 'number'), name='batch_number_once'),
+            model_name="cutoverbatchitem",
+            constraint=models.UniqueConstraint(fields=("batch", "number"), name="batch_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='cutoverschedule',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'stopped'), _negated=True), models.Q(('stopped_because', ''), _negated=True), _connector='OR'), name='schedule_stop_says_why'),
+            model_name="cutoverschedule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "stopped"), _negated=True),
+                    models.Q(("stopped_because", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="schedule_stop_says_why",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='cutoverschedule',
-            constraint=models.CheckConstraint(condition=models.Q(('from_time__lt', models.F('until_time'))), name='schedule_has_hours'),
+            model_name="cutoverschedule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("from_time__lt", models.F("until_time"))), name="schedule_has_hours"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='cutoverschedule',
-            constraint=models.CheckConstraint(condition=models.Q(('per_day__gte', 1), ('percent__gte', 1), ('percent__lte', 100)), name='schedule_does_something'),
+            model_name="cutoverschedule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("per_day__gte", 1), ("percent__gte", 1), ("percent__lte", 100)),
+                name="schedule_does_something",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='cutoverscheduleitem',
-            constraint=models.UniqueConstraint(fields=('schedule', 'number'), name='schedule_number_once'),
+            model_name="cutoverscheduleitem",
+            constraint=models.UniqueConstraint(fields=("schedule", "number"), name="schedule_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='cutoverscheduleitem',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['waiting', 'running'])), fields=('number',), name='number_in_one_schedule'),
+            model_name="cutoverscheduleitem",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["waiting", "running"])),
+                fields=("number",),
+                name="number_in_one_schedule",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='cutoveroperation',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['planned', 'writing', 'verifying', 'undoing'])), fields=('number',), name='operation_one_open_per_number'),
+            model_name="cutoveroperation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["planned", "writing", "verifying", "undoing"])),
+                fields=("number",),
+                name="operation_one_open_per_number",
+            ),
         ),
     ]

@@ -56,13 +56,25 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="CallMember",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("position", models.PositiveSmallIntegerField(default=0, help_text="0 for the one that took the call.")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "position",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="0 for the one that took the call."
+                    ),
+                ),
                 ("ways", models.JSONField(blank=True, default=dict)),
                 (
                     "assistant",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="assistants.assistant"
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="assistants.assistant",
                     ),
                 ),
                 (
@@ -94,12 +106,19 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="CallPart",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("n", models.PositiveSmallIntegerField(help_text="0 for the first.")),
                 ("began_at", models.DateTimeField()),
                 (
                     "tool_call_id",
-                    models.CharField(blank=True, help_text="The tool call that handed it over.", max_length=64),
+                    models.CharField(
+                        blank=True, help_text="The tool call that handed it over.", max_length=64
+                    ),
                 ),
                 (
                     "assistant",

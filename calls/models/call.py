@@ -78,7 +78,10 @@ class Call(models.Model):
     started_at = models.DateTimeField(null=True, blank=True, help_text="When the media stream began.")
     ended_at = models.DateTimeField(null=True, blank=True)
     asked_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When Twilio was last asked whether it is still going on."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When Twilio was last asked whether it is still going on.",
     )
     first_sound_ms = models.PositiveIntegerField(
         null=True, blank=True, help_text="From the start of the stream to the first sound sent, in ms."
