@@ -12,6 +12,7 @@ from benchmarks.tool_path import report_write
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 def test_no_frame_is_lost_doubled_or_out_of_order_and_every_socket_is_closed(tmp_path: Path) -> None:
     pytest.importorskip("picows", reason="pip install -r benchmarks/requirements.txt")
     report = tmp_path / "load.json"
@@ -25,6 +26,7 @@ def test_no_frame_is_lost_doubled_or_out_of_order_and_every_socket_is_closed(tmp
     assert run["frames"] >= 5 * 3 * 40
 
 
+@pytest.mark.long
 def test_every_tool_call_comes_back_and_the_report_has_its_place(tmp_path: Path) -> None:
     report = tmp_path / "tools.json"
     command = [

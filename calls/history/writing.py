@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from assistants.models import VapiObject
@@ -158,6 +158,7 @@ class _Row:
     changed: bool = False
     ranks_changed: bool = False
     conversation: Conversation | None = field(default=None, repr=False)
+    zero_before: datetime | None = None  # of a call that was here already
 
 
 class _Batch:
@@ -170,7 +171,7 @@ class _Batch:
         self._links = _Links()
         ids = {record.vapi_id for record in records}
         self._rows = {
-            row.vapi_id: _Row(row, row.call, call_is_new=False, is_new=False)
+            row.vapi_id: _Row(row, row.call, call_is_new=False, is_new=False, zero_before=call_zero(row.call))
             for row in VapiCall.objects.select_related("call").filter(vapi_id__in=ids)
         }
         digests = {_digest(one): one for one in ids}
@@ -291,6 +292,20 @@ class _Batch:
         ]
         VapiCall.objects.bulk_update(ranked, ["ranks"], batch_size=500)
         self._save_conversations([row for row in changed if row.conversation is not None])
+        for row in changed:
+            if row.conversation is None and row.zero_before is not None:
+                self._move_conversation(row.call, row.zero_before)
+
+    def _move_conversation(self, call: Call, zero_before: datetime) -> None:
+        """Put a conversation that stays as it is on the clock of a call whose beginning or end is known better now."""
+        zero = call_zero(call)
+        times = {"started_at": zero} | ({"closed_at": call.ended_at} if call.ended_at else {})
+        Transcript.objects.filter(call_id=call.pk).update(**times)
+        if zero != zero_before:
+            columns = ("requested_at", "sent_at", "answered_at", "told_at")
+            ToolCall.objects.filter(call_id=call.pk).update(
+                **{name: F(name) + (zero - zero_before) for name in columns}
+            )
 
     def _save_conversations(self, rows: list[_Row]) -> None:
         known = [row.call.pk for row in rows if not row.is_new]

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from calls.models import Call
 from simulator import scenario as scenarios
 from simulator.scenario import Step, When
@@ -65,6 +67,7 @@ def test_a_caller_whose_media_process_is_killed_talks_on_when_it_is_back(alone: 
     assert_written_as_said(told)
 
 
+@pytest.mark.long
 def test_a_caller_whose_media_process_is_deployed_anew_talks_on(alone: Stack) -> None:
     desk = make_desk(alone)
     live = alone.call(talks_on(), desk.did)

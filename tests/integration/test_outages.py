@@ -232,6 +232,7 @@ def _files(stack: Stack) -> list[bytes]:
     return [text for path in stack.spool.glob("*.jsonl") if (text := path.read_bytes())]
 
 
+@pytest.mark.long
 def test_a_media_process_that_is_told_to_stop_writes_its_calls_down(alone: Stack) -> None:
     desk = make_desk(alone)
     live = alone.call(tell(ASK_HOURS, {"when": {"quiet_ms": 30_000}, "hang_up": True}), desk.did)

@@ -4,6 +4,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from calls.models import Call, SmokePair, SmokeRun
 from calls.smoke.loopback_line import LoopbackLine
 from calls.smoke.planning import Wish, run_create
@@ -161,6 +163,7 @@ def test_a_draft_is_tested_without_being_published(alone: Stack, settings: Any) 
     assert Call.objects.filter(assistant=desk.assistant, smoke_test=False, stack="direct").count() == 0
 
 
+@pytest.mark.long
 def test_our_own_line_plays_twilio_without_twilio(alone: Stack, settings: Any) -> None:
     settings.SECRET_KEY = "only-for-integration-tests"
     settings.OPENAI_API_KEY = "sk-simulated"

@@ -297,7 +297,17 @@ def rows_after(*bodies: CallRecord) -> tuple[list[Any], Any]:
     return rows, done[-1]
 
 
-@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("missing", ["startedAt", "endedAt"])
+def test_a_conversation_moves_with_a_beginning_or_end_that_is_known_later(missing: str) -> None:
+    whole = body("call.json")
+    poorer = {key: value for key, value in whole.items() if key != missing}
+
+    first, last = rows_after(read(poorer), read(whole)), rows_after(read(whole), read(poorer))
+
+    assert first[0] == last[0]
+
+
+@hypothesis_settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(SMALL_PLACES), JSON | st.just("gone")), max_size=5))
 def test_whatever_is_damaged_in_a_body_it_is_written_and_order_makes_no_difference(
     changes: list[Any],

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
+from assistants.tests.factories import make_realtime_model, make_transcription_model, make_voice
 from calls.reporting.building import view_files, views_make
 from calls.reporting.odd_seeding import odd_calls_seed
 from calls.reporting.questions import dashboards
@@ -21,6 +22,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def execute(statement: str, role: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
+
+
+@pytest.fixture(autouse=True)
+def catalogue() -> None:
+    """What a migration filled, and other tests may have flushed."""
+    make_realtime_model()
+    make_transcription_model()
+    make_voice()
 
 
 @pytest.fixture
