@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,9 +40,6 @@ def main(arguments: list[str]) -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
     if arguments:
         return subprocess.run(_module("pytest", *arguments), check=False).returncode
-    # Both wait more than they work, or work on one processor only: beside the others they take no time of their own.
-    types = begin("Types", _module("mypy", "."))
-    in_browser = browser()
     results = [
         check("Format", _module("ruff", "format", "--check", ".")),
         check("Lint", _module("ruff", "check", ".")),
@@ -57,39 +53,14 @@ def main(arguments: list[str]) -> int:
             ],
         ),
         check("Dependencies", _module("deptry", ".")),
+        check("Types", _module("mypy", ".")),
         check("Migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
         check(
             "Tests", _module("pytest", "-p", "tests.one_worker", "-n", str(workers()), "--dist", "load", "-q")
         ),
-        types(),
-        in_browser(),
+        browser(),
     ]
     return summary(results)
-
-
-def begin(
-    title: str, command: list[str], *, nothing: Callable[[int], bool] = lambda _: False
-) -> Callable[[], Result]:
-    """Begin a command beside the others. What is returned waits for its end and prints all it said."""
-    started = time.monotonic()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    said: list[tuple[str, float]] = []
-    listener = threading.Thread(target=lambda: said.append((process.communicate()[0], time.monotonic())))
-    listener.start()
-
-    def result() -> Result:
-        listener.join()
-        (output, ended), status = said[0], process.returncode
-        _header(title)
-        print(output, end="", flush=True)
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        closing = next(filter(TALLY.search, reversed(lines)), lines[-1] if lines else "")
-        outcome = SKIPPED if nothing(status) else FAILED if status else PASSED
-        return Result(title, outcome, ended - started, closing)
-
-    return result
 
 
 def check(title: str, command: list[str], *, nothing: Callable[[int], bool] = lambda _: False) -> Result:
@@ -127,15 +98,15 @@ def templates() -> Result:
     return check("Templates", _module("djlint", "--lint", *files))
 
 
-def browser() -> Callable[[], Result]:
-    """The tests that need a real browser, begun; skipped where none is to be had, but never in CI."""
+def browser() -> Result:
+    """The tests that need a real browser; skipped where none is to be had, but never in CI."""
     chromium = find_chromium() or install_chromium()
     if chromium is None:
         outcome = FAILED if _is_ci() else SKIPPED
-        return lambda: Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")
+        return Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")
     os.environ["CHROMIUM"] = chromium
     command = _module("pytest", "tests/browser", "-m", "browser", "-q", "-n", "0")
-    return begin("Browser tests", command, nothing=lambda status: status == NO_TESTS)
+    return check("Browser tests", command, nothing=lambda status: status == NO_TESTS)
 
 
 def find_chromium() -> str | None:
@@ -187,8 +158,8 @@ def summary(results: list[Result]) -> int:
 
 
 def workers() -> int:
-    """How many processes pytest gets: one more than processors, since whole calls take their time and little else."""
-    return min((os.cpu_count() or 2) + 1, MOST_WORKERS)
+    """How many processes pytest gets: two more than processors, since whole calls take their time and little else."""
+    return min((os.cpu_count() or 2) + 2, MOST_WORKERS)
 
 
 def _module(name: str, *arguments: str) -> list[str]:

@@ -247,7 +247,7 @@ def test_whatever_the_server_does_there_is_one_honest_outcome(
     order = make_order(
         tool=ready(version),
         url=f"{sim.mcp_url}/{options}",
-        timeout_s=1 if status == Status.TIMED_OUT else 10,
+        timeout_s=10 if "huge" in options else 1,  # 5 MB take their time on a busy machine
         arguments={"slot": "n-0611-0930"},
     )
 
