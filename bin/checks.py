@@ -1,4 +1,4 @@
-"""Every check of this project, one after the other; a failing one does not hide the next.
+"""Every check of this project; a failing one does not hide the next.
 
 bin/test                      all of them
 bin/test tools -k retry       only pytest, with these arguments
@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 NO_TESTS = 5  # pytest's exit status
 TALLY = re.compile(r"\d+ (passed|failed|skipped|error|deselected).* in \d")
 MOST_WORKERS = 8
+WHOLE_CALLS = "tests/integration"
+CALL_WORKERS = 3  # one for each folder in it
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 
 
@@ -53,20 +56,57 @@ def main(arguments: list[str]) -> int:
             ],
         ),
         check("Dependencies", _module("deptry", ".")),
-        check("Types", _module("mypy", ".")),
         check("Migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
-        check(
-            "Tests", _module("pytest", "-p", "tests.one_worker", "-n", str(workers()), "--dist", "load", "-q")
-        ),
-        browser(),
+        *beside_each_other(),
     ]
     return summary(results)
 
 
-def check(title: str, command: list[str], *, nothing: Callable[[int], bool] = lambda _: False) -> Result:
-    """Run one command, its output passing through. `nothing` says which exit status means that there was nothing to do."""
+def beside_each_other() -> list[Result]:
+    """The long ones. Whole calls mostly wait for people to finish speaking; whatever else runs leaves them their time."""
+    calls = begin(
+        "Whole calls",
+        _module(
+            "pytest", WHOLE_CALLS, "-p", "tests.one_worker", "-n", str(CALL_WORKERS), "-q", "--dist", "load"
+        ),
+    )
+    in_browser = browser()
+    tests = check(
+        "Tests",
+        _behind(_module("pytest", "--ignore", WHOLE_CALLS, "-n", str(workers()), "-q")),
+    )
+    types = check("Types", _behind(_module("mypy", ".")))
+    return [types, tests, calls(), in_browser()]
+
+
+def begin(
+    title: str, command: list[str], *, nothing: Callable[[int], bool] = lambda _: False
+) -> Callable[[], Result]:
+    """Begin a command beside the others. What is returned waits for its end and prints all it said."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    said: list[tuple[str, float]] = []
+    listener = threading.Thread(target=lambda: said.append((process.communicate()[0], time.monotonic())))
+    listener.start()
+
+    def result() -> Result:
+        listener.join()
+        (output, ended), status = said[0], process.returncode
+        _header(title)
+        print(output, end="", flush=True)
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        closing = next(filter(TALLY.search, reversed(lines)), lines[-1] if lines else "")
+        return Result(title, _outcome(status, nothing), ended - started, closing)
+
+    return result
+
+
+def check(title: str, command: list[str]) -> Result:
+    """Run one command, its output passing through."""
     _header(title)
-    begin = time.monotonic()
+    started = time.monotonic()
     closing = ""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -82,8 +122,13 @@ def check(title: str, command: list[str], *, nothing: Callable[[int], bool] = la
     except KeyboardInterrupt:
         process.wait()
         raise
-    outcome = SKIPPED if nothing(status) else FAILED if status else PASSED
-    return Result(title, outcome, time.monotonic() - begin, closing)
+    return Result(title, _outcome(status), time.monotonic() - started, closing)
+
+
+def _outcome(status: int, nothing: Callable[[int], bool] = lambda _: False) -> str:
+    if nothing(status):
+        return SKIPPED
+    return FAILED if status else PASSED
 
 
 def templates() -> Result:
@@ -98,15 +143,15 @@ def templates() -> Result:
     return check("Templates", _module("djlint", "--lint", *files))
 
 
-def browser() -> Result:
-    """The tests that need a real browser; skipped where none is to be had, but never in CI."""
+def browser() -> Callable[[], Result]:
+    """The tests that need a real browser, begun; skipped where none is to be had, but never in CI."""
     chromium = find_chromium() or install_chromium()
     if chromium is None:
         outcome = FAILED if _is_ci() else SKIPPED
-        return Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")
+        return lambda: Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")
     os.environ["CHROMIUM"] = chromium
     command = _module("pytest", "tests/browser", "-m", "browser", "-q", "-n", "0")
-    return check("Browser tests", command, nothing=lambda status: status == NO_TESTS)
+    return begin("Browser tests", command, nothing=lambda status: status == NO_TESTS)
 
 
 def find_chromium() -> str | None:
@@ -152,14 +197,18 @@ def summary(results: list[Result]) -> int:
     print()
     print(f"Failed: {', '.join(failed)}." if failed else "Every check passed.")
     for result in results:
-        if result.title in ("Tests", "Browser tests") and result.outcome != SKIPPED:
+        if result.title in ("Tests", "Whole calls", "Browser tests") and result.outcome != SKIPPED:
             print(f"{result.title}: {result.closing}")
     return 1 if failed else 0
 
 
 def workers() -> int:
-    """How many processes pytest gets: two more than processors, since whole calls take their time and little else."""
+    """How many processes the tests get that are no whole calls: two more than processors, since some wait, too."""
     return min((os.cpu_count() or 2) + 2, MOST_WORKERS)
+
+
+def _behind(command: list[str]) -> list[str]:
+    return ["nice", "-n", "15", *command] if shutil.which("nice") else command
 
 
 def _module(name: str, *arguments: str) -> list[str]:

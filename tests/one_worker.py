@@ -3,19 +3,22 @@
 xdist's own `--dist loadgroup` hangs the group on to the test's id, which pytest 9 does not let it change any more.
 """
 
+import re
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-FOLDERS = ("tests/integration/",)
+# Each of these folders gets a running stack of its own, and waits for speech more than it works.
+FOLDER = re.compile(r"tests/integration/\w+/")
 
 
 class OneWorkerScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
     """Each test for itself, apart from those of the folders above."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in FOLDERS if nodeid.startswith(folder)), nodeid)
+        folder = FOLDER.match(nodeid)
+        return folder[0] if folder else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

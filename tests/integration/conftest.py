@@ -1,6 +1,7 @@
-"""One stack for all of these tests, and one worker of xdist."""
+"""One stack for all tests of a folder, and one worker of xdist."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
@@ -64,25 +65,39 @@ def alone(stack: Stack) -> Stack:
 
 @pytest.fixture(scope="session")
 def tellings(
-    request: pytest.FixtureRequest, _running: Stack, django_db_blocker: DjangoDbBlocker
-) -> Iterator[dict[str, Begun]]:
-    """Every story that a selected test asks for, begun."""
-    asked: dict[str, Story] = {}
-    for item in request.session.items:
-        story = item.callspec.params.get("told") if hasattr(item, "callspec") else None
-        if isinstance(story, Story):
-            asked[story.id()] = story
-    begun: dict[str, Begun] = {}
+    _running: Stack, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[[pytest.Item], dict[str, Begun]]]:
+    """Begins every story that the selected tests of an item's folder ask for, at the first of them."""
+    begun: dict[Path, dict[str, Begun]] = {}
+
+    def begin(item: pytest.Item) -> dict[str, Begun]:
+        folder = item.path.parent
+        if folder not in begun:
+            # Other folders may be another worker's, which would tell them a second time.
+            asked = {one.id(): one for other in item.session.items if (one := _story(other, folder))}
+            begun[folder] = {name: story.begin(_running) for name, story in asked.items()}
+        return begun[folder]
+
+    yield begin
     with django_db_blocker.unblock(), _running.database():
-        for name, story in asked.items():
-            begun[name] = story.begin(_running)
-    yield begun
-    _running.outside.wait_until_quiet()
+        _running.outside.wait_until_quiet()
+
+
+def _story(item: pytest.Item, folder: Path) -> Story | None:
+    """What a test of this folder is about, if it is about a story."""
+    if item.path.parent != folder or not hasattr(item, "callspec"):
+        return None
+    story = item.callspec.params.get("told")
+    return story if isinstance(story, Story) else None
 
 
 @pytest.fixture
-def told(request: pytest.FixtureRequest, stack: Stack, tellings: dict[str, Begun]) -> Told:
+def told(
+    request: pytest.FixtureRequest,
+    stack: Stack,
+    tellings: Callable[[pytest.Item], dict[str, Begun]],
+) -> Told:
     """The story of this test, told to its end and written down."""
-    begun = tellings[request.param.id()]
+    begun = tellings(request.node)[request.param.id()]
     report = begun.live.report()
     return Told(begun.desk, report, written(report.call_sid))

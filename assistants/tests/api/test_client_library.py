@@ -33,7 +33,6 @@ def client(live_server: Any, socket_enabled: None) -> Iterator[Vapi]:
         yield Vapi(token=key_create(name="program")[1], base_url=live_server.url, httpx_client=http)
 
 
-@pytest.mark.long
 def test_a_program_creates_lists_changes_reads_and_deletes_assistants_and_tools(client: Vapi) -> None:
     tool = client.tools.create(
         request={
