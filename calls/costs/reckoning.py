@@ -1,0 +1,228 @@
+"""What a call costs: its use and its time on the line, priced by the list, written down so that nothing is overwritten."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from calls.costs.line_use import LineUse, line_lines
+from calls.costs.pricing import PriceBook, Priced, PriceRow, Used, total, usage_lines
+from calls.costs.usage import better, response_read, transcription_read
+from calls.models import (
+    LIVE,
+    Call,
+    CallCost,
+    CallUsage,
+    CarrierCall,
+    CostLine,
+    Price,
+    Recording,
+    SmokePair,
+    SmokeRun,
+)
+from tools.models import Tool, ToolCall
+
+OPENAI = Price.Provider.OPENAI
+_OVER = (Call.Status.ENDED, Call.Status.REFUSED)
+
+
+def price_book() -> PriceBook:
+    """The whole price list."""
+    return PriceBook(
+        (
+            (row.provider, row.item, row.part),
+            PriceRow(row.pk, row.usd, row.per, row.valid_from, row.source),
+        )
+        for row in Price.objects.all()
+    )
+
+
+def usage_keep(
+    *,
+    call_id: uuid.UUID,
+    kind: str,
+    session: str,
+    item: str,
+    model: str,
+    status: str,
+    usage: Mapping[str, Any],
+    at: datetime,
+) -> Call | None:
+    """The call, with this report on it kept once, however often and in whatever order it comes; None for an unknown one.
+
+    Of two reports on the same thing the fuller one counts.
+    """
+    call = Call.objects.filter(pk=call_id).first()
+    if call is None:
+        return None
+    where = {"call": call, "kind": kind, "session": session, "item": item}
+    with transaction.atomic():
+        row, made = CallUsage.objects.select_for_update().get_or_create(
+            **where, defaults={"model": model, "status": status, "usage": dict(usage), "at": at}
+        )
+        kept = better(row.usage, usage)
+        if not made and kept != row.usage:
+            row.usage, row.status = dict(kept), status
+            row.save(update_fields=["usage", "status"])
+    return call
+
+
+# --- Lines ----------------------------------------------------------------------------------------------------
+
+
+def call_lines(call: Call, *, now: datetime, book: PriceBook | None = None) -> list[Priced]:
+    """The lines of a call of ours as they are by now; of one that runs, what it has used so far."""
+    book = book or price_book()
+    used = [_used(row) for row in CallUsage.objects.filter(call=call).only("kind", "model", "usage")]
+    lines = usage_lines(used, book, call.created_at, provider=OPENAI)
+    if _is_on_the_line(call):
+        lines += line_lines(_line_use(call, now), book, call.created_at)
+    return lines
+
+
+def _used(row: CallUsage) -> Used:
+    usage = row.usage if isinstance(row.usage, dict) else {}
+    read = transcription_read if row.kind == CallUsage.Kind.TRANSCRIPTION else response_read
+    return Used(row.kind, row.model, read(usage))
+
+
+def _is_on_the_line(call: Call) -> bool:
+    """Whether Twilio knows of the call; a smoke test on our own line is nobody's telephone call."""
+    if not call.smoke_test:
+        return bool(call.call_sid)
+    line = SmokePair.objects.filter(call=call).values_list("run__line", flat=True).first()
+    return line not in (None, SmokeRun.Line.LOOPBACK, SmokeRun.Line.SIMULATOR)
+
+
+def _line_use(call: Call, now: datetime) -> LineUse:
+    over_at = call.ended_at or now
+    began_at = min(call.created_at, call.started_at or call.created_at)
+    carrier = CarrierCall.objects.filter(call=call).first()
+    transfers = [
+        (address, seconds or 0)
+        for address, seconds in call.transfers.filter(dialled_at__isnull=False).values_list(
+            "address", "duration_s"
+        )
+    ]
+    away_s = sum(seconds for _, seconds in transfers)
+    inbound = call.direction == Call.Direction.INBOUND
+    known_s = carrier.duration_s if carrier is not None else None
+    messages = ToolCall.objects.filter(
+        call_id=call.pk, tool__kind=Tool.Kind.SMS, status=ToolCall.Status.ANSWERED
+    ).count()
+    return LineUse(
+        inbound=inbound,
+        ours=call.did,
+        theirs=call.caller,
+        seconds=_seconds(began_at, over_at) if known_s is None else known_s,
+        stream_seconds=max(0, _seconds(call.started_at, over_at) - away_s) if call.started_at else None,
+        transfers=tuple(transfers),
+        recordings=_recordings(call),
+        messages=(call.caller,) * messages,
+        charged_usd=carrier.price_usd if carrier is not None else None,
+    )
+
+
+def _recordings(call: Call) -> tuple[int, ...]:
+    made = call.recordings.filter(source=Recording.Source.TWILIO, duration_ms__isnull=False)
+    return tuple(-(-ms // 1000) for ms in made.values_list("duration_ms", flat=True) if ms is not None)
+
+
+def _seconds(begin: datetime, end: datetime) -> int:
+    return max(0, -int((begin - end).total_seconds() // 1))
+
+
+# --- Written down ---------------------------------------------------------------------------------------------
+
+
+def cost_row(call: Call) -> CallCost:
+    """The call's row of costs, held until the transaction ends."""
+    CallCost.objects.get_or_create(
+        call=call, defaults={"day": call.created_at.astimezone(UTC).date(), "assistant_id": call.assistant_id}
+    )
+    return CallCost.objects.select_for_update().get(call=call)
+
+
+def cost_so_far(call: Call, *, now: datetime) -> Decimal:
+    """What a call that runs has cost until now, kept for the sums of the day."""
+    with transaction.atomic():
+        row = cost_row(call)
+        lines = call_lines(call, now=now)
+        row.total_usd, row.unpriced_n = total(lines), _unknown(lines)
+        row.save(update_fields=["total_usd", "unpriced_n"])
+    return row.total_usd
+
+
+def call_reckon(*, call_id: uuid.UUID, now: datetime) -> bool:
+    """Write the lines of a call of ours that is over; whether it is one.
+
+    What has not changed stays as it was written. What has is written anew, and the line of before keeps its figures and
+    says since when it is out of force.
+    """
+    with transaction.atomic():
+        call = Call.objects.filter(pk=call_id, stack=Call.Stack.DIRECT, status__in=_OVER).first()
+        if call is None:
+            return False
+        row = cost_row(call)
+        lines = call_lines(call, now=now)
+        _write(call, lines, now)
+        row.total_usd, row.unpriced_n, row.priced_at = total(lines), _unknown(lines), now
+        row.save()
+    return True
+
+
+def _write(call: Call, lines: Iterable[Priced], now: datetime) -> None:
+    written = {
+        (one.provider, one.kind, one.item, one.part): one
+        for one in CostLine.objects.filter(call=call, superseded_at__isnull=True)
+    }
+    new = []
+    for line in lines:
+        made = _row(call, line, now)
+        old = written.get((made.provider, made.kind, made.item, made.part))
+        if old is not None and _same(old, made):
+            del written[old.provider, old.kind, old.item, old.part]
+        else:
+            new.append(made)
+    CostLine.objects.filter(pk__in=[one.pk for one in written.values()]).update(superseded_at=now)
+    CostLine.objects.bulk_create(new)
+
+
+def _row(call: Call, line: Priced, now: datetime) -> CostLine:
+    return CostLine(
+        call=call,
+        provider=line.thing.provider,
+        kind=line.thing.kind,
+        item=line.thing.item,
+        part=line.thing.part,
+        quantity=line.quantity,
+        price_id=line.price.id if line.price is not None else None,
+        amount_usd=line.usd,
+        note=line.note,
+        written_at=now,
+    )
+
+
+def _same(one: CostLine, other: CostLine) -> bool:
+    told = ("quantity", "price_id", "amount_usd", "note")
+    return all(getattr(one, name) == getattr(other, name) for name in told)
+
+
+def _unknown(lines: Iterable[Priced]) -> int:
+    return sum(line.usd is None for line in lines)
+
+
+def calls_to_reckon(*, since: datetime) -> QuerySet[Call]:
+    """Calls of ours that are over and have no lines yet, those that came in last first."""
+    unwritten = Q(cost__isnull=True) | Q(cost__priced_at__isnull=True)
+    over = Call.objects.filter(unwritten, stack=Call.Stack.DIRECT, status__in=_OVER, created_at__gte=since)
+    return over.order_by("-created_at")
+
+
+def is_live(call: Call) -> bool:
+    """Whether the call goes on."""
+    return call.status in LIVE

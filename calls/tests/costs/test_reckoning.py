@@ -1,0 +1,281 @@
+"""Costs of calls as rows: once, in whatever order, and never overwritten."""
+
+import itertools
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError, Sum
+from django.utils import timezone
+
+from calls import tasks as call_tasks
+from calls.costs import tasks
+from calls.costs.reckoning import call_reckon, calls_to_reckon
+from calls.costs.selectors import call_costs
+from calls.models import Call, CallCost, CallUsage, CarrierCall, CostLine, Price
+from calls.tests.costs.factories import MODEL, make_price, make_usage, make_vapi_call
+from calls.tests.costs.test_usage import EXAMPLE
+from calls.tests.factories import make_call, make_transfer
+
+pytestmark = pytest.mark.django_db
+
+ANSWER = Decimal("0.0074848")
+LINE = Decimal("0.0255") + Decimal("0.012")  # three started minutes of the line and of the stream
+
+
+def report(call: Call, item: str = "resp_1", **fields: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "call_id": str(call.pk),
+        "kind": "response",
+        "session": "0",
+        "item": item,
+        "model": MODEL,
+        "status": "completed",
+        "usage": EXAMPLE,
+        "at": timezone.now().isoformat(),
+    }
+    return {**usual, **fields}
+
+
+def reckon(call: Call) -> None:
+    assert call_reckon(call_id=call.pk, now=timezone.now())
+
+
+def lines(call: Call) -> list[CostLine]:
+    return list(CostLine.objects.filter(call=call, superseded_at=None))
+
+
+def test_a_call_costs_what_its_lines_sum_up_to() -> None:
+    call = make_call()
+    make_usage(call)
+    make_usage(call)
+    make_usage(call, kind="transcription", model="gpt-transcribe", usage={"type": "duration", "seconds": 4.7})
+
+    reckon(call)
+
+    cost = CallCost.objects.get(call=call)
+    assert cost.total_usd == ANSWER * 2 + Decimal("0.0003525") + LINE
+    assert cost.total_usd == CostLine.objects.filter(call=call).aggregate(usd=Sum("amount_usd"))["usd"]
+    assert (cost.unpriced_n, cost.priced_at is None) == (0, False)
+    assert all(line.price_id for line in lines(call))
+    sheet = call_costs(call.pk)
+    assert (sheet.total_usd, sheet.final, sheet.complete) == (cost.total_usd, True, True)
+
+
+def test_reports_come_twice_and_in_any_order_and_after_the_end() -> None:
+    costs = set()
+    for order in itertools.permutations(range(3)):
+        call = make_call()
+        reports = [report(call, "a"), report(call, "b"), report(call, "a", usage=None, status="unfinished")]
+        for n in (*order, *order):
+            tasks.usage_write(**reports[n])
+        costs.add(CallCost.objects.get(call=call).total_usd)
+        assert call.usages.count() == 2
+
+    assert costs == {ANSWER * 2 + LINE}
+
+
+def test_the_same_id_in_two_sessions_is_two_things() -> None:
+    call = make_call()
+    tasks.usage_write(**report(call))
+    tasks.usage_write(**report(call, session="1:0"))
+    tasks.usage_write(**report(call, kind="summary"))
+
+    assert CallCost.objects.get(call=call).total_usd == ANSWER * 3 + LINE
+
+
+def test_a_report_on_an_unknown_call_is_nothing() -> None:
+    tasks.usage_write(**report(Call(pk=uuid.uuid4())))
+
+    assert not CallUsage.objects.exists()
+
+
+def test_nothing_told_and_no_price_are_shown_and_make_the_sum_a_part_of_it() -> None:
+    call = make_call(smoke_test=True)  # on no line
+    make_usage(call, usage={}, status="unfinished")
+    make_usage(call, model="gpt-realtime-9")
+
+    reckon(call)
+
+    cost = CallCost.objects.get(call=call)
+    assert (cost.total_usd, cost.unpriced_n) == (Decimal(0), 7)
+    sheet = call_costs(call.pk)
+    assert not sheet.complete
+    assert sheet.saved_usd is None
+    assert all(line.note for line in sheet.lines)
+
+
+def test_reckoning_again_changes_nothing_where_nothing_is_new() -> None:
+    call = make_call()
+    make_usage(call)
+    reckon(call)
+    before = list(CostLine.objects.values())
+
+    reckon(call)
+
+    assert list(CostLine.objects.values()) == before
+
+
+def test_a_later_price_leaves_old_calls_as_they_are_also_when_they_are_reckoned_again() -> None:
+    call = make_call()
+    make_usage(call)
+    reckon(call)
+    make_price("640", since=timezone.now())
+
+    reckon(call)
+
+    assert CallCost.objects.get(call=call).total_usd == ANSWER + LINE
+    later = make_call()
+    make_usage(later)
+    reckon(later)
+    assert CallCost.objects.get(call=later).total_usd == ANSWER + LINE + Decimal(80) * 576 / 1_000_000
+
+
+def test_a_price_that_was_missing_is_a_new_line_beside_the_old_one() -> None:
+    call = make_call(smoke_test=True)
+    make_usage(
+        call, model="gpt-new", usage={"output_tokens": 10, "output_token_details": {"audio_tokens": 10}}
+    )
+    reckon(call)
+    (old,) = lines(call)
+
+    make_price("64", since=call.created_at - timedelta(days=1), item="gpt-new")
+    reckon(call)
+
+    (new,) = lines(call)
+    old.refresh_from_db()
+    assert (old.amount_usd, old.superseded_at is None) == (None, False)
+    assert (new.amount_usd, CallCost.objects.get(call=call).unpriced_n) == (Decimal("0.00064"), 0)
+    assert call_costs(call.pk).superseded_n == 1
+
+
+def test_a_price_is_never_changed_and_one_that_was_used_never_goes() -> None:
+    call = make_call()
+    make_usage(call)
+    reckon(call)
+    used = Price.objects.filter(lines__isnull=False).distinct().first()
+    assert used is not None
+
+    with pytest.raises(IntegrityError, match="a price is not changed"), transaction.atomic():
+        Price.objects.filter(pk=used.pk).update(usd=0)
+    with pytest.raises(ProtectedError):
+        used.delete()
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; DELETE FROM calls_price WHERE id = %s", [used.pk])
+
+
+def test_a_line_is_never_changed_but_goes_with_its_call() -> None:
+    call = make_call()
+    make_usage(call)
+    reckon(call)
+
+    with pytest.raises(IntegrityError, match="a cost line is not changed"), transaction.atomic():
+        CostLine.objects.filter(call=call).update(amount_usd=0)
+    call.delete()
+
+    assert not CostLine.objects.exists()
+
+
+def test_two_lines_of_the_same_thing_are_not_in_force_together() -> None:
+    call = make_call()
+    make_usage(call)
+    reckon(call)
+    line = lines(call)[0]
+    line.pk = None
+
+    with pytest.raises(IntegrityError, match="cost_line_once"), transaction.atomic():
+        line.save(force_insert=True)
+
+
+def test_a_call_that_runs_shows_what_it_has_used_so_far_and_has_no_lines() -> None:
+    call = make_call(status=Call.Status.IN_PROGRESS, ended_at=None)
+    tasks.usage_write(**report(call))
+
+    assert not call_reckon(call_id=call.pk, now=timezone.now())
+    assert not CallCost.objects.exists()  # nobody has set a limit
+    sheet = call_costs(call.pk)
+    assert (sheet.final, sheet.total_usd > ANSWER) == (False, True)
+
+
+def test_the_end_of_a_call_writes_its_lines() -> None:
+    call = make_call(status=Call.Status.IN_PROGRESS, ended_at=None)
+    make_usage(call)
+
+    call_tasks.call_finish(
+        call_id=str(call.pk),
+        ended_at=timezone.now().isoformat(),
+        ended_reason="customer-ended-call",
+        facts={},
+    )
+
+    assert CallCost.objects.get(call=call).total_usd > ANSWER
+
+
+def test_calls_that_ended_without_anybodys_telling_are_caught_up_with() -> None:
+    call = make_call()
+    old = make_call()
+    Call.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=9))
+    make_call(status=Call.Status.IN_PROGRESS, ended_at=None)
+    make_vapi_call("0.30")
+
+    tasks.costs_catch_up()
+
+    assert list(CallCost.objects.values_list("call", flat=True)) == [call.pk]
+    assert not calls_to_reckon(since=timezone.now() - timedelta(days=1)).exists()
+
+
+def test_twilios_own_count_and_price_take_the_place_of_ours() -> None:
+    call = make_call()
+    reckon(call)
+    assert CallCost.objects.get(call=call).total_usd == LINE
+
+    tasks.carrier_call_write(call_sid=call.call_sid, duration_s=59)
+    assert CallCost.objects.get(call=call).total_usd == Decimal("0.0085") + Decimal("0.012")
+
+    CarrierCall.objects.filter(call=call).update(price_usd=Decimal("0.0068"))
+    reckon(call)
+    assert CallCost.objects.get(call=call).total_usd == Decimal("0.0068") + Decimal("0.012")
+    (line,) = [one for one in lines(call) if one.kind == "line"]
+    assert line.note == "As Twilio charged it."
+
+
+def test_a_transfer_is_a_second_leg_and_the_stream_does_not_run_through_it() -> None:
+    call = make_call()
+    make_transfer(call=call, dialled_at=timezone.now(), duration_s=70)
+
+    reckon(call)
+
+    by_kind = {line.kind: (line.quantity, line.amount_usd) for line in lines(call)}
+    assert by_kind["transfer"] == (Decimal(2), Decimal("0.028"))
+    assert by_kind["stream"] == (Decimal(1), Decimal("0.004"))
+
+
+def test_what_it_would_have_cost_at_vapi_is_measured_on_comparable_calls() -> None:
+    call = make_call()
+    assert "No calls at Vapi to compare with" in call_costs(call.pk).vapi_how
+    assert call_costs(call.pk).vapi_usd == Decimal("0.12") * 125 / 60
+
+    for _ in range(5):
+        make_vapi_call("0.25")  # each of 125 seconds
+    make_vapi_call(None)
+
+    sheet = call_costs(call.pk)
+    assert sheet.vapi_usd == Decimal("0.25")
+    assert sheet.vapi_how == "As the newest 5 calls (10.4 minutes) at Vapi were charged."
+
+
+def test_a_call_at_vapi_shows_its_own_parts_and_their_sum_is_what_was_charged() -> None:
+    call = make_vapi_call("0.30", cost_breakdown={"transport": 0.05, "vapi": 0.1, "llm": "odd", "total": 0.3})
+
+    sheet = call_costs(call.pk)
+
+    assert [(line.item, line.usd) for line in sheet.lines] == [
+        ("Telephone line", Decimal("0.05")),
+        ("Vapi's fee", Decimal("0.1")),
+        ("Everything else", Decimal("0.15")),
+    ]
+    assert sheet.total_usd == sheet.vapi_usd == Decimal("0.30")
+    assert not call_costs(make_vapi_call(None).pk).complete
