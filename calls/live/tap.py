@@ -1,0 +1,102 @@
+"""What is heard in a call, for those who listen to it: nothing is copied while nobody does.
+
+The two sides are laid on one clock. What the caller says comes in real time; what the assistant says comes faster than
+it is spoken, and is let out as Twilio plays it.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+from channels.exceptions import ChannelFull
+from channels.layers import BaseChannelLayer
+from redis.exceptions import RedisError
+
+from calls.bridge.audio import BYTES_PER_MS, SILENCE
+
+# Sent by whoever listens, again and again: the sound is copied for as long as that.
+LISTEN: Final = "call.listen"
+LISTENED_S: Final = 25.0
+PIECE_MS: Final = 100
+_PIECE: Final = PIECE_MS * BYTES_PER_MS
+# More of the caller than this has come late all at once, and is of no use to anybody who listens now.
+_MOST_CALLER: Final = 10 * _PIECE
+_MOST_ASSISTANT: Final = 120_000 * BYTES_PER_MS
+
+
+def listeners_group(call_id: uuid.UUID) -> str:
+    """The group of everybody who listens to a call."""
+    return f"listen.{call_id}"
+
+
+class Tap:
+    """Sends both sides of a call to its listeners, a piece at a time, until nobody renews it or it is stopped."""
+
+    def __init__(
+        self,
+        call_id: uuid.UUID,
+        layer: BaseChannelLayer,
+        loop: asyncio.AbstractEventLoop,
+        closed: Callable[[], None],
+    ) -> None:
+        self._group = listeners_group(call_id)
+        self._layer = layer
+        self._loop = loop
+        self._closed = closed
+        self._caller = bytearray()
+        self._assistant = bytearray()
+        self._until = 0.0
+        self.over = False
+
+    def renew(self) -> None:
+        """Somebody listens."""
+        self._until = self._loop.time() + LISTENED_S
+
+    def stop(self) -> None:
+        """There is nothing more to be heard."""
+        self.over = True
+
+    def from_caller(self, payload: str) -> None:
+        """A frame of the caller."""
+        self._caller += b64decode(payload)
+        if len(self._caller) > _MOST_CALLER:
+            del self._caller[:-_PIECE]
+
+    def to_twilio(self, text: str) -> None:
+        """A message to Twilio: sound of the assistant, or that what Twilio holds of it is not to be heard."""
+        message = orjson.loads(text)
+        match message["event"]:
+            case "media" if len(self._assistant) < _MOST_ASSISTANT:
+                self._assistant += b64decode(message["media"]["payload"])
+            case "clear":
+                self._assistant.clear()
+            case _:
+                pass
+
+    async def run(self) -> None:
+        """Until nobody listens."""
+        due = self._loop.time()
+        try:
+            while not self.over and self._loop.time() < self._until:
+                due += PIECE_MS / 1000
+                await asyncio.sleep(max(0.0, due - self._loop.time()))
+                await self._send()
+        finally:
+            self.over = True
+            self._closed()
+
+    async def _send(self) -> None:
+        piece = {"type": "call.audio", "caller": _taken(self._caller), "assistant": _taken(self._assistant)}
+        with contextlib.suppress(RedisError, OSError, ChannelFull):  # a gap is all that comes of it
+            await self._layer.group_send(self._group, piece)
+
+
+def _taken(sound: bytearray) -> bytes:
+    """The next piece of this side, filled up with silence."""
+    piece = bytes(sound[:_PIECE])
+    del sound[:_PIECE]
+    return piece + bytes([SILENCE]) * (_PIECE - len(piece))

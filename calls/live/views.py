@@ -1,0 +1,111 @@
+"""`POST /call/{id}/control`: orders for a running call, as Vapi's live call control takes them."""
+
+import logging
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from calls.live.bodies import order_asked
+from calls.live.control import Outcome, Result, order
+from calls.live.entering import CONTROLS, Entrant, allowed, key_entrant, knows_address, wants_key
+from calls.models import LIVE, Call
+from tools.access.bodies import body_read
+from tools.access.errors import ApiError, error_response
+from tools.access.keys import NO_KEY
+from tools.jsontext import json_text
+
+logger = logging.getLogger(__name__)
+
+_STATUSES = {
+    Result.REFUSED: HTTPStatus.BAD_REQUEST,
+    Result.NOBODY: HTTPStatus.BAD_REQUEST,
+    Result.AWAY: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+@csrf_exempt  # a key or the call's own address is sent by programs, never by a browser of its own accord
+def control(request: HttpRequest, given: str) -> HttpResponse:
+    """Answers 200 only when the call's own process has taken the order."""
+    entrant: Entrant | None = None
+    kind = ""
+    try:
+        entrant = _entrant(request, given)
+        call = _call(given, entrant)
+        message = _message(request)
+        kind = message["type"]
+        _live_require(call)
+        _outcome_raise(order(call.pk, message))
+        response = HttpResponse(json_text({}), content_type="application/json")
+    except ApiError as exc:
+        response = error_response(exc)
+        if exc.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response["Allow"] = "POST"
+    response["Cache-Control"] = "no-store"
+    logger.info(
+        "call control",
+        extra={
+            "call_id": given[:36],
+            "by": entrant.label if entrant else "",
+            "order": kind,
+            "status": response.status_code,
+        },
+    )
+    return response
+
+
+def _entrant(request: HttpRequest, given: str) -> Entrant:
+    if request.method != "POST":
+        raise ApiError(HTTPStatus.METHOD_NOT_ALLOWED, f"Cannot {request.method} {request.path}")
+    authorization = request.headers.get("Authorization", "")
+    if authorization:
+        return key_entrant(authorization, CONTROLS, public_too=True)
+    call_id = _uuid(given)
+    if call_id is None or not knows_address(call_id, request.GET.get("token", "")):
+        raise ApiError(HTTPStatus.UNAUTHORIZED, NO_KEY)
+    return Entrant()
+
+
+def _call(given: str, entrant: Entrant) -> Call:
+    """The call, whose assistant lets this entrant control it."""
+    call_id = _uuid(given)
+    call = (
+        Call.objects.select_related("version").only("status", "version__snapshot").filter(pk=call_id).first()
+        if call_id is not None
+        else None
+    )
+    if call is None:
+        raise ApiError(HTTPStatus.NOT_FOUND, f"Couldn't Get Call. `id` {given[:60]} Does Not Exist.")
+    plan = call.version.snapshot.get("monitor_plan") if call.version else None
+    plan = plan if isinstance(plan, dict) else {}
+    if not allowed(plan, "control"):
+        raise ApiError(HTTPStatus.FORBIDDEN, "Live control is switched off for the assistant of this call.")
+    if entrant.key is None and wants_key(plan, "control"):
+        raise ApiError(HTTPStatus.UNAUTHORIZED, NO_KEY)
+    return call
+
+
+def _message(request: HttpRequest) -> dict[str, Any]:
+    asked = order_asked(body_read(request))
+    if isinstance(asked, list):
+        raise ApiError(HTTPStatus.BAD_REQUEST, asked)
+    return asked
+
+
+def _live_require(call: Call) -> None:
+    if call.status not in LIVE:
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"Couldn't Control Call. `id` {call.pk} Has Ended.")
+
+
+def _outcome_raise(outcome: Outcome) -> None:
+    if not outcome.taken:
+        raise ApiError(_STATUSES[outcome.result], outcome.why)
+
+
+def _uuid(given: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(given)
+    except ValueError:
+        return None

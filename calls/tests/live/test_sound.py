@@ -1,0 +1,75 @@
+"""What listeners hear: both sides on one clock, in the samples that Vapi's listeners get."""
+
+import asyncio
+import struct
+import uuid
+from base64 import b64encode
+from typing import Any
+
+import orjson
+
+from calls.live.sound import stereo
+from calls.live.tap import PIECE_MS, Tap
+
+
+class Layer:
+    """Keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.news = asyncio.Event()
+
+    async def group_send(self, _group: str, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+        self.news.set()
+
+    async def next(self) -> dict[str, Any]:
+        """What is sent next."""
+        self.news.clear()
+        async with asyncio.timeout(10):
+            await self.news.wait()
+        return self.sent[-1]
+
+
+def test_mu_law_becomes_linear_samples_with_the_caller_left_at_twice_the_rate() -> None:
+    pcm = stereo(bytes([0x80, 0xFF]), bytes([0x00, 0x00]))
+
+    assert struct.unpack("<8h", pcm) == (32124, -32124, 32124, -32124, 0, -32124, 0, -32124)
+
+
+def test_the_two_signs_of_every_code_mirror_each_other() -> None:
+    for code in range(128):
+        low, high = struct.unpack("<4h", stereo(bytes([code]), bytes([code | 0x80])))[:2]
+        assert low == -high
+
+
+async def test_the_assistant_is_heard_as_fast_as_twilio_plays_it_and_not_after_a_clear() -> None:
+    layer, loop = Layer(), asyncio.get_running_loop()
+    closed: list[bool] = []
+    tap = Tap(uuid.uuid4(), layer, loop, lambda: closed.append(True))  # type: ignore[arg-type]
+    tap.renew()
+    media = b64encode(b"\x20" * 8 * PIECE_MS * 20).decode()
+    tap.to_twilio(orjson.dumps({"event": "media", "media": {"payload": media}}).decode())
+    tap.from_caller(b64encode(b"\x10" * 160).decode())
+    job = asyncio.ensure_future(tap.run())
+
+    first, second = await layer.next(), await layer.next()
+    tap.to_twilio(orjson.dumps({"event": "clear"}).decode())
+    after = await layer.next()
+    tap.stop()
+    await job
+
+    assert first["caller"] == b"\x10" * 160 + b"\xff" * 640
+    assert first["assistant"] == second["assistant"] == b"\x20" * 800
+    assert after["assistant"] == b"\xff" * 800
+    assert closed == [True]
+    assert tap.over
+
+
+async def test_nobody_listens_for_ever_who_does_not_say_so_again() -> None:
+    closed: list[bool] = []
+    tap = Tap(uuid.uuid4(), Layer(), asyncio.get_running_loop(), lambda: closed.append(True))  # type: ignore[arg-type]
+
+    await tap.run()
+
+    assert closed == [True]
