@@ -1,5 +1,6 @@
 """Transcripts, read as a conversation."""
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,9 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from tools.adminkit import HistoryAdmin, SinceFilter, badge, clipped, moment, ms_text, object_link
+from tools.opened import opened_tell
 from transcripts.models import Transcript, Utterance
+from transcripts.search import parts_read, transcripts_find
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class SpokenLine:
     template = "admin/tandem/line_spoken.html"
 
 
+# Of a list only the first pages are read.
+_LISTED = 500
 # A guess: beyond it callers begin to ask whether anybody is there.
 SLOW_ANSWER_MS = 2000
 
@@ -95,8 +100,8 @@ class TranscriptAdmin(HistoryAdmin):
     page_template = "admin/tandem/transcript.html"
     list_display = ["started", "first_words", "utterances_n", "state", "call_link"]
     list_filter = [StartedSinceFilter, OpenFilter]
-    search_fields = ["utterances__text", "call_id"]
-    search_help_text = "By words that were said, or the id of a call."
+    search_fields = ["call_id"]
+    search_help_text = "By words that were said, “phrases”, beginnings*, -exclusions, or the id of a call."
     ordering = ["-started_at", "-id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Transcript]:
@@ -111,6 +116,18 @@ class TranscriptAdmin(HistoryAdmin):
                 output_field=IntegerField(),
             ),
         )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Transcript], search_term: str
+    ) -> tuple[QuerySet[Transcript], bool]:
+        if not search_term.strip():
+            return queryset, False
+        try:
+            return queryset.filter(call_id=uuid.UUID(search_term.strip())), False
+        except ValueError:
+            pass
+        found = transcripts_find(parts_read(search_term), Transcript.objects.all(), limit=_LISTED)
+        return queryset.filter(pk__in=found.ids), False
 
     @admin.display(description="began", ordering="started_at")
     def started(self, transcript: Transcript) -> SafeString | str:
@@ -137,6 +154,7 @@ class TranscriptAdmin(HistoryAdmin):
         return f"Transcript of {obj.started_at:%d %b %Y, %H:%M}"
 
     def page_context(self, request: HttpRequest, obj: Transcript) -> dict[str, Any]:
+        opened_tell(call_id=obj.call_id, user=request.user, what="transcript")
         facts = [
             ("Call", self.call_link(obj)),
             ("Call id", obj.call_id),

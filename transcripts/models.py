@@ -1,7 +1,10 @@
 """The lasting record of what was said."""
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
+
+from transcripts.words import Words
 
 
 class Transcript(models.Model):
@@ -19,6 +22,7 @@ class Transcript(models.Model):
 
     class Meta:
         ordering = ["-started_at"]
+        indexes = [models.Index(fields=["-started_at", "-id"], name="transcript_newest")]
 
     def __str__(self) -> str:
         return f"Transcript of {self.call_id}"
@@ -66,7 +70,9 @@ class Utterance(models.Model):
                 include=["latency_ms"],
                 condition=Q(latency_ms__isnull=False),
                 name="utterance_latency",
-            )
+            ),
+            # New words wait in a list that is merged now and then, so that a turn is written in one stroke.
+            GinIndex(Words(F("text")), name="utterance_words"),
         ]
         constraints = [
             models.UniqueConstraint(name="utterance_once", fields=["transcript", "item_id"]),

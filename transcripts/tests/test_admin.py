@@ -79,8 +79,8 @@ def test_three_hundred_utterances_cost_no_more_queries(
         for n in range(300)
     )
 
-    # Session, user, transcript, utterances.
-    with django_assert_num_queries(4):
+    # Session, user, transcript, who opened it, utterances.
+    with django_assert_num_queries(5):
         page(admin_client, transcript)
 
 
