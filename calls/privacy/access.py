@@ -1,0 +1,49 @@
+"""Who opened which call. Every place that shows what was said, or a tool's arguments, writes a row before it shows them."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils import timezone
+
+from calls.models import CallOpened
+from tools.models import ApiKey
+
+_LABEL_MAX = 150
+
+
+def call_opened(
+    *, call_id: uuid.UUID | str, user: Any = None, key: ApiKey | None = None, what: str = "page"
+) -> None:
+    """Write down that somebody opens the record of a call: a person, or a program by its key.
+
+    ``what`` is one of ``CallOpened.What``. Raises ValueError for anything else, and where nobody is named.
+    """
+    calls_opened(call_ids=[call_id], user=user, key=key, what=what)
+
+
+def calls_opened(
+    *, call_ids: Iterable[uuid.UUID | str], user: Any = None, key: ApiKey | None = None, what: str
+) -> None:
+    """The same for several calls at once, each in a row of its own."""
+    person = user if user is not None and user.pk is not None else None
+    if person is None and key is None:
+        raise ValueError("A call is opened by a person or by a key.")
+    label = f"{person.get_username()}" if person is not None else f"API key {key}"
+    now = timezone.now()
+    CallOpened.objects.bulk_create(
+        CallOpened(
+            call_id=call_id,
+            what=CallOpened.What(what),
+            actor=person,
+            key=key,
+            actor_label=label[:_LABEL_MAX],
+            at=now,
+        )
+        for call_id in call_ids
+    )
+
+
+def opened_keep(*, call_id: uuid.UUID, user: Any, what: str, **_: Any) -> None:
+    """The same for pages of the apps below, which tell of it by ``tools.opened``."""
+    call_opened(call_id=call_id, user=user, what=what)
