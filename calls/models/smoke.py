@@ -116,6 +116,10 @@ class SmokeRun(models.Model):
         LOOPBACK = "loopback", "Our own line, no telephone"
         TELEPHONE = "telephone", "Real telephone lines"
 
+    class Caller(models.TextChoices):
+        SCRIPT = "script", "The words of the scenario"
+        MODEL = "model", "A model that knows the goal"
+
     class Status(models.TextChoices):
         PLANNED = "planned", "Waiting"
         RUNNING = "running", "Running"
@@ -149,6 +153,16 @@ class SmokeRun(models.Model):
     snapshot = models.JSONField(editable=False)
     fingerprint = models.CharField(max_length=16, editable=False)
     line = models.CharField(max_length=10, choices=Line, default=Line.SIMULATOR)
+    caller = models.CharField(max_length=10, choices=Caller, default=Caller.SCRIPT)
+    test_numbers = models.JSONField(
+        default=list, blank=True, editable=False, help_text="The numbers that calls are placed from."
+    )
+    vapi_number = models.CharField(
+        max_length=40,
+        blank=True,
+        verbose_name="number at Vapi",
+        help_text="The number at which the same scenarios are played to Vapi; empty where calls of the past are the reference.",
+    )
     simulated_model = models.BooleanField(
         default=True, help_text="The Realtime API was a simulated one: this proves nothing about the model."
     )
@@ -252,6 +266,9 @@ class SmokePair(models.Model):
     edits = models.JSONField(default=list, blank=True)
     causes = models.JSONField(default=list, blank=True)
     why = models.TextField(blank=True, help_text="Why it broke, in plain words.")
+    caller_note = models.CharField(
+        max_length=300, blank=True, help_text="How the call went for a caller who was played by a model."
+    )
     seconds = models.FloatField(null=True, blank=True)
     latency_ms = models.PositiveIntegerField(
         null=True, blank=True, help_text="Median answer time of our stack."

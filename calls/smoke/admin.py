@@ -6,16 +6,18 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Length
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
-from calls.models import Call, DriftRules, PublishCheck, Scenario, ScenarioVersion, SmokeRun
+from calls.models import Call, CallerLine, DriftRules, PublishCheck, Scenario, ScenarioVersion, SmokeRun
 from calls.smoke import pages
+from calls.smoke.caller_lines import RECORDED
 from calls.smoke.drafting import DraftError, script_draft
-from calls.smoke.forms import EXAMPLE, DriftRulesForm, ScenarioForm
+from calls.smoke.forms import EXAMPLE, CallerLineForm, DriftRulesForm, ScenarioForm
 from calls.smoke.report import TONES
 from tools.adminkit import HistoryAdmin, ModelAdmin, badge, moment, object_link
 
@@ -100,6 +102,33 @@ class ScenarioAdmin(ModelAdmin[Scenario]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["assistant"] if obj is not None else []
+
+
+@admin.register(CallerLine)
+class CallerLineAdmin(ModelAdmin[CallerLine]):
+    """Recordings of what callers say in scenarios. Wherever a caller says just these words, the recording is played."""
+
+    form = CallerLineForm
+    list_display = ["words_text", "length", "made"]
+    list_display_links = ["words_text"]
+    search_fields = ["words"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CallerLine]:
+        # What a model has spoken is kept in the same table, and is nobody's to edit.
+        queryset: QuerySet[CallerLine] = super().get_queryset(request)
+        return queryset.filter(voice=RECORDED).defer("mulaw").annotate(bytes_n=Length("mulaw"))
+
+    @admin.display(description="words", ordering="words")
+    def words_text(self, line: CallerLine) -> str:
+        return str(line)
+
+    @admin.display(description="length", ordering="bytes_n")
+    def length(self, line: Any) -> str:
+        return f"{line.bytes_n / 8000:.1f} s"
+
+    @admin.display(description="uploaded", ordering="created_at")
+    def made(self, line: CallerLine) -> SafeString | str:
+        return moment(line.created_at)
 
 
 def _call_of(request: HttpRequest) -> Call | None:

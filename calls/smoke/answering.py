@@ -1,10 +1,10 @@
 """Answering the calls of smoke tests: with what the run has frozen, and with tools that are answered by the scenario."""
 
 from django.db import transaction
-from django.utils import timezone
 
-from calls.models import Call, SmokePair, SmokeRun
+from calls.models import SmokePair, SmokeRun
 from calls.services import Answered, token_mint
+from calls.smoke.legs import pair_call_create
 from calls.smoke.markers import marker_read
 
 Status = SmokePair.Status
@@ -33,16 +33,5 @@ def smoke_call_start(
             return Answered(pair.call, token_mint(pair.call)) if pair.call.call_sid == call_sid else None
         if pair.status != Status.PLACED or pair.run.status != SmokeRun.Status.RUNNING:
             return None
-        call = Call.objects.create(
-            smoke_test=True,
-            call_sid=call_sid,
-            account_sid=account_sid,
-            did=did,
-            caller=caller,
-            phone_number_id=pair.run.number_id,
-            assistant_id=pair.run.assistant_id,
-            version_id=pair.run.assistant_version_id,
-        )
-        SmokePair.objects.filter(pk=pair.pk).update(call=call, status=Status.CONNECTED)
-        SmokeRun.objects.filter(pk=pair.run_id).update(moved_at=timezone.now())
+        call = pair_call_create(pair, call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
         return Answered(call, token_mint(call))

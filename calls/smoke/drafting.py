@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from calls.models import Call
 from calls.smoke.anonymising import Anonymiser
+from calls.smoke.personas import facts_of, goal_of, never_of
 from calls.smoke.scripts import MOST_TURNS
 from tools.models import ToolCall
 from transcripts.models import Transcript, Utterance
@@ -39,8 +40,13 @@ def script_draft(call: Call, *, replaced: bool = True) -> dict[str, Any]:
         raise DraftError(
             "The caller said nothing in this call that was written down, so there is nothing to play."
         )
+    heard = [
+        one.spoken.text for one in events if one.spoken and one.spoken.speaker == Utterance.Speaker.CALLER
+    ]
     draft = {
-        "goal": "",
+        "goal": goal_of(call, heard),
+        "facts": facts_of([one.tool.arguments for one in events if one.tool is not None], heard),
+        "never": never_of(heard),
         "turns": list(_turns(events, call)),
         "mocks": list(_mocks([one.tool for one in events if one.tool is not None])),
     }
@@ -75,7 +81,13 @@ def _replaced(draft: dict[str, Any], anonymiser: Anonymiser) -> dict[str, Any]:
         {key: anonymiser.value(value) if key in said else value for key, value in mock.items()}
         for mock in draft["mocks"]
     ]
-    return {**draft, "turns": turns, "mocks": mocks}
+    return {
+        **draft,
+        "goal": anonymiser.text(draft["goal"]),
+        "facts": anonymiser.value(draft["facts"]),
+        "turns": turns,
+        "mocks": mocks,
+    }
 
 
 def _deed(deed: dict[str, Any], anonymiser: Anonymiser) -> dict[str, Any]:

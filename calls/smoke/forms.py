@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
     UnfoldAdminSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -14,7 +15,9 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from calls.models import Call, DriftRules, PhoneNumber, Scenario, SmokeRun
+from calls.models import E164_PATTERN, Call, CallerLine, DriftRules, PhoneNumber, Scenario, SmokeRun
+from calls.smoke.caller_lines import RECORDED, line_key
+from calls.smoke.clip_files import MOST_BYTES, ClipFileError, mulaw_of_wav
 from calls.smoke.orders import OrdersError, orders_read
 from calls.smoke.planning import MOST_RUNS
 from calls.smoke.scripts import ScriptError, script_read
@@ -93,6 +96,38 @@ def _call_label(call: Call) -> str:
     return f"{call.created_at:%d %b %Y, %H:%M} from {call.caller or 'unknown'}"
 
 
+class CallerLineForm(forms.ModelForm[CallerLine]):
+    """A recording of a caller's words."""
+
+    recording = forms.FileField(
+        help_text="A WAV file, 16-bit PCM, up to 60 s: somebody says just these words.",
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".wav,audio/wav"}),
+    )
+
+    class Meta:
+        model = CallerLine
+        fields = ["words"]
+        widgets = {"words": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
+
+    def clean_words(self) -> str:
+        words = " ".join(str(self.cleaned_data["words"]).split())
+        if CallerLine.objects.filter(key=line_key(words, RECORDED)).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("There is a recording of these words already. Delete it first.")
+        return words
+
+    def clean_recording(self) -> bytes:
+        try:
+            return mulaw_of_wav(self.cleaned_data["recording"].read(MOST_BYTES + 1))
+        except ClipFileError as exc:
+            raise ValidationError(str(exc)) from exc
+
+    def save(self, commit: bool = True) -> CallerLine:  # noqa: FBT001, FBT002  # Django's signature
+        line = self.instance
+        line.key = line_key(line.words, RECORDED)
+        line.mulaw = self.cleaned_data["recording"]
+        return super().save(commit)
+
+
 class DriftRulesForm(forms.ModelForm[DriftRules]):
     """What counts as drift for an assistant."""
 
@@ -137,11 +172,29 @@ class StartForm(forms.Form):
     )
     line = forms.ChoiceField(
         label="Line",
-        choices=[
-            (SmokeRun.Line.SIMULATOR.value, SmokeRun.Line.SIMULATOR.label),
-            (SmokeRun.Line.LOOPBACK.value, SmokeRun.Line.LOOPBACK.label),
-        ],
+        choices=SmokeRun.Line.choices,
         widget=UnfoldAdminSelectWidget(),
+    )
+    caller = forms.ChoiceField(
+        label="The caller says",
+        required=False,
+        choices=SmokeRun.Caller.choices,
+        initial=SmokeRun.Caller.SCRIPT.value,
+        widget=UnfoldAdminSelectWidget(),
+        help_text="A model improvises from the scenario's goal and facts, and costs about as much as the assistant does.",
+    )
+    vapi_number = forms.RegexField(
+        regex=E164_PATTERN,
+        required=False,
+        label="Play it to Vapi too, at this number",
+        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "tel", "placeholder": "+14155550100"}),
+        error_messages={"invalid": "Write the number like +14155550100."},
+        help_text="Only over the telephone: a number that Vapi still answers, or the number itself, if Vapi knows it. Empty: calls of the past are the reference.",
+    )
+    vapi_tools_are_real = forms.BooleanField(
+        required=False,
+        label="I know that at Vapi the tools are really called",
+        widget=UnfoldBooleanWidget(),
     )
     budget_minutes = forms.IntegerField(
         min_value=1,

@@ -1,7 +1,9 @@
 """Pairs judged when their call is over, and the verdict on what is judged."""
 
 import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from django.utils import timezone
 
@@ -9,6 +11,7 @@ from assistants.snapshots import snapshot_read
 from calls.models import Call, Scenario, SmokePair, SmokeRun
 from calls.smoke.causes import Cause, Evidence
 from calls.smoke.comparison import Comparison, compare
+from calls.smoke.model_caller import CallerEnd
 from calls.smoke.naming import naming
 from calls.smoke.orders import orders_read
 from calls.smoke.reading import call_facts
@@ -17,13 +20,20 @@ from calls.smoke.sequences import ToolStep
 from calls.smoke.verdict import Counted, PairResult, Verdict, verdict_of
 
 
-def pair_judge(pair: SmokePair, call: Call) -> Comparison:
-    """The comparison of a pair whose call is over and written down; written down too."""
+def pair_judge(
+    pair: SmokePair, call: Call, *, caller: CallerEnd | None = None, at_vapi: Call | None = None
+) -> Comparison:
+    """The comparison of a pair whose call is over and written down; written down too.
+
+    ``caller`` is how it went for a caller who was played by a model, ``at_vapi`` the same scenario played to Vapi just now.
+    """
     script = script_read(pair.script)
     snapshot = snapshot_read(pair.run.snapshot)
-    facts = call_facts(call, name_of=naming(snapshot.tools))
-    theirs = [ToolStep.from_json(one) for one in pair.expected]
-    broke = _broke(call)
+    name_of = naming(snapshot.tools)
+    facts = call_facts(call, name_of=name_of)
+    reference = _reference(at_vapi, name_of)
+    theirs = [ToolStep.from_json(one) for one in reference.get("expected", pair.expected)]
+    broke = _broke(call) or (caller.broke if caller is not None else "")
     found = compare(
         theirs,
         facts.steps,
@@ -45,8 +55,23 @@ def pair_judge(pair: SmokePair, call: Call) -> Comparison:
         seconds=_seconds(call),
         # A simulated model answers when it was told to, and faster than life.
         latency_ms=None if pair.run.simulated_model else facts.latency_ms,
+        caller_note=caller.sentence[:300] if caller is not None else "",
+        **reference,
     )
     return found
+
+
+def _reference(at_vapi: Call | None, name_of: Callable[[str], str]) -> dict[str, Any]:
+    """The columns of a pair whose scenario was played to Vapi too: what was called there is what is expected."""
+    if at_vapi is None:
+        return {}
+    facts = call_facts(at_vapi, name_of=name_of)
+    return {
+        "reference": at_vapi,
+        "expected": [step.to_json() for step in facts.steps],
+        "reference_latency_ms": facts.latency_ms,
+        "reference_usd": facts.usd,
+    }
 
 
 def _broke(call: Call) -> str:
@@ -76,7 +101,10 @@ def run_verdict(run: SmokeRun) -> Verdict:
 
 
 def _result(pair: SmokePair) -> PairResult:
-    causes = [Cause.from_json(one) for one in pair.causes]
+    try:
+        causes = [Cause.from_json(one) for one in pair.causes]
+    except (TypeError, KeyError, ValueError):  # of a shape that no release ever wrote
+        causes = []
     return PairResult(
         outcome=pair.outcome,
         strictly_same=bool(pair.strictly_same),
@@ -84,6 +112,14 @@ def _result(pair: SmokePair) -> PairResult:
         latency_ms=pair.latency_ms,
         reference_latency_ms=pair.reference_latency_ms,
     )
+
+
+def _calls_at_vapi(run: SmokeRun, scenario: Scenario) -> Iterable[Call]:
+    """The calls at Vapi of a scenario: those of the past, or, where this run has placed some there, those alone."""
+    if not run.vapi_number:
+        return scenario.references.all()
+    played = run.pairs.filter(scenario_version__scenario=scenario, reference__isnull=False)
+    return [pair.reference for pair in played.select_related("reference") if pair.reference is not None]
 
 
 def baseline(run: SmokeRun) -> Counted:
@@ -98,7 +134,7 @@ def baseline(run: SmokeRun) -> Counted:
     seen: set[frozenset[uuid.UUID]] = set()  # scenarios may share their calls
     for scenario in scenarios:
         calls = sorted(
-            (call for call in scenario.references.all() if call.stack == Call.Stack.VAPI),
+            {call for call in _calls_at_vapi(run, scenario) if call.stack == Call.Stack.VAPI},
             key=lambda one: (one.created_at, one.pk),
         )
         for one, other in zip(calls[::2], calls[1::2], strict=False):

@@ -4,15 +4,16 @@ import threading
 from dataclasses import dataclass
 from typing import Protocol
 
-from calls.models import SmokePair
+from calls.models import Call, SmokePair
+from calls.smoke.model_caller import CallerEnd
 
 
 class PlayError(Exception):
-    """A pair could not be played. ``final``: trying again would not help."""
+    """A pair could not be played. ``final``: trying again would not help; ``stops``: no other pair of the run could be, either."""
 
-    def __init__(self, why: str, *, final: bool = False) -> None:
+    def __init__(self, why: str, *, final: bool = False, stops: bool = False) -> None:
         super().__init__(why)
-        self.final = final
+        self.final, self.stops = final or stops, stops
 
 
 class StoppedError(Exception):
@@ -24,6 +25,8 @@ class Played:
     """A call that was played to its end."""
 
     call_sid: str
+    caller: CallerEnd | None = None  # where a model played it
+    at_vapi: Call | None = None  # the same scenario at Vapi, where it was played there too
 
 
 class Line(Protocol):

@@ -6,15 +6,12 @@ the same checks. Twilio itself hears nothing of such a call.
 
 import asyncio
 import base64
-import functools
-import hashlib
 import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -25,12 +22,13 @@ from django.conf import settings
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 
-from assistants.voices.recording import ClipRefusedError, speak
-from assistants.voices.recording import Line as SpokenLine
-from calls.models import SmokePair
+from calls.models import SmokePair, SmokeRun
+from calls.smoke.caller_lines import lines_spoken
+from calls.smoke.caller_session import CallerSession
 from calls.smoke.lines import Played, PlayError, StoppedError
 from calls.smoke.markers import Placing, marker_make
-from calls.smoke.played_caller import FRAME_BYTES, PlayedCaller
+from calls.smoke.model_caller import CallerBrokeError, ModelCaller
+from calls.smoke.played_caller import FRAME_BYTES, Caller, PlayedCaller
 from calls.smoke.scripts import Script, ScriptError, script_read
 
 CALLER: Final = "+12025550148"
@@ -38,29 +36,8 @@ LONGEST_S: Final = 420.0
 _FRAME_S: Final = 0.02
 _WEBHOOK_WITHIN_S: Final = 15.0
 _OPEN_WITHIN_S: Final = 10.0
-_VOICE: Final = "cedar"
 
 Speech = Callable[[str], bytes]
-
-
-def realtime_speech(text: str, *, model: str, voice: str = _VOICE) -> bytes:
-    """The words spoken by a Realtime session, in mu-law; kept in a file, for the same words are needed again and again.
-
-    Raises PlayError.
-    """
-    name = hashlib.sha256(f"{model}:{voice}:{text}".encode()).hexdigest()
-    kept = Path(settings.VAR_DIR) / "caller-speech" / f"{name}.ulaw"
-    if kept.exists():
-        return kept.read_bytes()
-    try:
-        sound = speak(SpokenLine(text, model=model, voice=voice)).mulaw
-    except ClipRefusedError as exc:
-        raise PlayError(f"The caller's words could not be spoken. {exc}") from exc
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(f".{secrets.token_hex(4)}")
-    part.write_bytes(sound)
-    part.replace(kept)
-    return sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +58,35 @@ class LoopbackLine:
             script = script_read(pair.script)
         except ScriptError as exc:
             raise PlayError(f"The scenario cannot be played. {exc}", final=True) from exc
-        caller = PlayedCaller(script.turns, self._spoken(script, pair))
         call_sid = f"CA{secrets.token_hex(16)}"
+        if pair.run.caller == SmokeRun.Caller.MODEL:
+            return self._play_by_model(pair, ModelCaller(script), call_sid, stop)
+        caller = PlayedCaller(script.turns, self._spoken(script, pair))
         url, parameters = self._answered(pair, call_sid)
-        stream = _Stream(self, call_sid, url, parameters, caller, stop)
-        asyncio.run(stream.run())
+        asyncio.run(_Stream(self, call_sid, url, parameters, caller, stop).run())
         return Played(call_sid)
+
+    def _play_by_model(
+        self, pair: SmokePair, caller: ModelCaller, call_sid: str, stop: threading.Event
+    ) -> Played:
+        """The same with a caller whose words are a model's. Its session is open before the telephone rings."""
+
+        async def play() -> None:
+            async with CallerSession(caller, model=str(pair.run.snapshot["model"])) as session:
+                url, parameters = await asyncio.to_thread(self._answered, pair, call_sid)
+                await _Stream(self, call_sid, url, parameters, caller, stop, session).run()
+
+        try:
+            asyncio.run(play())
+        except CallerBrokeError as exc:
+            raise PlayError(str(exc)) from exc
+        return Played(call_sid, caller.how)
 
     def _spoken(self, script: Script, pair: SmokePair) -> dict[str, bytes]:
         """The sound of every turn, before the telephone rings: nobody waits for speech in the middle of a call."""
-        say = self.speech or functools.partial(realtime_speech, model=str(pair.run.snapshot["model"]))
-        return {turn.caller: say(turn.caller) for turn in script.turns if turn.caller}
+        if self.speech is not None:
+            return {turn.caller: self.speech(turn.caller) for turn in script.turns if turn.caller}
+        return lines_spoken(script, model=str(pair.run.snapshot["model"]))
 
     def _answered(self, pair: SmokePair, call_sid: str) -> tuple[str, dict[str, str]]:
         """The stream that our webhook answers with, and its parameters. Raises PlayError."""
@@ -164,11 +159,12 @@ class _Stream:
         call_sid: str,
         url: str,
         parameters: dict[str, str],
-        caller: PlayedCaller,
+        caller: Caller,
         stop: threading.Event,
+        session: CallerSession | None = None,
     ) -> None:
         self._line, self._url, self._parameters = line, url, parameters
-        self._caller, self._stop = caller, stop
+        self._caller, self._stop, self._session = caller, stop, session
         self._call_sid, self._stream_sid = call_sid, f"MZ{secrets.token_hex(16)}"
         self._queue: deque[bytes | str] = deque()  # sound to be played, and names of marks
         self._sequence = 0
@@ -216,9 +212,12 @@ class _Stream:
                 raise StoppedError
             if self._closed:
                 return
-            speaks = await self._play_frame(socket)
+            heard = await self._play_frame(socket)
             now_ms = number * _FRAME_S * 1000
-            doing = self._caller.step(now_ms, assistant_speaks=speaks)
+            if self._session is not None:
+                self._session.caller.hear(heard.ljust(FRAME_BYTES, b"\xff"))
+                await self._session.flush()
+            doing = self._caller.step(now_ms, assistant_speaks=bool(heard))
             if doing.hangs_up:
                 await self._hang_up(socket)
                 return
@@ -235,9 +234,9 @@ class _Stream:
             await asyncio.sleep(max(0.0, began + (number + 1) * _FRAME_S - time.monotonic()))
         await self._hang_up(socket)
 
-    async def _play_frame(self, socket: ClientConnection) -> bool:
-        """Play 20 ms of what is queued; whether there was anything to play. Marks that are reached are returned."""
-        wanted, played = FRAME_BYTES, False
+    async def _play_frame(self, socket: ClientConnection) -> bytes:
+        """Play 20 ms of what is queued: the sound of them, empty where there was none. Marks that are reached are returned."""
+        wanted, played = FRAME_BYTES, b""
         while self._queue:
             first = self._queue.popleft()
             if isinstance(first, str):
@@ -246,7 +245,7 @@ class _Stream:
             if not wanted:
                 self._queue.appendleft(first)
                 break
-            played = True
+            played += first[:wanted]
             if len(first) > wanted:
                 self._queue.appendleft(first[wanted:])
             wanted -= min(wanted, len(first))

@@ -17,10 +17,12 @@ from django.utils.http import content_disposition_header
 from assistants.models import Assistant
 from assistants.snapshots import snapshot_take
 from calls.models import Call, PhoneNumber, SmokePair, SmokeRun
+from calls.privacy.access import call_opened
 from calls.smoke import runs
-from calls.smoke.exports import report_html, report_json, results_jsonl
+from calls.smoke.benchmarks import eva_archive, tau2_lines
+from calls.smoke.exports import report_html, report_json
 from calls.smoke.forms import StartForm
-from calls.smoke.planning import RunError, Wish, run_create, usual_line, usual_speed
+from calls.smoke.planning import SQUAD, RunError, Wish, run_create, usual_line, usual_speed
 from calls.smoke.proposals import instructions_with, proposals_take
 from calls.smoke.publishing import check_begin
 from calls.smoke.report import Report, pair_view, report, trend
@@ -32,10 +34,11 @@ JUDGED: Final = Q(pairs__status=SmokePair.Status.JUDGED)
 _QUEUE_AWAY: Final = (
     "The queue of jobs could not be reached, so nothing plays the run yet. Press “Go on” in a minute."
 )
-_EXPORTS: Final[dict[str, tuple[Callable[[SmokeRun], str], str]]] = {
-    "json": (report_json, "application/json"),
-    "html": (report_html, "text/html"),
-    "jsonl": (results_jsonl, "application/x-ndjson"),
+_EXPORTS: Final[dict[str, tuple[Callable[[SmokeRun], str | bytes], str]]] = {
+    "json": (report_json, "application/json; charset=utf-8"),
+    "html": (report_html, "text/html; charset=utf-8"),
+    "jsonl": (tau2_lines, "application/x-ndjson; charset=utf-8"),
+    "zip": (eva_archive, "application/zip"),
 }
 
 
@@ -75,6 +78,7 @@ def start_page(request: HttpRequest) -> HttpResponse:
         "form": form,
         "refused": refused,
         "has_numbers": numbers.exists(),
+        "squads": "" if not PhoneNumber.objects.filter(squad__isnull=False).exists() else SQUAD,
     }
     return TemplateResponse(request, "admin/smoke/start.html", context)
 
@@ -93,6 +97,9 @@ def _started(request: HttpRequest, wanted: dict[str, Any]) -> HttpResponse:
             budget_minutes=wanted["budget_minutes"],
             budget_usd=wanted["budget_usd"],
             usd_per_minute=wanted["usd_per_minute"],
+            caller=SmokeRun.Caller(wanted["caller"] or SmokeRun.Caller.SCRIPT),
+            vapi_number=wanted["vapi_number"],
+            vapi_tools_are_real=wanted["vapi_tools_are_real"],
             author=author,
         )
     )
@@ -167,7 +174,8 @@ def _facts(run: SmokeRun, read: Report) -> list[tuple[str, Any]]:
     return [
         ("Assistant", object_link("assistants_assistant", run.assistant_id, run.assistant.name)),
         ("Tested", tested),
-        ("Line", run.get_line_display()),
+        ("Line", _line_text(run)),
+        ("Caller", run.get_caller_display()),
         (
             "Model",
             "Simulated: the path of a call is proved, not what a real model does"
@@ -179,6 +187,15 @@ def _facts(run: SmokeRun, read: Report) -> list[tuple[str, Any]]:
         ("By", run.started_by_label or "-"),
         ("Spent", spent),
     ]
+
+
+def _line_text(run: SmokeRun) -> str:
+    """The line, and over the telephone which numbers call which."""
+    if run.line != SmokeRun.Line.TELEPHONE:
+        return run.get_line_display()
+    callers = ", ".join(str(one) for one in run.test_numbers)
+    at_vapi = f"; to Vapi at {run.vapi_number}" if run.vapi_number else ""
+    return f"{run.get_line_display()}, from {callers}{at_vapi}"
 
 
 def _figures(read: Report) -> list[tuple[str, str, str]]:
@@ -281,7 +298,7 @@ def export_page(request: HttpRequest, run_id: uuid.UUID, form: str) -> HttpRespo
         raise Http404("There is no such form of a report.")
     render, kind = _EXPORTS[form]
     name = f"smoke-test-{run.did.lstrip('+') or run.assistant.name}-{run.created_at:%Y-%m-%d-%H%M}.{form}"
-    answer = HttpResponse(render(run), content_type=f"{kind}; charset=utf-8")
+    answer = HttpResponse(render(run), content_type=kind)
     disposition = content_disposition_header(as_attachment=True, filename=name)
     assert disposition is not None
     answer["Content-Disposition"] = disposition
@@ -303,6 +320,7 @@ def pair_page(request: HttpRequest, pair_id: uuid.UUID) -> HttpResponse:
         "row": row,
         "pair": pair_view(row),
         "run_url": run_url(row.run_id),
+        "legs": row.legs.all(),
         "theirs": _lines(request, row.reference),
         "ours": _lines(request, row.call),
         "may_read": request.user.has_perm("calls.view_call"),
@@ -311,4 +329,7 @@ def pair_page(request: HttpRequest, pair_id: uuid.UUID) -> HttpResponse:
 
 
 def _lines(request: HttpRequest, call: Call | None) -> list[Any]:
-    return call_lines(call) if call is not None and request.user.has_perm("calls.view_call") else []
+    if call is None or not request.user.has_perm("calls.view_call"):
+        return []
+    call_opened(call_id=call.pk, user=request.user, what="report")
+    return call_lines(call)

@@ -6,7 +6,7 @@ and hang up when the script is over, or nobody says anything any more.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from calls.smoke.scripts import Turn
 
@@ -29,13 +29,21 @@ class Doing:
     hangs_up: str = ""
 
 
+class Caller(Protocol):
+    """Somebody who calls, whoever plays them."""
+
+    def step(self, now_ms: float, *, assistant_speaks: bool) -> Doing:
+        """What the caller does in the 20 ms that begin now."""
+        ...
+
+
 @dataclass(slots=True)
 class PlayedCaller:
-    """One caller. ``speech`` has the sound of every turn with words, in mu-law."""
+    """One caller. ``speech`` has the sound of every turn with words, in mu-law; ``turn`` is the one that comes next."""
 
     turns: Sequence[Turn]
     speech: Mapping[str, bytes]
-    _next: int = 0
+    turn: int = 0
     _sound: bytes = b""
     _since_ms: float = 0.0  # when the caller's own last turn ended
     _began_ms: float | None = None  # when the assistant began to speak since then
@@ -54,10 +62,10 @@ class PlayedCaller:
             self._quiet_ms = now_ms
         if self._sound:
             return self._speak(now_ms)
-        if self._next >= len(self.turns):
+        if self.turn >= len(self.turns):
             left = LAST_WORDS_MS if self._began_ms is not None else PATIENCE_MS
             return Doing(hangs_up="the script is over") if now_ms - self._quiet_ms >= left else Doing()
-        turn = self.turns[self._next]
+        turn = self.turns[self.turn]
         if self._due(turn, now_ms):
             return self._take(turn, now_ms)
         if now_ms - self._quiet_ms >= PATIENCE_MS + 1000 * turn.silence_s:
@@ -70,11 +78,11 @@ class PlayedCaller:
         if turn.interrupts_after_ms is not None:
             return self._began_ms is not None and now_ms - self._began_ms >= turn.interrupts_after_ms
         if self._began_ms is None:
-            return self._next == 0 and now_ms - self._since_ms >= FIRST_WORDS_MS
+            return self.turn == 0 and now_ms - self._since_ms >= FIRST_WORDS_MS
         return now_ms - self._quiet_ms >= QUIET_MS
 
     def _take(self, turn: Turn, now_ms: float) -> Doing:
-        self._next += 1
+        self.turn += 1
         if turn.hang_up:
             return Doing(hangs_up="the caller hung up")
         if turn.silence_s:

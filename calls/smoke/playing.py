@@ -14,8 +14,17 @@ from calls.models import Call, SmokePair, SmokeRun
 from calls.smoke.judging import pair_judge
 from calls.smoke.lines import Line, Played, PlayError, StoppedError
 from calls.smoke.loopback_line import loopback_line
-from calls.smoke.runs import pair_broke, pair_give_back, pair_take, progress, run_begin, run_finish
+from calls.smoke.runs import (
+    pair_broke,
+    pair_give_back,
+    pair_take,
+    progress,
+    run_begin,
+    run_finish,
+    run_stop,
+)
 from calls.smoke.simulator_line import simulator_line
+from calls.smoke.telephone_line import telephone_line
 from tools.models import ToolCall
 from transcripts.models import Transcript
 
@@ -36,10 +45,10 @@ def line_for(run: SmokeRun) -> Line:
             return simulator_line()
         case SmokeRun.Line.LOOPBACK:
             return loopback_line()
+        case SmokeRun.Line.TELEPHONE:
+            return telephone_line()
         case _:
-            raise PlayError(
-                f"There is no way yet to place calls over “{run.get_line_display()}”.", final=True
-            )
+            raise PlayError(f"There is no line “{run.line}”.", stops=True)
 
 
 def run_play(
@@ -118,12 +127,16 @@ def pair_play(pair: SmokePair, line: Line, stop: threading.Event) -> None:
             pair_give_back(pair)  # it was refused because the run was cancelled meanwhile
             return
         logger.warning("a call of a smoke test could not be played", extra={"pair_id": str(pair.pk)})
-        pair_broke(pair, str(exc), final=exc.final)
+        if exc.stops:
+            pair_give_back(pair)
+            run_stop(pair.run_id, why=str(exc))
+        else:
+            pair_broke(pair, str(exc), final=exc.final)
         return
     except StoppedError:
         pair_give_back(pair)
         return
-    pair_judge(pair, call)
+    pair_judge(pair, call, caller=played.caller, at_vapi=played.at_vapi)
 
 
 def _written(played: Played, stop: threading.Event) -> Call:

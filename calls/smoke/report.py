@@ -11,6 +11,7 @@ from calls.models import SmokePair, SmokeRun
 from calls.smoke.causes import TITLES, Cause, Kind
 from calls.smoke.judging import run_verdict
 from calls.smoke.proposals import Proposal, proposals
+from calls.smoke.runs import minutes_spent
 from calls.smoke.sequences import Edit, Op, ToolStep
 from tools.adminkit import Tone
 
@@ -185,7 +186,7 @@ def report(run: SmokeRun) -> Report:
         (pair_view(row) for row in rows), key=lambda one: (_ORDER.get(one.row.outcome, 4), one.row.position)
     )
     costs = [one.row.reference_usd for one in pairs if one.row.reference_usd is not None]
-    seconds = sum(one.row.seconds or 0.0 for one in pairs)
+    minutes = minutes_spent(run)
     drifted = [one.causes for one in pairs if one.row.outcome == SmokePair.Outcome.DRIFTED]
     return Report(
         run=run,
@@ -194,8 +195,8 @@ def report(run: SmokeRun) -> Report:
         causes=_cause_counts([one.causes for one in pairs if one.row.outcome != SmokePair.Outcome.ERRORED]),
         proposals=_proposals(run, drifted),
         theirs_usd=sum(costs, Decimal(0)) if costs else None,
-        minutes=seconds / 60,
-        estimated_usd=Decimal(str(seconds / 60)) * run.usd_per_minute if run.usd_per_minute else None,
+        minutes=float(minutes),
+        estimated_usd=minutes * run.usd_per_minute if run.usd_per_minute else None,
     )
 
 

@@ -12,9 +12,10 @@ from typing import Final
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from calls.models import SmokePair, SmokeRun
+from calls.models import SmokeLeg, SmokePair, SmokeRun
 from calls.smoke.judging import run_verdict
 
 logger = logging.getLogger(__name__)
@@ -85,13 +86,23 @@ def _lost_given_back(run: SmokeRun) -> None:
 
 def budget_spent(run: SmokeRun) -> str:
     """Why no further call may be placed, empty while one may. Calls that are under way count when they have ended."""
-    minutes = Decimal(str(run.pairs.aggregate(total=Sum("seconds"))["total"] or 0)) / 60
+    minutes = minutes_spent(run)
     if run.budget_minutes is not None and minutes >= run.budget_minutes:
         return f"The budget of {run.budget_minutes} minutes of conversation is used up ({minutes:.1f})."
     usd = minutes * run.usd_per_minute
     if run.budget_usd is not None and usd >= run.budget_usd:
-        return f"The budget of {run.budget_usd} USD is used up, by the estimate of {run.usd_per_minute} a minute."
+        return f"The budget of {run.budget_usd:.2f} USD is used up, by the estimate of {run.usd_per_minute} a minute."
     return ""
+
+
+def minutes_spent(run: SmokeRun) -> Decimal:
+    """The minutes of conversation so far. Over the telephone: of every call that was answered, at either stack, also of those
+    that broke or go on."""
+    if run.line != SmokeRun.Line.TELEPHONE:
+        return Decimal(str(run.pairs.aggregate(total=Sum("seconds"))["total"] or 0)) / 60
+    legs = SmokeLeg.objects.filter(pair__run=run, answered_at__isnull=False)
+    lasted = legs.aggregate(total=Sum(Coalesce("over_at", Now()) - F("answered_at")))["total"]
+    return Decimal(str(lasted.total_seconds() if lasted else 0)) / 60
 
 
 def pair_give_back(pair: SmokePair) -> None:

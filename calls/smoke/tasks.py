@@ -13,6 +13,7 @@ from celery import shared_task
 from calls.smoke.lines import PlayError
 from calls.smoke.playing import run_play
 from calls.smoke.runs import run_stop, runs_forgotten
+from calls.smoke.telephone_line import legs_hang_up
 from tools.tasks import PrivateTask
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ def smoke_run_play(*, run_id: str) -> None:
 
 @shared_task(name="calls.smoke.tasks.smoke_runs_go_on", ignore_result=True)
 def smoke_runs_go_on() -> None:
-    """Have runs taken up again whose player was lost; for the beat, every few minutes."""
+    """Have runs taken up again whose player was lost, and calls hung up that nobody waits for; for the beat, every few minutes."""
+    if hung_up := legs_hang_up():
+        logger.warning("calls of smoke tests were hung up that nobody waited for", extra={"n": hung_up})
     for run in runs_forgotten().only("pk"):
         logger.warning("a smoke test had been forgotten", extra={"run_id": str(run.pk)})
         smoke_run_play.delay(run_id=str(run.pk))

@@ -1,4 +1,4 @@
-"""The webhook of smoke tests. A call that is none of them hears the apology."""
+"""The webhooks of smoke tests. A call that is none of them hears the apology, or nothing."""
 
 import logging
 
@@ -8,7 +8,11 @@ from django.http import HttpRequest, HttpResponse
 
 from calls import services, twiml
 from calls.decorators import twilio_webhook
+from calls.models import SmokeLeg
 from calls.smoke.answering import smoke_call_start
+from calls.smoke.leg_documents import caller_document
+from calls.smoke.legs import leg_answered, leg_ended, leg_over, leg_token
+from calls.smoke.markers import leg_marker_make, leg_marker_read
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +43,48 @@ def smoke_voice(request: HttpRequest, marker: str) -> HttpResponse:
             token=answered.token,
         )
     )
+
+
+@twilio_webhook
+def smoke_leg(request: HttpRequest, marker: str) -> HttpResponse:
+    """What to do with the caller's end of a call that was answered: connect the played caller. Asked again when their stream ended."""
+    leg_id = leg_marker_read(marker)
+    try:
+        leg = leg_answered(leg_id, call_sid=request.POST.get("CallSid", "")[:64]) if leg_id else None
+        document = _caller_document(leg) if leg is not None else ""
+    except DatabaseError:
+        logger.exception("the caller's end of a smoke test could not be looked up")
+        document = ""
+    return _document(document or twiml.hang_up_document())
+
+
+def _caller_document(leg: SmokeLeg) -> str:
+    if leg.ended_because:
+        return ""  # the caller has hung up
+    if leg.token_used_at is not None:
+        leg_over(leg, why="The stream of the played caller broke off. See the log of the media server.")
+        return ""
+    return caller_document(
+        public_origin=settings.PUBLIC_ORIGIN,
+        media_origin=settings.MEDIA_ORIGIN,
+        leg_id=str(leg.pk),
+        marker=leg_marker_make(leg.pk),
+        token=leg_token(leg),
+        keys=leg.keys,
+    )
+
+
+@twilio_webhook
+def smoke_leg_status(request: HttpRequest, marker: str) -> HttpResponse:
+    """Twilio's word on the life of the caller's end. Only its end matters."""
+    leg_id = leg_marker_read(marker)
+    try:
+        leg = SmokeLeg.objects.filter(pk=leg_id).first() if leg_id else None
+        if leg is not None:
+            leg_ended(leg, request.POST.get("CallStatus", ""))
+    except DatabaseError:
+        logger.exception("the end of a smoke test's call could not be written")
+    return HttpResponse(status=204)
 
 
 def _document(text: str) -> HttpResponse:

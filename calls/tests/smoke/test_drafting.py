@@ -4,9 +4,11 @@ import json
 import string
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calls.models import VapiCall
 from calls.smoke.anonymising import Anonymiser
 from calls.smoke.drafting import DraftError, script_draft
 from calls.smoke.scripts import script_read
@@ -43,6 +45,39 @@ def test_a_draft_has_the_turns_the_tools_and_their_answers_and_nobodys_name() ->
     assert str(step.arguments["customer_name"]) in script.turns[0].caller
     assert str(step.arguments["phone"])[-2:] in script.turns[1].caller
     assert script_draft(call) == draft
+
+
+@pytest.mark.django_db
+def test_a_draft_knows_what_the_caller_wanted_knew_and_kept_to_themselves() -> None:
+    odd = ("note", {"internal_id": "77-x", "isUrgent": True, "list": ["481"]})
+    call = make_spoken_call(said=SAID, called=[*CALLED, odd])
+
+    draft = script_draft(call)
+
+    facts = draft["facts"]
+    assert set(facts) == {"ticket", "customer name", "phone"}  # what they had said, and nothing else
+    assert facts["ticket"] == draft["turns"][0]["assistant"][0]["arguments"]["ticket"] != "481"
+    assert facts["customer name"] in draft["goal"]
+    assert draft["goal"].startswith("Wants what they begin with: “Hi, my name is")
+    assert draft["never"] == ["the number of a card", "their date of birth"]
+
+
+@pytest.mark.django_db
+def test_the_goal_of_a_call_at_vapi_is_vapis_summary_with_names_replaced() -> None:
+    call = make_spoken_call(said=SAID, called=CALLED, stack="vapi")
+    VapiCall.objects.create(
+        call=call,
+        vapi_id="v1",
+        source=VapiCall.Source.API,
+        analysis={"summary": "Maria Gonzales asked about ticket 481."},
+        imported_at=timezone.now(),
+    )
+
+    goal = script_draft(call)["goal"]
+
+    assert goal.startswith("Wants what the caller of this call wanted: ")
+    assert "asked about ticket" in goal
+    assert not any(private in goal for private in ("Maria", "Gonzales", "481"))
 
 
 @pytest.mark.django_db

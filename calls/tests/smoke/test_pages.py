@@ -1,6 +1,8 @@
 """The pages: each opened, empty, full and with broken data, and what can be done on them by whom."""
 
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -149,13 +151,17 @@ def test_pages_stand_broken_and_hostile_data(admin_client: Client) -> None:
     assert b"cannot be read by this release" in admin_client.get(url("pair", pair.pk)).content
 
 
-@pytest.mark.parametrize("form", ["json", "html", "jsonl"])
-def test_a_report_is_taken_away_in_three_forms(admin_client: Client, form: str) -> None:
+@pytest.mark.parametrize("form", ["json", "html", "jsonl", "zip"])
+def test_a_report_is_taken_away_in_four_forms(admin_client: Client, form: str) -> None:
     run = done_run(called=CALLED[1:])
 
     answer = admin_client.get(url("export", run.pk, form))
 
     assert answer["Content-Disposition"].endswith(f'.{form}"')
+    if form == "zip":
+        names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+        assert [name.rpartition("/")[2] for name in names] == ["audit_log.json", "transcript.jsonl"]
+        return
     text = answer.content.decode()
     assert "get_repair_status" in text
     match form:
@@ -163,10 +169,8 @@ def test_a_report_is_taken_away_in_three_forms(admin_client: Client, form: str) 
             assert json.loads(text)["verdict"]["outcome"] == "fail"
         case "jsonl":
             (line,) = [json.loads(one) for one in text.splitlines()]
-            assert (line["reward"], [one["role"] for one in line["messages"]]) == (
-                0.0,
-                ["user", "assistant", "assistant"],
-            )
+            assert line["reward_info"]["reward"] == 0.0
+            assert [one["role"] for one in line["messages"]] == ["user", "assistant", "assistant", "tool"]
         case _:
             assert "http" not in text.replace("http-equiv", "")  # it needs nothing else
 

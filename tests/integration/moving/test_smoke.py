@@ -1,12 +1,20 @@
 """Smoke tests through the real processes: seeded mutants are found, the same is the same, and nobody's server is asked."""
 
+import asyncio
+import base64
 import copy
-from collections.abc import Callable
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from calls.models import Call, SmokePair, SmokeRun
+from calls.smoke.hearing import Hearing
 from calls.smoke.loopback_line import LoopbackLine
 from calls.smoke.planning import Wish, run_create
 from calls.smoke.playing import run_play
@@ -199,3 +207,106 @@ def test_our_own_line_plays_twilio_without_twilio(alone: Stack, settings: Any) -
     assert written(pair.call.call_sid).said("caller") == [ASKS, THANKS]
     # Twilio knows nothing of the call, so nothing was asked of it.
     assert len(alone.outside.simulator.rest.requests) == asked_before
+
+
+class PlaysCallers:
+    """A Realtime API that plays a caller: says a line whenever the other side has spoken and fallen silent, then hangs up."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.instructions = ""
+
+    async def __call__(self, socket: ServerConnection) -> None:
+        hearing, heard, quiet, said = Hearing(), False, 0, 0
+        async for text in socket:
+            event = json.loads(text)
+            if event["type"] == "session.update":
+                self.instructions = event["session"]["instructions"]
+                await socket.send('{"type": "session.updated"}')
+            if event["type"] != "input_audio_buffer.append":
+                continue
+            speaks = hearing.speaks(base64.b64decode(event["audio"]))
+            heard, quiet = heard or speaks, 0 if speaks else quiet + 1
+            if heard and quiet > 75 and said < len(self.lines):
+                await self._say(socket, self.lines[said], last=said + 1 == len(self.lines))
+                heard, said = False, said + 1
+
+    async def _say(self, socket: ServerConnection, words: str, *, last: bool) -> None:
+        delta = base64.b64encode(clip_of(words, "caller").audio).decode()
+        hang_up = {"type": "function_call", "name": "hang_up", "arguments": '{"goal_reached": true}'}
+        for event in (
+            {"type": "response.created"},
+            {"type": "response.output_audio.delta", "item_id": "item_1", "delta": delta},
+            {"type": "response.output_audio_transcript.done", "transcript": words},
+            {
+                "type": "response.done",
+                "response": {"status": "completed", "output": [hang_up] if last else []},
+            },
+        ):
+            await socket.send(json.dumps(event))
+
+
+@contextmanager
+def realtime_that(plays: PlaysCallers) -> Iterator[str]:
+    """Where a Realtime API listens, in a thread of its own."""
+    loop, at = asyncio.new_event_loop(), Future[str]()
+
+    async def listen() -> None:
+        async with serve(plays, "127.0.0.1", 0, compression=None) as server:
+            at.set_result(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}")
+            await over.wait()
+
+    over = asyncio.Event()
+    thread = threading.Thread(target=loop.run_until_complete, args=(listen(),), name="plays-callers")
+    thread.start()
+    try:
+        yield at.result(10)
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.mark.long
+def test_a_model_plays_the_caller_on_our_own_line(alone: Stack, settings: Any) -> None:
+    settings.SECRET_KEY = "only-for-integration-tests"
+    settings.OPENAI_API_KEY = "sk-simulated"
+    desk = make_desk(alone)
+    script = {
+        "goal": "Wants to know whether the bike is ready.",
+        "facts": {"ticket number": "four eight one"},
+        "never": ["their e-mail address"],
+        "turns": [{"caller": "Whatever leads there.", "assistant": [ASKED, {"call": "end_call"}]}],
+        "mocks": [{"tool": "get_repair_status", "result": {"status": "waiting_for_parts"}}],
+    }
+    make_scenario(desk.assistant, script=script)
+    run = run_create(
+        Wish(
+            assistant=desk.assistant,
+            runs=1,
+            line=SmokeRun.Line.LOOPBACK,
+            caller=SmokeRun.Caller.MODEL,
+        )
+    )
+    plays = PlaysCallers([ASKS, THANKS])
+
+    with realtime_that(plays) as url:
+        settings.OPENAI_REALTIME_URL = url
+        run_play(
+            run.pk,
+            line=LoopbackLine(
+                public_origin=PUBLIC_ORIGIN,
+                media_origin=MEDIA_ORIGIN,
+                web_at=f"http://127.0.0.1:{alone.ports.web}",
+                media_at=f"ws://127.0.0.1:{alone.ports.media}",
+                account_sid=ACCOUNT_SID,
+                auth_token=AUTH_TOKEN,
+            ),
+        )
+
+    pair = SmokePair.objects.select_related("call").get(run=run)
+    assert pair.call is not None, pair.why
+    assert written(pair.call.call_sid).said("caller") == [ASKS, THANKS]
+    assert [step["name"] for step in pair.steps][:1] == ["get_repair_status"]
+    assert pair.caller_note.startswith("The caller got what they called for")
+    assert "four eight one" in plays.instructions

@@ -26,7 +26,7 @@ from tests.integration.stories import (
 from tools.models import Tool, ToolCall
 from tools.tests.factories import make_tool
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "vapi"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "vapi"
 SQUAD_DID = "+12125550190"
 HELLO = "Riverbend, hello. Is this about a visit or a bill?"
 BRINGS_IN = "I'll bring in billing."
