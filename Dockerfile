@@ -12,10 +12,12 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     DJANGO_SETTINGS_MODULE=config.settings.production \
-    SPOOL_DIR=/var/lib/tandem/spool
+    SPOOL_DIR=/var/lib/tandem/spool \
+    RECORDINGS_DIR=/var/lib/tandem/recordings
 
 RUN useradd --system --uid 10001 --home-dir /srv/tandem --shell /usr/sbin/nologin tandem \
-    && install -d -o tandem -g tandem /var/lib/tandem /var/lib/tandem/spool /var/lib/tandem/beat
+    && install -d -o tandem -g tandem /var/lib/tandem /var/lib/tandem/spool /var/lib/tandem/recordings \
+    /var/lib/tandem/beat
 
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /srv/tandem

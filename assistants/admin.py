@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from assistants import squad_admin  # noqa: F401  # registers its page
+from assistants.analysis_form import FIELDS as ANALYSIS_FIELDS
 from assistants.forms import AssistantForm, PublishForm
 from assistants.imports import admin as imports_admin  # noqa: F401  # registers its pages
 from assistants.imports import objects_admin  # noqa: F401  # registers its pages
@@ -177,6 +178,22 @@ class AssistantAdmin(SecretAdmin):
                 ]
             },
         ),
+        (
+            "Analysis after the call",
+            {
+                "description": "A text model of OpenAI's reads the transcript when a call is over. In the texts {{transcript}}, "
+                "{{messages}}, {{systemPrompt}}, {{endedReason}}, {{schema}} and {{rubric}} are filled in.",
+                "fields": ["analysis_enabled", *ANALYSIS_FIELDS],
+            },
+        ),
+        (
+            "Records and privacy",
+            {
+                "description": "What is kept of the calls of this assistant, from the version on that you publish. Your tools' "
+                "servers get what they need in the call all the same.",
+                "fields": ["recording_enabled", "redact", "hipaa", "retention_days", "monitor_plan"],
+            },
+        ),
         ("Notes", {"fields": ["metadata"]}),
     ]
 
@@ -244,6 +261,8 @@ class AssistantAdmin(SecretAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is not None and not self.has_change_permission(request, obj):
             kept = ["headers_state"]
+            # Fields of a form, which only those have who may change something.
+            fieldsets = [(title, _with_analysis_plan(options)) for title, options in fieldsets]
         else:
             kept = ["new_headers", *(["clear_headers"] if obj is not None and has_headers(obj) else [])]
         return [(title, _with_header_fields(options, kept)) for title, options in fieldsets]
@@ -394,6 +413,12 @@ def _with_header_fields(options: Any, kept: list[str]) -> dict[str, Any]:
     names = [name for name in options["fields"] if name != "clear_headers"]
     fields = [one for name in names for one in (kept if name == "new_headers" else [name])]
     return {**options, "fields": fields}
+
+
+def _with_analysis_plan(options: Any) -> dict[str, Any]:
+    if "analysis_enabled" not in options["fields"]:
+        return {**options}
+    return {**options, "fields": ["analysis_enabled", "analysis_plan"]}
 
 
 # Other pages about one assistant: what they are called, and the name of their URL. Those that are not there are left out.

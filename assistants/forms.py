@@ -5,11 +5,13 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
+from assistants.analysis_form import AnalysisForm
 from assistants.models import Assistant
 from tools.formparts import HeadersForm, JsonEditorField
 from tools.tool_shapes import part_problems
@@ -23,14 +25,21 @@ def _json(rows: int) -> UnfoldAdminTextareaWidget:
     return UnfoldAdminTextareaWidget(attrs={"rows": rows, "class": "t-code", "spellcheck": "false"})
 
 
-class AssistantForm(HeadersForm):
+class AssistantForm(AnalysisForm, HeadersForm):
     """The draft of an assistant."""
 
     class Meta:
         model = Assistant
-        exclude = ["server_secret", "server_headers", "tools", "plans"]
+        exclude = ["server_secret", "server_headers", "tools", "plans", "analysis_plan"]
         field_classes = dict.fromkeys(
-            ("history", "variables", "metadata", "server_backoff_plan", "server_encrypted_paths"),
+            (
+                "history",
+                "variables",
+                "metadata",
+                "server_backoff_plan",
+                "server_encrypted_paths",
+                "monitor_plan",
+            ),
             JsonEditorField,
         )
         labels = {
@@ -46,11 +55,19 @@ class AssistantForm(HeadersForm):
             "transcription_model": "Transcription",
             "server_backoff_plan": "Sending again",
             "server_encrypted_paths": "Encrypted arguments",
+            "recording_enabled": "Record calls",
+            "hipaa": "Health information (HIPAA)",
+            "retention_days": "Keep records for (days)",
+            "monitor_plan": "Listening in and control",
         }
         help_texts = {
             "server_encrypted_paths": (
                 'Of tools without a server of their own, by their path: ["ssn", "payment.cardNumber"]. Encrypted with the public '
                 "key of the credential; without it nothing is sent."
+            ),
+            "monitor_plan": (
+                'As Vapi has it: {"listenEnabled": false, "controlEnabled": false}. Empty: whoever has the address of a running call '
+                "may listen to it and steer it."
             ),
         }
         widgets = {
@@ -67,9 +84,18 @@ class AssistantForm(HeadersForm):
             "metadata": _json(4),
             "server_backoff_plan": _json(4),
             "server_encrypted_paths": _json(4),
+            "monitor_plan": _json(4),
             "server_url": UnfoldAdminTextInputWidget(attrs={"inputmode": "url", "spellcheck": "false"}),
             "noise_reduction": UnfoldAdminSelectWidget(),
         }
+
+    redact = forms.MultipleChoiceField(
+        choices=Assistant.Redacted,
+        required=False,
+        label="Never written down",
+        help_text="Replaced by a mark such as [card] before anything is stored or shown, also when it is spoken as words.",
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
 
     def clean_language(self) -> str:
         language: str = self.cleaned_data["language"].lower()
@@ -104,6 +130,9 @@ class AssistantForm(HeadersForm):
         if problems:
             raise ValidationError(problems)
         return list(paths)
+
+    def clean_monitor_plan(self) -> dict[str, Any]:
+        return self._object("monitor_plan")
 
     def _object(self, name: str) -> dict[str, Any]:
         value = self.cleaned_data[name] or {}

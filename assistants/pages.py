@@ -48,6 +48,14 @@ _LABELS: dict[str, str] = {
     "silence_timeout_s": "Hang up after silence (seconds)",
     "server_url": "Server URL",
     "metadata": "Metadata",
+    "recording_enabled": "Calls are recorded",
+    "redact": "Never written down",
+    "hipaa": "Health information (HIPAA)",
+    "retention_days": "Records are kept for (days)",
+    "analysis_enabled": "Finished calls are analysed",
+    "analysis_plan": "Analysis after the call",
+    "monitor_plan": "Listening in and control",
+    "server_messages": "Events sent to the server",
 }
 _HIDDEN = {"assistant_id", "instructions", "tools", "model_reasons", "transcription_takes_languages"}
 _CHOICES: dict[str, dict[Any, Any]] = {

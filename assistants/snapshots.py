@@ -57,6 +57,14 @@ class Snapshot:
     keypad_timeout_s: float = 2.0
     keypad_delimiters: str = "#"
     metadata: dict[str, Any] = field(default_factory=dict)
+    recording_enabled: bool = False
+    redact: tuple[str, ...] = ()
+    hipaa: bool = False
+    retention_days: int | None = None
+    analysis_enabled: bool = False
+    analysis_plan: dict[str, Any] = field(default_factory=dict)
+    monitor_plan: dict[str, Any] = field(default_factory=dict)
+    server_messages: list[str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The snapshot as JSON-ready values."""
@@ -67,7 +75,7 @@ class Snapshot:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-_TUPLES = ("end_call_phrases", "idle_messages", "keywords")
+_TUPLES = ("end_call_phrases", "idle_messages", "keywords", "redact")
 
 
 def tool_links_prefetch() -> Prefetch[str]:
@@ -133,6 +141,14 @@ def snapshot_take(assistant: Assistant) -> Snapshot:
         keypad_timeout_s=assistant.keypad_timeout_s,
         keypad_delimiters=assistant.keypad_delimiters,
         metadata=assistant.metadata,
+        recording_enabled=assistant.recording_enabled,
+        redact=tuple(assistant.redact),
+        hipaa=assistant.hipaa,
+        retention_days=assistant.retention_days,
+        analysis_enabled=assistant.analysis_enabled,
+        analysis_plan=assistant.analysis_plan,
+        monitor_plan=assistant.monitor_plan,
+        server_messages=assistant.server_messages,
     )
 
 

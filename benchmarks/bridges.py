@@ -52,7 +52,7 @@ class Tandem:
         role = roles.media(roles.Ports(web=0, media=port, simulator=0))
         command = list(role.command)
         if self.watch_loop:
-            command[command.index("config.asgi:application")] = "benchmarks.instruments.gaps:application"
+            command += ["--application", "benchmarks.instruments.gaps:application"]
         environment = self.place.environment_for(port=port, realtime_url=realtime_url)
         return _start("tandem", command, cwd=ROOT, environment=environment, warn=warn)
 

@@ -150,7 +150,7 @@ def browser() -> Callable[[], Result]:
         outcome = FAILED if _is_ci() else SKIPPED
         return lambda: Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")
     os.environ["CHROMIUM"] = chromium
-    command = _module("pytest", "tests/browser", "-m", "browser", "-q", "-n", "0")
+    command = _behind(_module("pytest", "tests/browser", "-m", "browser", "-q", "-n", "0"))
     return begin("Browser tests", command, nothing=lambda status: status == NO_TESTS)
 
 
@@ -208,7 +208,8 @@ def workers() -> int:
 
 
 def _behind(command: list[str]) -> list[str]:
-    return ["nice", "-n", "15", *command] if shutil.which("nice") else command
+    """So that a whole call, whose callers do not wait, has the processor as soon as it wants it."""
+    return ["nice", "-n", "19", *command] if shutil.which("nice") else command
 
 
 def _module(name: str, *arguments: str) -> list[str]:

@@ -1,37 +1,48 @@
 """Numbers, which ops staff assign, and calls with their problems, which they read."""
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, F, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
 
 from assistants.models import Assistant, AssistantVersion
 from assistants.snapshots import Snapshot, snapshot_read, snapshot_take
 from assistants.squads import ways_now
+from calls import unwritten_admin  # noqa: F401  # registers its pages
+from calls.analysis import admin as analysis_admin  # noqa: F401  # registers its pages
 from calls.bridge.plan import session_payload
+from calls.costs import admin as costs_admin  # noqa: F401  # registers its pages
 from calls.cutover import budget_admin  # noqa: F401  # registers its pages
 from calls.cutover.handover_facts import handover_facts
 from calls.cutover.screen import admin as cutover_admin  # noqa: F401  # registers its pages
 from calls.cutover.screen.by_hand import answering_of, assigned_note, fields_barred
 from calls.doctor import admin as doctor_admin  # noqa: F401  # registers its page
+from calls.erasing import admin as erasing_admin  # noqa: F401  # registers its pages
 from calls.forms import PhoneNumberForm
 from calls.history import admin as history_admin  # noqa: F401  # registers its pages
+from calls.live import admin as live_admin  # noqa: F401  # registers its pages
 from calls.models import LIVE, Call, CallProblem, PhoneNumber
 from calls.number_server_admin import NumberServerInline
+from calls.page import recording_admin, search_page  # noqa: F401  # the first registers its pages
+from calls.page.context import page_parts
+from calls.page.endings import GOOD, ending_words
 from calls.plans import plan_from_snapshot
+from calls.privacy.access import call_opened
+from calls.searching import calls_matching, phone_search_term, transcript_lost
 from calls.smoke import admin as smoke_admin  # noqa: F401  # registers its pages
-from calls.timeline import call_lines
+from calls.timeline import call_told
+from calls.warehouse import admin as warehouse_admin  # noqa: F401  # registers its pages
 from tools.adminkit import (
     HistoryAdmin,
     ModelAdmin,
@@ -54,16 +65,6 @@ STATUS_TONES: dict[str, Tone] = {
     Call.Status.ENDED: "plain",
     Call.Status.REFUSED: "bad",
 }
-# A number as people write it, so that its digits can be looked for.
-_PHONE_LIKE = re.compile(r"\+?[\d\s().\-/]{3,24}")
-
-
-def phone_search_term(term: str) -> str:
-    """The search term; when it looks like a telephone number, without spaces, brackets and dashes."""
-    stripped = term.strip()
-    if not _PHONE_LIKE.fullmatch(stripped):
-        return term
-    return re.sub(r"[^\d+]", "", stripped)
 
 
 class PhoneSearchMixin:
@@ -82,6 +83,17 @@ def status_badge(call: Call) -> SafeString:
     """How a call stands, as a coloured label."""
     words = "No assistant" if call.status == Call.Status.REFUSED else call.get_status_display()
     return badge(words, STATUS_TONES.get(call.status, "plain"), title=call.get_status_display())
+
+
+def ended_because(call: Call) -> SafeString | str:
+    """Why a call ended, in plain words over Vapi's."""
+    if not call.ended_reason:
+        return "-"
+    words = ending_words(call.ended_reason)
+    tone = "" if call.ended_reason in GOOD else "t-warn"
+    return format_html(
+        '<span class="{}">{}</span><span class="t-under">{}</span>', tone, words, call.ended_reason
+    )
 
 
 class AssignedFilter(admin.SimpleListFilter):
@@ -184,6 +196,10 @@ class PhoneNumberAdmin(PhoneSearchMixin, ModelAdmin[PhoneNumber]):
         )
 
 
+def _went_wrong() -> Exists:
+    return Exists(CallProblem.objects.filter(call=OuterRef("pk"), benign=False))
+
+
 class ProblemFilter(admin.SimpleListFilter):
     """Calls in which something went wrong that somebody might have noticed."""
 
@@ -196,15 +212,15 @@ class ProblemFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
             case "yes":
-                return queryset.filter(problems_n__gt=0)
+                return queryset.filter(_went_wrong())
             case "no":
-                return queryset.filter(problems_n=0)
+                return queryset.exclude(_went_wrong())
             case _:
                 return queryset
 
 
 @admin.register(Call)
-class CallAdmin(PhoneSearchMixin, HistoryAdmin):
+class CallAdmin(HistoryAdmin):
     """Calls, the newest first."""
 
     page_template = "admin/tandem/call.html"
@@ -213,9 +229,12 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
         "vapi_cost",
     ]  # fmt: skip
     list_fullwidth = True
+    always_sortable = ["came_in"]
     list_filter = ["status", SinceFilter, ProblemFilter, "stack", "smoke_test", "assistant"]
     search_fields = ["id", "call_sid", "did", "caller", "assistant__name"]
-    search_help_text = "By number, caller, assistant, call id or call SID."
+    search_help_text = (
+        "By number, caller, assistant, call id, call SID, or words that were said (more under What was said)."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
         problems = CallProblem.objects.filter(call=OuterRef("pk"), benign=False).order_by().values("call")
@@ -232,6 +251,25 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
                 vapi_assistant=F("vapi_call__assistant_name"),
             )
         )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Call], search_term: str
+    ) -> tuple[QuerySet[Call], bool]:
+        return (queryset.filter(calls_matching(search_term)) if search_term.strip() else queryset), False
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page; where only a call's words are here, for its row was lost, the page of those."""
+        answer = super().change_view(request, object_id, form_url, extra_context)
+        lost = transcript_lost(object_id) if isinstance(answer, HttpResponseRedirect) else None
+        if lost is None:
+            return answer
+        return HttpResponseRedirect(reverse("admin:transcripts_transcript_change", args=[lost]))
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         # The list of versions links to the calls of one; as a filter of its own it would list every version.
@@ -282,12 +320,14 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
         return f"Call from {obj.caller or 'a withheld number'}, {timezone.localtime(obj.created_at):%d %b %Y, %H:%M}"
 
     def page_context(self, request: HttpRequest, obj: Call) -> dict[str, Any]:
-        lines = call_lines(obj)
+        call_opened(call_id=obj.pk, user=request.user, what="page")
+        told = call_told(obj)
         live = obj.status in LIVE
         return {
+            **page_parts(request, obj, told),
             "facts_left": self._who(obj),
             "facts_right": [*self._how(obj), *self._at_vapi(obj)],
-            "lines": lines,
+            "lines": told.lines,
             "silence": "Nothing is written down yet."
             if live
             else "Nothing was said, or nothing was written down.",
@@ -325,16 +365,23 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
         parts = call.parts.select_related("assistant", "version").only(
             "call", "n", "assistant__name", "version__number"
         )
-        had = [f"{part.assistant.name}, version {part.version.number}" for part in parts]
+        had = [
+            object_link(
+                "assistants_assistantversion",
+                part.version_id,
+                f"{part.assistant.name}, version {part.version.number}",
+            )
+            for part in parts
+        ]
         return [
             *([("Squad", object_link("assistants_squad", squad.pk, squad.name))] if squad else []),
-            *([("Had the call", "; then ".join(had))] if had else []),
+            *([("Had the call", format_html_join("; then ", "{}", ((one,) for one in had)))] if had else []),
         ]
 
     def _how(self, call: Call) -> Sequence[tuple[str, object]]:
         return [
             ("Status", status_badge(call)),
-            ("Ended because", call.ended_reason or "-"),
+            ("Ended because", ended_because(call)),
             ("Came in", moment(call.created_at)),
             ("Stream began", moment(call.started_at) if call.started_at else "Never"),
             ("Ended", moment(call.ended_at)),
@@ -361,6 +408,7 @@ class CallAdmin(PhoneSearchMixin, HistoryAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("said/", wrap(require_safe(search_page.search_page)), name="calls_call_said"),
             path("told/draft/<uuid:assistant_id>/", wrap(self.told_draft_view), name="calls_call_told"),
             path(
                 "told/version/<int:version_id>/", wrap(self.told_version_view), name="calls_call_told_version"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from calls import services
-from calls.breaks import lost_begin, stream_awaited
+from calls.breaks import RECONNECT_FOR, lost_begin, stream_awaited
+from calls.draining.registry import was_turned_away
 from calls.models import LIVE, Call, CallTransfer
-from calls.services import Refused
+from calls.services import Refused, token_awaited
 
 Status = Call.Status
 
@@ -36,7 +37,7 @@ def call_after_stream(*, call_sid: str) -> Refused | CallTransfer | GoesOn | Non
         return None
     if call.status == Status.FORWARDING and call.token_used_at is not None:
         return call.transfers.filter(ended_at__isnull=True).last()
-    awaited = stream_awaited(call=call)
+    awaited = stream_awaited(call=call) or _turned_away(call)
     if awaited:
         return GoesOn(call.id, awaited)
     if _was_lost(call):
@@ -50,6 +51,13 @@ def call_after_stream(*, call_sid: str) -> Refused | CallTransfer | GoesOn | Non
         return services.refused(call)
     broke_off = "fault" in call.ended_reason or call.ended_reason in services.STREAM_LOST
     return services.refused(call) if broke_off else None
+
+
+def _turned_away(call: Call) -> str:
+    """The token for a call whose first stream met a process that was about to end; empty for any other."""
+    if call.status != Status.RINGING or call.version_id is None or not was_turned_away(call.id):
+        return ""
+    return token_awaited(call, within=RECONNECT_FOR)
 
 
 def _was_lost(call: Call) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -133,8 +134,33 @@ class CallState:
 
 def call_state(*, call_sid: str, account_sid: str) -> CallState | None:
     """What Twilio knows of a call; None for one that it does not know. Blocks; raises TwilioRefusedError."""
+    found = _fetch_call(call_sid, account_sid)
+    if found is None:
+        return None
+    # The library gives a moment that it cannot read back as the text that it was.
+    ended_at = found.end_time if isinstance(found.end_time, datetime) else None
+    return CallState(str(found.status), ended_at)
+
+
+def call_price(*, call_sid: str, account_sid: str) -> Decimal | None:
+    """What Twilio charged for the line of a call, in US dollars; None where it does not say so yet, or not in dollars.
+
+    Blocks; raises TwilioRefusedError.
+    """
+    found = _fetch_call(call_sid, account_sid)
+    if found is None or found.price is None or str(found.price_unit).upper() != "USD":
+        return None
     try:
-        found = twilio_client(account_sid).calls(call_sid).fetch()
+        charged = Decimal(str(found.price))
+    except InvalidOperation:
+        return None
+    return abs(charged) if charged.is_finite() else None  # Twilio writes it as a debit, below nothing
+
+
+def _fetch_call(call_sid: str, account_sid: str) -> Any:
+    """The call as Twilio has it; None for one that it does not know. Raises TwilioRefusedError."""
+    try:
+        return twilio_client(account_sid).calls(call_sid).fetch()
     except TwilioRestException as exc:
         if exc.status == 404:
             return None
@@ -143,9 +169,6 @@ def call_state(*, call_sid: str, account_sid: str) -> CallState | None:
     except (TwilioException, requests.RequestException) as exc:
         why = f"Twilio could not be reached: {type(exc).__name__}."
         raise TwilioRefusedError(why, unsure=True) from exc
-    # The library gives a moment that it cannot read back as the text that it was.
-    ended_at = found.end_time if isinstance(found.end_time, datetime) else None
-    return CallState(str(found.status), ended_at)
 
 
 def _update_call(call_sid: str, account_sid: str, **change: str) -> bool:

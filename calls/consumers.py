@@ -11,6 +11,7 @@ import contextlib
 import functools
 import logging
 import secrets
+import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -29,8 +30,12 @@ from calls.bridge.errors import RemoteProtocolError
 from calls.bridge.plan import Place
 from calls.bridge.toolcalls import failure
 from calls.database_threads import in_database_thread
+from calls.draining.here import INSTANCE
+from calls.draining.registry import stream_turned_away
 from calls.groups import call_group
 from calls.leaving import Leaving
+from calls.live.obeying import Obeying
+from calls.observing.stream import stream_watched
 from calls.plans import plan_for, tools_worded
 from calls.realtime_link import RealtimeLink
 from calls.recorder import Recorder
@@ -41,6 +46,7 @@ from calls.tool_messages import tool_result
 from calls.transfers import destination_chosen, destination_read
 from calls.variables import call_learns
 from tools import outcomes
+from tools.observing import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +66,7 @@ _NO_DESTINATION = (
 SOCKET_GONE = (OSError, RuntimeError)
 
 
-class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
+class MediaStreamConsumer(Leaving, Obeying, AsyncWebsocketConsumer):
     """One media stream of Twilio, and the Realtime socket that answers it."""
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -72,16 +78,27 @@ class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
             logger.warning("media stream without a valid signature refused")
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
             return
+        if INSTANCE.refusing:
+            await self._turn_away(scope["url_route"]["kwargs"]["call_id"])
+            return
         await send({"type": "websocket.accept"})
         call = await stream_call_load(scope["url_route"]["kwargs"]["call_id"])
         if isinstance(call, int):
             await send({"type": "websocket.close", "code": call})
             return
         try:
-            await self._converse(call, receive)
+            with stream_watched(call.call_id):
+                await self._converse(call, receive)
         except Exception:
             logger.exception("the bridge of a call broke", extra={"call_id": str(call.call_id)})
             raise
+
+    async def _turn_away(self, call_id: uuid.UUID) -> None:
+        """Do not let the stream in: this process is about to end. Twilio asks what follows, and opens another one."""
+        metrics.STREAMS_REFUSED.labels("draining").inc()
+        await asyncio.to_thread(stream_turned_away, call_id)
+        logger.info("media stream turned away: this process drains", extra={"call_id": str(call_id)})
+        await self._twilio_send({"type": "websocket.close", "code": SERVICE_RESTART})
 
     async def _converse(self, call: StreamCall, receive: Receive) -> None:
         self._begin(call)
@@ -120,10 +137,12 @@ class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
         self._over: asyncio.Event = asyncio.Event()
         self._layer: BaseChannelLayer | None = get_channel_layer()
         self.channel_name = ""
+        self._begin_obeying()
 
     async def _clean_up(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._end_obeying()
         if self._forwarding is not None:
             # The stream ends with the order, often before we hear that it was taken.
             await asyncio.wait([self._forwarding], timeout=DRAIN_WITHIN_S)
@@ -150,6 +169,8 @@ class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
             todo = conversation.receive_twilio(parsed, now=clock())
             if type(parsed) is twilio.Media:
                 # A frame moves no deadline, so it pays for no timer.
+                if self._tap is not None:
+                    self._tap.from_caller(parsed.payload)
                 await self._forward(todo)
             else:
                 await self._carry_out(todo)
@@ -212,7 +233,7 @@ class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
     def _carry_out_one(self, command: do.Command) -> None:
         match command:
             case do.ToTwilio(text=text):
-                self._to_twilio.append(text)
+                self._put_twilio(text)
             case do.ToRealtime(text=text, session=session):
                 self._links[session].put(text)
             case do.OpenRealtime() | do.CloseRealtime():
@@ -231,7 +252,18 @@ class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
                 self.recorder.ended(command, frames_dropped=self._frames_dropped)
                 self._over.set()
             case _:
-                self.recorder.note(command)
+                self._note(command)
+
+    def _put_twilio(self, text: str) -> None:
+        self._to_twilio.append(text)
+        if self._tap is not None:
+            self._tap.to_twilio(text)
+
+    def _note(self, command: do.Command) -> None:
+        if isinstance(command, do.OrderAnswered):
+            self._order_answered(command)
+        else:
+            self.recorder.note(command)
 
     def _change_sockets(self, command: do.OpenRealtime | do.CloseRealtime) -> None:
         match command:
@@ -360,7 +392,7 @@ class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
             case "call.over":
                 todo = self.conversation.hang_up(message["reason"], now=now)
             case _:
-                return
+                todo = self._from_outside(message)
         await self._carry_out(todo)
 
     async def _learn(self, variables: dict[str, Any]) -> None:

@@ -207,13 +207,19 @@ def _not_reached(row: CallTransfer) -> Over | Back | Again:
 
 def _over(row: CallTransfer, reason: str, *, words: str = "", language: str = "en") -> Over:
     now = timezone.now()
-    CallTransfer.objects.filter(pk=row.pk).update(history=[])
+    CallTransfer.objects.filter(pk=row.pk).update(
+        history=[], **({"summary": ""} if _keeps_nothing(row.call) else {})
+    )
     # The status callback may have ended the call before us, and did not know how the dialling went.
     known = Q(status=Status.FORWARDING) | Q(status=Status.ENDED, ended_reason=FORWARDED)
     rows = Call.objects.filter(known, pk=row.call_id)
     rows.filter(ended_at__isnull=True).update(ended_at=now)
     rows.update(status=Status.ENDED, ended_reason=reason)
     return Over(words, language)
+
+
+def _keeps_nothing(call: Call) -> bool:
+    return bool(call.version and call.version.snapshot.get("hipaa"))
 
 
 def _language(call: Call) -> str:

@@ -49,17 +49,25 @@ def _announcement(tool: ToolSnapshot, destination: Mapping[str, Any], language: 
 
 def _taker(tool: ToolSnapshot, destination: Mapping[str, Any], key: str) -> Taker:
     result = tool.settings.get("defaultResult")
-    plan = destination.get("contextEngineeringPlan")
-    plan = plan if isinstance(plan, Mapping) else {}
-    mode = destination.get("transferMode")
-    most = plan.get("maxMessages")
+    keeps, last = keeps_named(destination)
     return Taker(
         key=key,
-        keeps=Keeps.NONE if mode == "delete-history" else _PLANS.get(str(plan.get("type")), Keeps.ALL),
-        last=round(most) if isinstance(most, int | float) and most > 0 else 0,
-        keeps_handoff=mode != _REMOVES,
+        keeps=keeps,
+        last=last,
+        keeps_handoff=destination.get("transferMode") != _REMOVES,
         result=result if isinstance(result, str) and result else SUCCESS,
     )
+
+
+def keeps_named(destination: Mapping[str, Any]) -> tuple[Keeps, int]:
+    """What a destination has its assistant know of the conversation, and how many messages, where that is a number."""
+    plan = destination.get("contextEngineeringPlan")
+    plan = plan if isinstance(plan, Mapping) else {"type": plan}
+    if destination.get("transferMode") == "delete-history":
+        return Keeps.NONE, 0
+    most = plan.get("maxMessages")
+    last = round(most) if isinstance(most, int | float) and most > 0 else 0
+    return _PLANS.get(str(plan.get("type")), Keeps.ALL), last
 
 
 def parameters_offered(tool: ToolSnapshot, names: Iterable[str]) -> dict[str, Any]:

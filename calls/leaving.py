@@ -176,11 +176,7 @@ class Leaving:
         begin = functools.partial(
             breaks.keys_begin,
             call_id=call.call_id,
-            asked={
-                "tool_call_id": command.call_id,
-                "name": command.name,
-                "arguments": dict(command.arguments),
-            },
+            asked=self.recorder.asked_kept(command),
             history=self.recorder.history_with(command),
         )
         try:

@@ -8,6 +8,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from calls import clients
+from calls.observing import realtime as observing
 
 # Frames that wait because the model's socket is stuck; two seconds. Older ones are dropped: late audio is no use.
 MOST_FRAMES_WAITING = 100
@@ -28,7 +29,8 @@ class RealtimeLink:
     async def run(self, hear: Hear) -> str:
         """Connect, and pass on what is heard until the socket is gone; why it is gone, for a problem row."""
         try:
-            self._socket = await clients.realtime_connect(self._model)
+            with observing.connecting(self.session):
+                self._socket = await clients.realtime_connect(self._model)
             if self._closed:
                 await self._socket.close()
             await self.flush()
@@ -37,7 +39,10 @@ class RealtimeLink:
         except clients.RealtimeRefusedError as exc:
             return exc.code
         except websockets.ConnectionClosed as exc:
-            return f"closed_{exc.rcvd.code}" if exc.rcvd is not None else "connection_closed"
+            code = f"closed_{exc.rcvd.code}" if exc.rcvd is not None else "connection_closed"
+            if not self._closed:
+                observing.lost(code)
+            return code
 
     @property
     def waiting(self) -> bool:

@@ -9,15 +9,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from celery import current_app
 from django.conf import settings
 
 from calls.bridge import commands as do
 from calls.bridge.ending import FORWARDED, KEYS_PRESSED
 from calls.bridge.limits import NOT_STARTED
 from calls.bridge.toolcalls import GRACE_S
+from calls.live.feed import CallFeed
 from calls.models import CallBreak
+from calls.observing.stream import CallWatch
 from calls.outbox import Outbox
+from calls.privacy.keeping import CallKeeping
+from calls.receipts import Workers
+from calls.records import SORTING
 from calls.resuming import PRESSED
 from calls.selectors import StreamCall
 from calls.services import SHUT_DOWN
@@ -37,15 +41,10 @@ from tools.snapshots import ToolSnapshot
 ROLES = {do.Speaker.CALLER: "user", do.Speaker.ASSISTANT: "bot"}
 
 
-def publish(task: str, kwargs: dict[str, Any]) -> None:
-    """Hand a task to the broker, now or never: the outbox does the trying again."""
-    current_app.send_task(task, kwargs=kwargs, retry=False, argsrepr="(…)", kwargsrepr="{…}")
-
-
 @functools.cache
 def process_outbox() -> Outbox:
     """This process's outbox, running."""
-    outbox = Outbox(settings.SPOOL_DIR, publish)
+    outbox = Outbox(settings.SPOOL_DIR, Workers(), SORTING, limit_bytes=settings.SPOOL_LIMIT_MB * 1024 * 1024)
     outbox.start()
     # Its threads are daemons: without this, words put in the last moment would die with the process.
     atexit.register(outbox.close)
@@ -58,6 +57,8 @@ class Recorder:
     def __init__(self, call: StreamCall) -> None:
         self._call = call
         self._outbox = process_outbox()
+        self._watch = CallWatch(call)
+        self._feed = CallFeed(call.call_id)
         # A server sees the tool as its author wrote it, whatever is said of it in this call.
         self._tools = {tool.name: tool for tool in call.tools_written or call.snapshot.tools}
         self._started_at = datetime.now(UTC)
@@ -75,16 +76,21 @@ class Recorder:
         self._facts = back.facts if back else {}
         self._learnt |= back.learnt if back else {}
         self._session = f"{back.session}:" if back else ""
+        self._keeping = CallKeeping(call.snapshot)
 
     def started(self) -> None:
         """The stream was verified: the utterances' clock begins, and what its templates lacked is written down."""
         self._started_at = datetime.now(UTC)
+        self._watch.started()
+        self._feed.begun()
         if self._call.resumption is not None:
             self._offset = self._started_at - self._call.resumption.began_at
             self._started_at -= self._offset
             if self._call.resumption.kind == CallBreak.Kind.KEYS:
                 self._keys_pressed(self._call.resumption.asked)
-            return  # what the templates lacked is known from the first session
+            return  # what the templates lacked is known from the first session, and a recording goes on
+        if self._call.is_recorded:
+            self._outbox.put("calls.recordings.tasks.recording_start", {"call_id": str(self._call.call_id)})
         if self._call.undefined:
             names = ", ".join(self._call.undefined)
             self._template_problem(
@@ -103,6 +109,10 @@ class Recorder:
 
     def note(self, command: do.Command) -> None:
         """Write down whatever the conversation says has happened."""
+        self._watch.happened(command)
+        shown = self._keeping.shown(command)
+        if shown is not None:
+            self._feed.happened(shown)
         match command:
             case do.UtteranceEnded(spoken=spoken):
                 self._messages.append(self._message(spoken))
@@ -111,6 +121,8 @@ class Recorder:
                 self._problem(
                     str(command.number), command.source, command.code, command.message, benign=command.benign
                 )
+            case do.Used():
+                self._used(command)
             case do.ToolRefused():
                 self._tool_refused(command)
                 self._told(command.call_id, command.output, orphaned=command.orphaned)
@@ -122,6 +134,21 @@ class Recorder:
                 self._told(command.call_id, command.output, orphaned=command.orphaned)
             case _:
                 pass  # nothing that lasts
+
+    def _used(self, used: do.Used) -> None:
+        self._outbox.put(
+            "calls.costs.tasks.usage_write",
+            {
+                "call_id": str(self._call.call_id),
+                "kind": used.kind.value,
+                "session": f"{self._session}{used.session}",
+                "item": used.response_id[:100],
+                "model": used.model,
+                "status": used.status[:20],
+                "usage": used.usage,
+                "at": datetime.now(UTC).isoformat(),
+            },
+        )
 
     def trouble(self, code: str, message: str) -> None:
         """Write down a problem of our own side."""
@@ -135,13 +162,19 @@ class Recorder:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """What was said and done so far, in Vapi's shapes."""
-        return list(self._messages)
+        """What was said and done so far, in Vapi's shapes, as far as a row may hold it."""
+        return self._keeping.history(list(self._messages))
 
     def history_with(self, command: do.PressKeys) -> list[dict[str, Any]]:
         """What was said and done so far, with the tool call that has keys pressed now."""
         tool = self._tools[command.name]
-        return [*self._messages, self._tool_message(command, tool, datetime.now(UTC))]
+        message = self._tool_message(command, tool, datetime.now(UTC))
+        return self._keeping.history([*self._messages, message])
+
+    def asked_kept(self, command: do.PressKeys) -> dict[str, Any]:
+        """The tool call that has keys pressed, as far as a row may hold it."""
+        arguments = self._keeping.arguments(command.arguments)
+        return {"tool_call_id": command.call_id, "name": command.name, "arguments": arguments}
 
     def _keys_pressed(self, asked: dict[str, Any]) -> None:
         """Twilio has pressed the keys for which the session before this one had ended."""
@@ -158,6 +191,7 @@ class Recorder:
         """Another assistant has the call, with tools and a server of its own."""
         self._call = call
         self._tools = {tool.name: tool for tool in call.tools_written or call.snapshot.tools}
+        self._keeping.also(call.snapshot)
         self._outbox.put(
             "calls.tasks.part_write",
             {
@@ -180,13 +214,18 @@ class Recorder:
             {
                 "transfer_id": str(transfer_id),
                 "model": self._call.snapshot.model,
-                "request": {"instructions": request.instructions, "texts": list(request.texts)},
+                "request": self._keeping.request(
+                    {"instructions": request.instructions, "texts": list(request.texts)}
+                ),
+                **self._keeping.told(),
                 "expires_at": (now + timedelta(seconds=plan.within_s)).isoformat(),
             },
         )
 
     def ended(self, ended: do.Ended, *, frames_dropped: int) -> None:
         """Write the whole transcript once more, close it, and close the call unless it goes on elsewhere."""
+        reason = SHUT_DOWN if self._shut_down else ended.reason
+        self._watch.ended(ended, reason=reason, frames_dropped=frames_dropped)
         if not self._was_verified(ended):
             return
         now = datetime.now(UTC)
@@ -205,13 +244,15 @@ class Recorder:
             # The call comes back, or whoever is called now may send it back; Twilio tells us how that ended.
             call_id = str(self._call.call_id)
             self._outbox.put("calls.tasks.call_forwarded", {"call_id": call_id, "facts": facts})
+            self._feed.away()
             return
+        self._feed.over(reason)
         self._outbox.put(
             "calls.tasks.call_finish",
             {
                 "call_id": str(self._call.call_id),
                 "ended_at": now.isoformat(),
-                "ended_reason": SHUT_DOWN if self._shut_down else ended.reason,
+                "ended_reason": reason,
                 "facts": facts,
                 "session": self._call.resumption.session if self._call.resumption else 0,
             },
@@ -228,13 +269,15 @@ class Recorder:
             {
                 "call_id": str(self._call.call_id),
                 "started_at": self._started_at.isoformat(),
-                "utterances": [self._utterance(one) for one in spoken],
+                "utterances": [self._utterance(one, settled=closed_at is not None) for one in spoken],
                 "closed_at": closed_at.isoformat() if closed_at else None,
             },
         )
 
-    def _utterance(self, spoken: do.Spoken) -> dict[str, Any]:
-        """One utterance on the clock of the whole call."""
+    def _utterance(self, spoken: do.Spoken, *, settled: bool) -> dict[str, Any]:
+        """One utterance on the clock of the whole call, as it may be written down."""
+        spoken = self._keeping.spoken(spoken, settled=settled)
+        self._feed.spoken(spoken, clock=self._started_at + self._offset, away=self._offset)
         away_ms = round(self._offset / timedelta(milliseconds=1))
         times = {"began_ms": spoken.began_ms + away_ms, "ended_ms": spoken.ended_ms + away_ms}
         return {**asdict(spoken), **times}
@@ -243,6 +286,7 @@ class Recorder:
         self._problem(key, do.Source.TANDEM, code, message, benign=True)
 
     def _problem(self, key: str, source: do.Source, code: str, message: str, *, benign: bool) -> None:
+        self._watch.problem(source, code, benign=benign)
         self._outbox.put(
             "calls.tasks.problem_write",
             {
@@ -250,7 +294,7 @@ class Recorder:
                 "key": f"{self._session}{key}",
                 "source": source.value,
                 "code": code,
-                "message": message,
+                "message": self._keeping.rules.note(message),
                 "benign": benign,
                 "at": datetime.now(UTC).isoformat(),
             },
@@ -274,6 +318,8 @@ class Recorder:
 
     def tool_forward(self, command: do.RunTool, *, reply_channel: str) -> None:
         """Have a worker ask the customer's server."""
+        self._watch.happened(command)
+        self._feed.happened(command)
         server = self._server(self._tools[command.name])
         tool = server.tool
         now = datetime.now(UTC)
@@ -293,7 +339,10 @@ class Recorder:
         }
         if self._call.smoke is not None:
             order = order_mocked(ToolOrder.from_json(order), self._call.smoke.mocks).to_json()
-        self._outbox.put("tools.tasks.tool_call_forward", {"order": order, "reply_channel": reply_channel})
+        self._outbox.put(
+            "tools.tasks.tool_call_forward",
+            {"order": self._keeping.order(order), "reply_channel": reply_channel},
+        )
 
     def _context(self) -> dict[str, Any]:
         return tool_context(
@@ -333,8 +382,8 @@ class Recorder:
             {
                 "order": self._minimal_order(command.call_id, command.name),
                 "at": datetime.now(UTC).isoformat(),
-                "reason": command.reason,
-                "output": command.output,
+                "reason": self._keeping.rules.note(command.reason),
+                "output": self._keeping.rules.words(command.output),
             },
         )
 
@@ -345,8 +394,8 @@ class Recorder:
             {
                 "order": self._minimal_order(command.call_id, command.name),
                 "at": datetime.now(UTC).isoformat(),
-                "output": command.output,
-                **({"variables": dict(taught)} if taught else {}),
+                "output": self._keeping.rules.words(command.output),
+                **({"variables": self._keeping.rules.values(dict(taught))} if taught else {}),
             },
         )
 
@@ -357,7 +406,7 @@ class Recorder:
             "tool_call_id": tool_call_id,
             "name": name,
             "tool": asdict(tool) if tool else {},
-            "arguments": dict(self._checked.get(tool_call_id, {})),
+            "arguments": self._keeping.arguments(self._checked.get(tool_call_id, {})),
             "requested_at": datetime.now(UTC).isoformat(),
         }
 
@@ -372,7 +421,7 @@ class Recorder:
                 "call_id": str(self._call.call_id),
                 "tool_call_id": tool_call_id,
                 "at": now.isoformat(),
-                "output": output,
+                "output": self._keeping.rules.words(output),
                 "orphaned": orphaned,
                 "awaited": tool is None or not tool.asynchronous,
             },

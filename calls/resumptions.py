@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from calls.models import Call, CallBreak, CallTransfer
+from calls.privacy.keeping import history_opened
 from calls.transfers import destination_read
 from tools.models import ToolCall
 from tools.selectors import tool_calls_of, variables_taught
@@ -61,7 +62,7 @@ def resumption_of(call: Call, *, language: str) -> Resumption | None:
             began_at,
             session,
             dial_status="",
-            messages=cut.history if cut.kind == CallBreak.Kind.KEYS else _before_loss(call, cut.history),
+            messages=_messages(call, cut),
             facts=facts,
             learnt=learnt,
             kind=cut.kind,
@@ -72,7 +73,7 @@ def resumption_of(call: Call, *, language: str) -> Resumption | None:
         began_at,
         session,
         dial_status=transfer.dial_status,
-        messages=transfer.history,
+        messages=history_opened(transfer.history),
         says=_fallback_words(transfer, language),
         facts=facts,
         learnt=learnt,
@@ -82,6 +83,11 @@ def resumption_of(call: Call, *, language: str) -> Resumption | None:
 def _fallback_words(transfer: CallTransfer, language: str) -> str:
     destination = destination_read(transfer.destination, language=language)
     return destination.fallback.message if destination and destination.fallback else ""
+
+
+def _messages(call: Call, cut: CallBreak) -> list[dict[str, Any]]:
+    history = history_opened(cut.history)
+    return history if cut.kind == CallBreak.Kind.KEYS else _before_loss(call, history)
 
 
 def _before_loss(call: Call, history: list[dict[str, Any]]) -> list[dict[str, Any]]:

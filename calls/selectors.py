@@ -102,6 +102,13 @@ class StreamCall:
     part: int = 0
     squad_id: str = ""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the call's sound is to be kept: every assistant that may have it must want that, and forbid it none."""
+        every = [self.snapshot, *(member.snapshot for member in self.members.values() if member.snapshot)]
+        allowed = all(one.recording_enabled and not one.hipaa for one in every)
+        return allowed and self.smoke is None
+
 
 def phone_number_for_did(did: str) -> PhoneNumber | None:
     """The number that a caller dialled, with the assistant that answers it; None for a foreign one."""

@@ -18,6 +18,7 @@ from calls.models import LIVE, Call, CallBreak, CallProblem, PhoneNumber
 from calls.resumptions import sessions_before
 from calls.selectors import phone_number_for_did
 from calls.squads import members_freeze
+from calls.warehouse.outbox import call_changed
 from tools.jsontext import text_clean
 from tools.orders import ToolRefusal
 from tools.services import tool_call_refuse, tool_call_told
@@ -194,9 +195,11 @@ def call_finish(
         return call_forwarded(call_id=call_id, facts=facts)
     if call.started_at is not None:
         ended_at = max(ended_at, call.started_at)
-    Call.objects.filter(pk=call_id).update(
-        status=Call.Status.ENDED, ended_at=ended_at, ended_reason=ended_reason, **facts
-    )
+    with transaction.atomic():
+        Call.objects.filter(pk=call_id).update(
+            status=Call.Status.ENDED, ended_at=ended_at, ended_reason=ended_reason, **facts
+        )
+        call_changed(call_id)
     _nobody_comes_back(call)
     return True
 
@@ -234,11 +237,13 @@ def call_over(*, call_sid: str, ended_reason: str, ended_at: datetime | None = N
             # How the dialling went is not known here; whoever learns it corrects this.
             ended_reason = "assistant-forwarded-call"
         live = Call.objects.filter(pk=call.pk, status__in=LIVE)
-        live.update(
-            status=Call.Status.ENDED,
-            ended_at=Greatest(Value(ended_at or timezone.now()), "started_at"),
-            ended_reason=ended_reason,
-        )
+        with transaction.atomic():
+            live.update(
+                status=Call.Status.ENDED,
+                ended_at=Greatest(Value(ended_at or timezone.now()), "started_at"),
+                ended_reason=ended_reason,
+            )
+            call_changed(call.pk)
         _nobody_comes_back(call)
     return call
 

@@ -6,7 +6,7 @@ of a call cost a fraction of its sound. Nothing here speaks, so nobody waits for
 
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,8 +59,14 @@ def summary_request(
     return Request(instructions or _USUAL, tuple(texts))
 
 
-def summary_write(request: Request, *, model: str, within_s: float) -> str:
-    """The summary. Raises SummaryError when there is none by then."""
+def summary_write(
+    request: Request,
+    *,
+    model: str,
+    within_s: float,
+    used: Callable[[Mapping[str, Any]], None] = lambda _: None,
+) -> str:
+    """The summary. Raises SummaryError when there is none by then. ``used`` is given the response that is charged for."""
     until = time.monotonic() + within_s
     url = realtime_url(model)
     try:
@@ -73,7 +79,7 @@ def summary_write(request: Request, *, model: str, within_s: float) -> str:
             close_timeout=1,
             proxy=True if url.startswith("wss://") else None,
         ) as socket:
-            return _converse(socket, request, until)
+            return _converse(socket, request, until, used)
     except websockets.InvalidStatus as exc:
         raise SummaryError(f"The Realtime API answered {exc.response.status_code}.") from exc
     except TimeoutError as exc:
@@ -82,7 +88,9 @@ def summary_write(request: Request, *, model: str, within_s: float) -> str:
         raise SummaryError(f"The connection was lost: {type(exc).__name__}.") from exc
 
 
-def _converse(socket: ClientConnection, request: Request, until: float) -> str:
+def _converse(
+    socket: ClientConnection, request: Request, until: float, used: Callable[[Mapping[str, Any]], None]
+) -> str:
     while True:
         event = _event(socket.recv(timeout=max(0.0, until - time.monotonic())))
         match event.get("type"):
@@ -91,6 +99,8 @@ def _converse(socket: ClientConnection, request: Request, until: float) -> str:
             case "session.updated":
                 _send(socket, "response.create", response=_response(request))
             case "response.done":
+                response = event.get("response")
+                used(response if isinstance(response, dict) else {})
                 return _text(event)
             case "error":
                 error = event.get("error")

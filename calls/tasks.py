@@ -1,24 +1,39 @@
 """Celery's side of calls, on queue `records`, summaries on `tools`. Each task may run twice and in any order."""
 
+import functools
 import logging
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
 
-from calls import forwarding, reaping, services
+from calls import forwarding, reaping, records, services
+from calls.bridge.realtime import usage_told
+from calls.costs.tasks import call_cost, usage_write
 from calls.cutover import budget
 from calls.cutover import forwarding as handed_over
 from calls.cutover.services import Outcome, rollback
 from calls.groups import over_tell
-from calls.models import PhoneNumber
+from calls.models import CallTransfer, PhoneNumber
+from calls.observing.whole import call_traced
 from calls.squads import part_write as part_write_row
 from calls.summaries import Request, SummaryError, summary_write
+from tools.redaction.keeping import Keeping
+from tools.sealing import unseal
 from tools.tasks import DATABASE_AWAY, RECORDS, PrivateTask
 
 logger = logging.getLogger(__name__)
+
+
+@shared_task(name="calls.tasks.records_write", **RECORDS)
+def records_write(*, lines: str) -> None:
+    """Write many records of an outbox in one stroke: one JSON object of `task` and `kwargs` for each line."""
+    put_aside = records.records_write(lines)
+    if put_aside:
+        logger.error("records were put aside", extra={"records": put_aside})
 
 
 @shared_task(name="calls.tasks.call_finish", **RECORDS)
@@ -33,7 +48,9 @@ def call_finish(
         facts=facts,
         session=session,
     )
+    call_traced(uuid.UUID(call_id))
     _budget_check(uuid.UUID(call_id))
+    call_cost(call_id=call_id)
 
 
 @shared_task(name="calls.tasks.call_forwarded", **RECORDS)
@@ -43,19 +60,48 @@ def call_forwarded(*, call_id: str, facts: dict[str, Any]) -> None:
 
 
 @shared_task(name="calls.tasks.transfer_summarise", base=PrivateTask, ignore_result=True, acks_late=False)
-def transfer_summarise(*, transfer_id: str, model: str, request: dict[str, Any], expires_at: str) -> None:
+def transfer_summarise(
+    *,
+    transfer_id: str,
+    model: str,
+    request: dict[str, Any],
+    expires_at: str,
+    keeping: dict[str, Any] | None = None,
+) -> None:
     """Have the operator of a transfer told of the call; whoever is too late for that does nothing."""
     left_s = (datetime.fromisoformat(expires_at) - timezone.now()).total_seconds()
     if left_s <= 0:
         return
+    asked = unseal(request)
     try:
         summary = summary_write(
-            Request(request["instructions"], tuple(request["texts"])), model=model, within_s=left_s
+            Request(asked["instructions"], tuple(asked["texts"])),
+            model=model,
+            within_s=left_s,
+            used=functools.partial(_summary_used, transfer_id, model),
         )
     except SummaryError as exc:
         logger.warning("no summary for an operator", extra={"transfer_id": transfer_id, "why": str(exc)})
         return
+    # The operator is told it from the row, so under the HIPAA switch it goes only when the transfer is over.
+    summary = Keeping.from_json(keeping).note(summary)
     forwarding.transfer_summary_write(transfer_id=uuid.UUID(transfer_id), summary=summary)
+
+
+def _summary_used(transfer_id: str, model: str, response: Mapping[str, Any]) -> None:
+    """Have it written what a summary used, which the call pays for, whether there is any text in it or not."""
+    call_id = CallTransfer.objects.filter(pk=transfer_id).values_list("call_id", flat=True).first()
+    if call_id is not None:
+        usage_write.delay(
+            call_id=str(call_id),
+            kind="summary",
+            session=transfer_id,
+            item=str(response.get("id") or "summary")[:100],
+            model=model,
+            status=str(response.get("status") or "completed")[:20],
+            usage=usage_told(response.get("usage")),
+            at=timezone.now().isoformat(),
+        )
 
 
 @shared_task(name="calls.tasks.calls_reap", base=PrivateTask, ignore_result=True)
@@ -64,6 +110,7 @@ def calls_reap() -> None:
     for call, reason in reaping.calls_reap(now=timezone.now()):
         logger.warning("a call was closed late", extra={"call_id": str(call.id), "reason": reason})
         over_tell(call.id, reason)
+        call_traced(call.id)
 
 
 @shared_task(name="calls.tasks.part_write", **RECORDS)

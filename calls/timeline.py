@@ -14,6 +14,7 @@ from tools.adminkit import Tone, badge, duration_text, json_pretty, ms_text, obj
 from tools.models import ToolCall
 from tools.selectors import tool_calls_of
 from transcripts.admin import SpokenLine, clock_text, spoken_line
+from transcripts.models import Utterance
 from transcripts.selectors import transcript_of_call
 
 
@@ -71,18 +72,34 @@ _OUTCOMES: dict[str, tuple[str, Tone]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the rows of a call tell: its lines for the page, and of what they were made. ``zero`` is their clock's."""
+
+    zero: datetime
+    lines: list[tuple[str, str, Line]]
+    utterances: list[Utterance]
+    tool_calls: list[ToolCall]
+
+
 def call_lines(call: Call) -> list[tuple[str, str, Line]]:
     """Clock, template and content of each line, oldest first. Five queries, however long the call was."""
+    return call_told(call).lines
+
+
+def call_told(call: Call) -> Told:
+    """The same with the rows behind it."""
     transcript = transcript_of_call(call.id)
     zero = transcript.started_at if transcript else call.started_at or call.created_at
-    spoken: list[Line] = [spoken_line(one) for one in transcript.utterances.all()] if transcript else []
-    asked: list[Line] = [
-        _tool_line(one, zero) for one in tool_calls_of(call_id=call.id).defer("tool__server_secret")
-    ]
+    utterances = list(transcript.utterances.all()) if transcript else []
+    tool_calls = list(tool_calls_of(call_id=call.id).defer("tool__server_secret"))
+    spoken: list[Line] = [spoken_line(one) for one in utterances]
+    asked: list[Line] = [_tool_line(one, zero) for one in tool_calls]
     away: list[Line] = [_transfer_line(one, zero) for one in call.transfers.defer("history", "destination")]
     handed: list[Line] = [_handoff_line(one, zero) for one in _parts(call)]
     lines = sorted(spoken + asked + away + handed, key=lambda line: line.at_ms)
-    return [(clock_text(line.at_ms), line.template, line) for line in lines]
+    shown = [(clock_text(line.at_ms), line.template, line) for line in lines]
+    return Told(zero, shown, utterances, tool_calls)
 
 
 def _parts(call: Call) -> QuerySet[CallPart]:

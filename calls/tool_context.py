@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from assistants.snapshots import Snapshot
+from calls.live.entering import monitor_urls
 from calls.selectors import StreamCall
 
 
@@ -44,10 +45,7 @@ def tool_context(
             "phoneCallProviderId": call.call_sid,
             "phoneCallTransport": "pstn",
             "customer": customer,
-            "monitor": {
-                "listenUrl": f"{public_origin.replace('http', 'ws', 1)}/call/{call_id}/listen",
-                "controlUrl": f"{public_origin}/call/{call_id}/control",
-            },
+            "monitor": monitor_urls(call_id, call.snapshot.monitor_plan, public_origin=public_origin),
         },
         "assistant": {"orgId": org_id, **_assistant(call.snapshot)},
         "phoneNumber": {

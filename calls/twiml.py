@@ -54,6 +54,15 @@ def apology_document(text: str, language: str) -> str:
     return str(response)
 
 
+def forward_document(number: str, *, otherwise: str, language: str) -> str:
+    """Connect the caller to another number; where nobody answers there, say a sentence and hang up."""
+    response = VoiceResponse()
+    response.dial(number)
+    _say(response, otherwise, language)
+    response.hangup()
+    return str(response)
+
+
 def dial_document(
     destination: Destination, *, public_origin: str, transfer_id: str, caller_id: str, pause_s: int = 0
 ) -> str:

@@ -2,7 +2,9 @@ from django.urls import path
 
 from calls import views
 from calls.history.views import vapi_events
-from calls.smoke.views import smoke_voice
+from calls.live.views import control
+from calls.recordings.views import recording
+from calls.smoke.views import smoke_leg, smoke_leg_status, smoke_voice
 
 urlpatterns = [
     path("twilio/voice", views.voice, name="twilio-voice"),
@@ -14,6 +16,10 @@ urlpatterns = [
         "twilio/transfer/<uuid:transfer_id>/whisper", views.transfer_whisper, name="twilio-transfer-whisper"
     ),
     path("twilio/transfer/<uuid:transfer_id>/ended", views.transfer_ended, name="twilio-transfer-ended"),
+    path("twilio/recording", recording, name="twilio-recording"),
     path("twilio/smoke/<str:marker>", smoke_voice, name="twilio-smoke"),
+    path("twilio/smoke-leg/<str:marker>", smoke_leg, name="twilio-smoke-leg"),
+    path("twilio/smoke-leg/<str:marker>/status", smoke_leg_status, name="twilio-smoke-leg-status"),
     path("vapi/events/<str:token>", vapi_events, name="vapi-events"),
+    path("call/<str:given>/control", control, name="api-call-control"),
 ]

@@ -11,15 +11,19 @@ from django.utils import timezone
 
 from calls import forwarding, services, twiml
 from calls.after import GoesOn, call_after_stream
+from calls.costs.refusing import Spent, call_refuse_if_spent
 from calls.cutover import canary, fallback
 from calls.cutover.rescue import rescue_document
 from calls.decorators import twilio_webhook
 from calls.doctor.proof import proof_for
 from calls.groups import over_tell
 from calls.models import Call, CallTransfer
+from calls.observing.webhooks import voice_decided, voice_undecided
 from calls.recorder import process_outbox
 from calls.selectors import Whisper, whisper_for
+from calls.testers import Told, decision_for_tester
 from calls.transfers import destination_read
+from tools.observing.context import call_observed
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ def voice(request: HttpRequest) -> HttpResponse:
     try:
         decision = _decision(form, call_sid)
     except DatabaseError:
+        voice_undecided()
         logger.exception(
             "inbound call not decided: the database cannot be reached", extra={"call_sid": call_sid}
         )
@@ -53,9 +58,19 @@ def voice(request: HttpRequest) -> HttpResponse:
             # Twilio takes any failure of ours to the number's fallback URL, where somebody answers.
             return HttpResponse("The database cannot be reached.", status=503, content_type="text/plain")
         return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
+    voice_decided(decision)
     match decision:
+        case Spent(call, sentence, language, forward_to):
+            logger.warning(
+                "inbound call not answered: the day's limit is spent", extra={"call_id": str(call.id)}
+            )
+            if forward_to:
+                return _document(twiml.forward_document(forward_to, otherwise=sentence, language=language))
+            return _document(twiml.apology_document(sentence, language))
         case canary.Handed(call, document):
             logger.info("inbound call handed over", extra={"call_id": str(call.id), "call_sid": call_sid})
+            return _document(document)
+        case Told(document):
             return _document(document)
         case services.Answered(call, token):
             logger.info("inbound call answered", extra={"call_id": str(call.id), "call_sid": call_sid})
@@ -74,10 +89,15 @@ def voice(request: HttpRequest) -> HttpResponse:
             return _document(twiml.apology_document(apology, language))
 
 
-def _decision(form: QueryDict, call_sid: str) -> canary.Handed | services.Answered | services.Refused:
+def _decision(
+    form: QueryDict, call_sid: str
+) -> canary.Handed | Told | Spent | services.Answered | services.Refused:
     """Who takes the call. One that comes with an error of Twilio's has failed elsewhere, so it goes nowhere else again."""
     account_sid, did = form.get("AccountSid", "")[:64], form.get("To", "")[:40]
     caller = form.get("From", "")[:80]
+    tested = decision_for_tester(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
+    if tested is not None:
+        return tested
     if fallback.error_seen(form, now=timezone.now()):
         logger.warning("inbound call came by a fallback", extra={"call_sid": call_sid})
         canary.call_take_back(call_sid=call_sid, why="It came back with an error of Twilio's.")
@@ -85,6 +105,9 @@ def _decision(form: QueryDict, call_sid: str) -> canary.Handed | services.Answer
         handed = canary.call_hand_over(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
         if handed is not None:
             return handed
+    spent = call_refuse_if_spent(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
+    if spent is not None:
+        return spent
     decision = services.call_start(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
     if decision.call.stack == Call.Stack.VAPI:
         # Another webhook of the same call was decided between our two looks, or the share was changed since.
@@ -106,7 +129,18 @@ def status(request: HttpRequest) -> HttpResponse:
     """Twilio's word on the life of a call. Only the end matters, and only for what the bridge could not see."""
     if request.POST.get("CallStatus") in FINAL:
         _ended(request.POST)
+        _length_told(request.POST)
     return HttpResponse(status=204)
+
+
+def _length_told(form: QueryDict) -> None:
+    """Twilio's count of the seconds is what it charges by."""
+    seconds = form.get("CallDuration", "")
+    if seconds.isdecimal() and len(seconds) < 7:
+        process_outbox().put(
+            "calls.costs.tasks.carrier_call_write",
+            {"call_sid": form.get("CallSid", "")[:64], "duration_s": int(seconds)},
+        )
 
 
 def _ended(form: QueryDict) -> None:
@@ -167,6 +201,7 @@ def after(request: HttpRequest) -> HttpResponse:
         case services.Refused():
             return _document(_rescued(ending.call) or twiml.apology_document(ending.apology, ending.language))
         case GoesOn(call_id=call_id, token=token):
+            call_observed(call_id)
             logger.warning("a lost stream is opened anew", extra={"call_id": str(call_id)})
             return _document(_stream(call_id, token, pause_s=RECONNECT_PAUSE_S))
         case CallTransfer():
@@ -281,4 +316,5 @@ def _over(call_sid: str, reason: str) -> None:
         logger.exception("the end of a call could not be written", extra={"call_sid": call_sid})
         return
     if call is not None:
+        call_observed(call.id)
         over_tell(call.id, reason)

@@ -14,3 +14,6 @@ class PlatformConfig(AppConfig):
     def ready(self) -> None:
         for check in CHECKS:
             register(check, "tandem")
+        from config.observing.tasks import tasks_observe  # noqa: PLC0415  # models are not there before
+
+        tasks_observe()

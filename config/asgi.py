@@ -8,7 +8,12 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 django_application = get_asgi_application()  # before the consumers, whose models need the app registry
 
+from calls.draining.registry import Heartbeat  # noqa: E402
 from calls.routing import websocket_urlpatterns  # noqa: E402
+from config.observing.traces import traces_observe  # noqa: E402
+
+Heartbeat().start()
+traces_observe("tandem-web")
 
 application = ProtocolTypeRouter(
     {

@@ -43,6 +43,32 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
+    "costs-catch-up": {
+        "task": "calls.costs.tasks.costs_catch_up",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
+    },
+    "carrier-prices": {
+        "task": "calls.costs.tasks.carrier_prices_look",
+        "schedule": 600.0,
+        "options": {"expires": 600.0},
+    },
+    "recordings-go-on": {
+        "task": "calls.recordings.tasks.recordings_go_on",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
+    },
+    # What is too old goes a little at a time; a run that is late is not made up for.
+    "calls-expire": {
+        "task": "calls.erasing.tasks.calls_expire",
+        "schedule": 3600.0,
+        "options": {"expires": 3600.0},
+    },
+    "analyses-go-on": {
+        "task": "calls.analysis.tasks.analyses_go_on",
+        "schedule": 20.0,
+        "options": {"expires": 20.0},
+    },
     "captures-expire": {"task": "tools.tasks.captures_expire", "schedule": 3600.0},
     "tool-calls-expire": {"task": "tools.tasks.tool_calls_expire", "schedule": 120.0},
 }
@@ -53,10 +79,15 @@ app.autodiscover_tasks(
     [
         "assistants.imports",
         "assistants.voices",
+        "calls.analysis",
+        "calls.costs",
         "calls.doctor",
         "calls.cutover",
+        "calls.erasing",
         "calls.history",
+        "calls.recordings",
         "calls.smoke",
+        "calls.warehouse",
     ]
 )
 
@@ -69,6 +100,23 @@ def schedule_watch(sender: Celery, **_: Any) -> None:
         "schedule": settings.VAPI_WATCH_MINUTES * 60.0,
         # A worker that was away for hours looks once.
         "options": {"expires": settings.VAPI_WATCH_MINUTES * 60.0},
+    }
+
+
+@app.on_after_configure.connect
+def schedule_deliveries(sender: Celery, **_: Any) -> None:
+    """Have the beat send finished calls to the warehouse, where there is one beside our own database."""
+    if settings.WAREHOUSE == "postgres":
+        return
+    sender.conf.beat_schedule["warehouse-deliveries"] = {
+        "task": "calls.warehouse.tasks.deliveries_send",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    }
+    sender.conf.beat_schedule["warehouse-sweep"] = {
+        "task": "calls.warehouse.tasks.calls_sweep",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
     }
 
 

@@ -15,6 +15,8 @@ from django.views.decorators.http import require_safe
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from calls.draining.here import INSTANCE
+
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 2.0
@@ -64,12 +66,12 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when every part this process needs is there, else 503, with one word for each part."""
+    """200 when every part this process needs is there and it takes calls, else 503, with one word for each part."""
     parts = {name: "ok" if _is_well(name, check) else "failed" for name, check in READINESS.items()}
-    ready = all(word == "ok" for word in parts.values())
-    return JsonResponse(
-        {"status": "ok" if ready else "unavailable", "checks": parts}, status=200 if ready else 503
-    )
+    status = "ok" if all(word == "ok" for word in parts.values()) else "unavailable"
+    if INSTANCE.draining:
+        status = "draining"
+    return JsonResponse({"status": status, "checks": parts}, status=200 if status == "ok" else 503)
 
 
 def _is_well(name: str, check: Callable[[], None]) -> bool:

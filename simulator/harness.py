@@ -23,6 +23,7 @@ from simulator.old_provider import OldProvider
 from simulator.phone import Order, Phone, new_sid
 from simulator.realtime import Realtime
 from simulator.report import CallLog, CallReport
+from simulator.responses import Responses
 from simulator.rest import Rest
 from simulator.scenario import Faults, Line, Scenario
 from simulator.server import Application
@@ -77,6 +78,11 @@ class Simulator:
     def realtime(self) -> Realtime:
         """The Realtime API: set `faults`, look at `sessions`."""
         return self.switchboard.realtime
+
+    @property
+    def responses(self) -> Responses:
+        """The Responses API: append to `failures` and `answers`, look at `requests`, `violations`."""
+        return self.switchboard.responses
 
     @property
     def tools(self) -> Tools:

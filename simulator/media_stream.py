@@ -107,6 +107,9 @@ class MediaStream:
         self.start = start
         self.playout = Playout()
         self.hung_up: str | None = None  # the reason, when the caller ended the call on this stream
+        self.kept: list[tuple[float, bytes]] | None = (
+            None  # what the caller said and when, where that is recorded
+        )
         self._url = url
         self._headers = dict(headers or {})
         self._line = line or Line()
@@ -319,6 +322,8 @@ class MediaStream:
                         body = {"dtmf": {"track": "inbound_track", "digit": digit}}
                         await self._send(connection, "dtmf", body)
             frame = self._caller.next_frame(now_ms) if self._caller is not None else None
+            if self.kept is not None and frame is not None:
+                self.kept.append((now_ms, frame))
             await self._send_sound(connection, frame, now_ms)
             if connection.close_code is not None:
                 return

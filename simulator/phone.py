@@ -102,6 +102,9 @@ class Phone:
         )
         self._late: list[tuple[str, dict[str, str]]] = []
         self.verified: set[str] = set()  # numbers that the account may show besides its own
+        self._recorded: list[
+            Callable[[], Awaitable[None]]
+        ] = []  # what is due for recordings when the call is over
 
     @property
     def call_sid(self) -> str:
@@ -150,7 +153,30 @@ class Phone:
             await stream.linger()
         for url, form in self._late:
             await self._courier.callback(url, form)
+        for finish in self._recorded:
+            await finish()
         return report
+
+    # Recordings
+
+    def record(self, finish: Callable[[], Awaitable[None]]) -> None:
+        """Keep what the caller says from now on, and let the recording be finished when the call is over."""
+        self._recorded.append(finish)
+        if self.stream is not None and self.stream.kept is None:
+            self.stream.kept = []
+
+    async def tell(self, url: str, form: dict[str, str], *, method: str) -> None:
+        """Tell somebody something of this call."""
+        await self._courier.callback(url, form, method=method)
+
+    def said_by_caller(self) -> Iterable[tuple[float, bytes]]:
+        """What the caller said while the call was recorded, each piece with when it began."""
+        for stream in self.streams:
+            yield from stream.kept or ()
+
+    def heard_by_caller(self) -> Iterable[tuple[float, bytes]]:
+        """What the caller heard, each piece with when it began."""
+        return ((passage.start_ms, bytes(passage.audio)) for passage in self._passages())
 
     async def _rung(self) -> str:
         """Why nobody answered an outbound call; empty when somebody did."""
@@ -397,6 +423,8 @@ class Phone:
             line=line,
             on_started=lambda: self._started(verb, sid),
         )
+        if self._recorded:
+            stream.kept = []
         self.stream = stream
         self.streams.append(stream)
         if self._on_upgrade is not None:

@@ -129,15 +129,19 @@ def describe(session: "Session", response: Response, status: str, details: JSON 
 
 
 def _usage(session: "Session", response: Response) -> JSON:
-    """Tokens: 1 for 100 ms of the caller, 1 for 50 ms of the assistant, some 4 for 3 words."""
+    """Tokens: 1 for 100 ms of the caller, 1 for 50 ms of the assistant, some 4 for 3 words.
+
+    The input is the whole conversation so far, of both sides; what the response before had of it comes from the cache.
+    """
     spoken = sum(item.generated_ms for item in response.output)
     words = sum(len(item.line.split()) for item in response.output)
-    text_out = 10 + words * 4 // 3
+    text_out = 10 + words * 4 // 3 if response.output else 0
     audio_out = round(spoken / 50)
-    audio_in = round(session.committed_ms / 100)
+    audio_in = round(session.committed_ms / 100) + round(session.spoken_ms / 50)
     text_in = 514
     cached_text, cached_audio = session.cached_tokens
     session.cached_tokens = (448, audio_in // 64 * 64)
+    session.spoken_ms += spoken if response.in_conversation else 0
     return {
         "total_tokens": text_in + audio_in + text_out + audio_out,
         "input_tokens": text_in + audio_in,

@@ -23,6 +23,7 @@ from simulator.numbers import Numbers
 from simulator.outbound import check_call
 from simulator.pages import page_of
 from simulator.phone import Interruption, Phone
+from simulator.recordings import Recordings, shown
 from simulator.refusals import Complaints, Refusal, error
 
 __all__ = ["Failure", "Rest", "resource"]
@@ -53,6 +54,7 @@ class Rest:
         self.requests: deque[JSON] = deque(maxlen=20_000)
         self.messages: deque[JSON] = deque(maxlen=1000)  # that were taken: to, from, body
         self.complaints = complaints
+        self.recordings = Recordings(complaints)
         self.verified: set[str] = set()  # numbers that are not Twilio's and may be shown all the same
         self._accounts = known
         self._numbers = numbers
@@ -61,11 +63,12 @@ class Rest:
         self._create = create
 
     def reset(self) -> None:
-        """Forget requests, messages and complaints, and let nothing go wrong any more."""
+        """Forget requests, messages, recordings and complaints, and let nothing go wrong any more."""
         self.failures.clear()
         self.requests.clear()
         self.messages.clear()
         self.complaints.clear()
+        self.recordings.clear()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request below /2010-04-01/."""
@@ -79,17 +82,20 @@ class Rest:
             self._numbers.change(number, **changes)
         status = failure.status
         body = orjson.dumps(error(status, failure.code))
+        content_type = "application/json"
         if not failure.status or failure.execute:
             done, answer = self._answered(scope, asked, pairs)
-            if not failure.status:
+            if not failure.status and isinstance(answer, bytes):
+                status, body, content_type = done, answer, "audio/x-wav"
+            elif not failure.status:
                 status, body = done, b"" if answer is None else orjson.dumps(answer)
         for number, changes in failure.after.items():
             self._numbers.change(number, **changes)
-        await _respond(failure, status, body, receive, send)
+        await _respond(failure, status, body, receive, send, content_type=content_type)
 
     def _answered(
         self, scope: Scope, asked: dict[str, str], pairs: list[tuple[str, str]]
-    ) -> tuple[int, JSON | None]:
+    ) -> tuple[int, JSON | bytes | None]:
         try:
             return self._answer(scope, asked, pairs)
         except Refusal as refusal:
@@ -97,7 +103,7 @@ class Rest:
 
     def _answer(
         self, scope: Scope, asked: dict[str, str], pairs: list[tuple[str, str]]
-    ) -> tuple[int, JSON | None]:
+    ) -> tuple[int, JSON | bytes | None]:
         credential = self._accounts.authenticate(scope)
         if credential is None:
             raise Refusal(401, 20003)
@@ -107,7 +113,8 @@ class Rest:
         if method == "POST" and not _is_form(scope):
             self.complaints.note("not-a-form", f"{method} {path} has no form-encoded body")
             raise Refusal(400, 20001, "The body must be form-encoded")
-        if not path.endswith(".json"):
+        is_sound = method == "GET" and path.endswith(".wav") and "/Recordings/" in path
+        if not path.endswith(".json") and not is_sound:
             self.complaints.note("not-json", f"{path} does not end in .json")
         match [part for part in path.removesuffix(".json").split("/") if part][1:]:
             case ["Accounts"] if method == "GET":
@@ -135,7 +142,7 @@ class Rest:
         rest: list[str],
         asked: dict[str, str],
         pairs: list[tuple[str, str]],
-    ) -> tuple[int, JSON | None]:
+    ) -> tuple[int, JSON | bytes | None]:
         path = "/".join(["/2010-04-01/Accounts", account.sid, *rest]) + ".json"
         match method, rest:
             case "GET", []:
@@ -148,6 +155,8 @@ class Rest:
                 return 200, self._number_rest.list_numbers(account.sid, asked, path)
             case (("GET" | "POST" | "DELETE"), ["IncomingPhoneNumbers", sid]):
                 return self._number_rest.one_number(method, account.sid, sid, pairs)
+            case (("GET" | "DELETE"), ["Recordings", sid]):
+                return self._recording(account, method, sid)
             case "GET", ["Applications"]:
                 return 200, self._number_rest.list_applications(account.sid, asked, path)
             case "GET", ["Applications", sid]:
@@ -175,11 +184,30 @@ class Rest:
                 for name, key in (("To", "to"), ("From", "from"), ("Status", "status")):
                     shown = [call for call in shown if asked.get(name, call[key]) == call[key]]
                 return 200, page_of(shown[::-1], asked, path=path, key="calls")
-            case _, [_, sid] if sid in self._calls and self._calls[sid].account.sid == account.sid:
+            case _, [_, sid, *below] if sid in self._calls and self._calls[sid].account.sid == account.sid:
                 phone = self._calls[sid]
+                if below == ["Recordings"]:
+                    return self._recordings_of(phone, method, asked, pairs, path)
+                if below:
+                    raise _not_found(path)
                 return (200, resource(phone)) if method == "GET" else self._update(phone, dict(pairs))
             case _:
                 raise _not_found(path)
+
+    def _recordings_of(
+        self, phone: Phone, method: str, asked: dict[str, str], pairs: list[tuple[str, str]], path: str
+    ) -> tuple[int, JSON]:
+        if method == "POST":
+            return 201, shown(self.recordings.begin(phone, pairs))
+        return 200, page_of(self.recordings.of_call(phone), asked, path=path, key="recordings")
+
+    def _recording(self, account: Account, method: str, sid: str) -> tuple[int, JSON | bytes | None]:
+        if method == "DELETE":
+            self.recordings.remove(account, sid)
+            return 204, None
+        if sid.endswith(".wav"):
+            return 200, self.recordings.media(account, sid.removesuffix(".wav"))
+        return 200, shown(self.recordings.find(account, sid))
 
     def _create_call(self, account: Account, pairs: list[tuple[str, str]]) -> tuple[int, JSON]:
         own = {number["phone_number"] for number in self._numbers.of_account(account.sid)}
@@ -278,11 +306,13 @@ def _not_found(path: str) -> Refusal:
     return Refusal(404, 20404, f"The requested resource {path} was not found")
 
 
-async def _respond(failure: Failure, status: int, good: bytes, receive: Receive, send: Send) -> None:
+async def _respond(
+    failure: Failure, status: int, good: bytes, receive: Receive, send: Send, *, content_type: str
+) -> None:
     headers = ((b"retry-after", failure.retry_after.encode()),) if failure.retry_after else ()
     match failure.body:
         case "":
-            await respond(send, good, status=status, headers=headers)
+            await respond(send, good, status=status, content_type=content_type, headers=headers)
         case "none":
             await respond(send, b"", status=status, headers=headers)
         case "html":

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from simulator import mcp, number_control, old_provider, vapi
+from simulator import mcp, number_control, old_provider, responses, vapi
 from simulator import scenario as scenarios
 from simulator.asgi import Gone, Receive, Scope, Send, read_body, respond_json
 from simulator.phone import Order
@@ -65,6 +65,8 @@ class Application:
         board, path = self.switchboard, scope["path"]
         if path.startswith("/2010-04-01/"):
             await board.rest.serve(scope, receive, send)
+        elif path == responses.PATH:
+            await board.responses.serve(scope, receive, send)
         elif path.startswith("/tools/"):
             await board.tools.serve(scope, receive, send)
         elif path == mcp.PREFIX or path.startswith(f"{mcp.PREFIX}/"):

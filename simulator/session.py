@@ -58,6 +58,7 @@ class Session:
         self.conversation_id = self.new_id("conv")
         self.active: Response | None = None
         self.committed_ms = 0.0  # audio that the model has been given
+        self.spoken_ms = 0.0  # audio of the assistant that stands in the conversation
         self.cached_tokens = (0, 0)  # text and audio of the previous response's input
         self._open = True
         self._event_ids = (f"event_{secrets.token_hex(6)}{number:06}" for number in itertools.count())

@@ -18,6 +18,7 @@ from simulator.phone import Order, Phone, new_sid
 from simulator.realtime import Realtime
 from simulator.refusals import Complaints
 from simulator.report import CallLog, CallReport, Truncation
+from simulator.responses import Responses
 from simulator.rest import Rest
 from simulator.routing import NobodyError, route_of
 from simulator.scenario import Scenario, load
@@ -37,6 +38,7 @@ class Switchboard:
         self.numbers = Numbers(self.accounts, self.complaints)
         self.calls: dict[str, Phone] = {}
         self.realtime = Realtime()
+        self.responses = Responses()
         self.tools = Tools(self._find_call)
         self.rest = Rest(
             self.accounts, self.numbers, self.calls, complaints=self.complaints, create=self._create

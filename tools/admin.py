@@ -1,6 +1,7 @@
 """Tools, which ops staff edit, and the ledger of their calls, which nobody does."""
 
 import functools
+import uuid
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -40,6 +41,7 @@ from tools.formparts import has_headers, headers_state
 from tools.forms import ToolForm
 from tools.mcp.pages import mcp_page
 from tools.models import Tool, ToolCall
+from tools.opened import opened_tell
 from tools.schemas import SchemaError, flatten
 from tools.tool_shapes import tool_problems
 from tools.trials.page import trial_page
@@ -369,6 +371,9 @@ class ToolNameFilter(admin.SimpleListFilter):
         return queryset.filter(name=self.value()) if self.value() else queryset
 
 
+TEXT_SEARCHED = timedelta(days=30)
+
+
 class RequestedSinceFilter(SinceFilter):
     column = "requested_at"
 
@@ -381,8 +386,21 @@ class ToolCallAdmin(HistoryAdmin):
     list_display = ["requested", "name", "status_label", "took", "http", "error_text", "call_link"]
     list_filter = ["status", ToolNameFilter, RequestedSinceFilter, "orphaned"]
     search_fields = ["name", "item_id", "call_id", "error"]
-    search_help_text = "By tool, error, or the id of a call or tool call."
+    search_help_text = "By the id of a call; by tool, error or the id of a tool call in the last 30 days."
     ordering = ["-requested_at", "-id"]
+    always_sortable = ["requested"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[ToolCall], search_term: str
+    ) -> tuple[QuerySet[ToolCall], bool]:
+        try:
+            return queryset.filter(call_id=uuid.UUID(search_term.strip())), False
+        except ValueError:
+            # A part of a text is found by reading all of them, so not in millions.
+            recent = (
+                queryset.filter(requested_at__gte=timezone.now() - TEXT_SEARCHED) if search_term else queryset
+            )
+            return super().get_search_results(request, recent, search_term)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ToolCall]:
         return (
@@ -427,6 +445,7 @@ class ToolCallAdmin(HistoryAdmin):
         return obj.name
 
     def page_context(self, request: HttpRequest, obj: ToolCall) -> dict[str, Any]:
+        opened_tell(call_id=obj.call_id, user=request.user, what="tool_call")
         tool = object_link("tools_tool", obj.tool_id, obj.tool) if obj.tool_id else "Unknown or deleted"
         facts = [
             ("Call", self.call_link(obj)),

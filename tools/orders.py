@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from tools.auth.credentials import ServerAuth
+from tools.redaction.keeping import Keeping
+from tools.sealing import unseal
 from tools.snapshots import ToolSnapshot
 
 ITEM_ID_MAX = 64
@@ -28,6 +30,7 @@ class ToolOrder:
     ``auth`` is what convinces the server, as Fernet tokens; ``server_from`` says whose server that is. ``context``
     holds ``call``, ``assistant``, ``phoneNumber``, ``customer`` and ``messages`` in Vapi's shapes, optionally
     ``assistantVersion`` and ``variableValues``. ``mocks``, where it is not None, answers in the server's place.
+    ``keeping`` says what of it may be written down.
     """
 
     call_id: uuid.UUID
@@ -41,11 +44,13 @@ class ToolOrder:
     server_from: ServerFrom = ""
     auth: ServerAuth = field(default_factory=ServerAuth)
     mocks: list[dict[str, Any]] | None = field(default=None, repr=False)
+    keeping: Keeping = field(default_factory=Keeping)
 
     def to_json(self) -> dict[str, Any]:
         """The order as JSON-ready values: what the task is called with."""
         return {
             **({"mocks": self.mocks} if self.mocks is not None else {}),
+            **({} if self.keeping.everything else {"keeping": self.keeping.to_json()}),
             "call_id": str(self.call_id),
             "call_sid": self.call_sid,
             "tool_call_id": self.tool_call_id,
@@ -60,7 +65,8 @@ class ToolOrder:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "ToolOrder":
-        """The order behind its JSON; keys it does not know are left aside. Raises OrderError."""
+        """The order behind its JSON, sealed or not; keys it does not know are left aside. Raises OrderError."""
+        stored = unseal(stored)
         tool = _dict(stored, "tool")
         timeout_s = tool.get("timeout_s")
         if not isinstance(timeout_s, int) or not 1 <= timeout_s <= TIMEOUT_MAX_S:
@@ -80,6 +86,7 @@ class ToolOrder:
             server_from=cast(ServerFrom, server_from),
             auth=_auth(stored),
             mocks=_mocks(stored),
+            keeping=Keeping.from_json(stored.get("keeping")),
         )
 
 

@@ -4,10 +4,11 @@ The line that every text keeps: a request that never left was certainly not carr
 not answered may or may not have been.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from tools.jsontext import json_text, text_clean
+from tools.redaction.keeping import Keeping
 
 FinalStatus = Literal["answered", "failed", "timed_out", "refused"]
 
@@ -50,6 +51,29 @@ class Outcome:
     def from_json(cls, stored: dict[str, Any]) -> "Outcome":
         """The outcome behind its JSON. Raises TypeError for a shape that no release ever wrote."""
         return cls(**stored)
+
+
+def outcome_kept(outcome: Outcome, keeping: Keeping) -> Outcome:
+    """The outcome as it may be written down. What the model is told is the whole one."""
+    if keeping.everything:
+        return outcome
+    return replace(
+        outcome,
+        output=keeping.words(outcome.output),
+        error=keeping.note(outcome.error),
+        answer=keeping.words(outcome.answer),
+        message=keeping.values(outcome.message) or None,
+        variables=keeping.values(outcome.variables),
+    )
+
+
+def not_kept_output() -> str:
+    """The model's text for an answer that came, that nobody has kept, and that it may have been told before."""
+    message = (
+        "This request was answered before, and the answer was not kept. If you know it, go on with it; if not, tell the caller "
+        "that it could not be confirmed, and do not request it again."
+    )
+    return error_output(code="not_kept", message=message)
 
 
 def error_output(*, code: str, message: str) -> str:

@@ -38,8 +38,10 @@ from tools.mcp.answers import mcp_answer_read
 from tools.mcp.client import call_tool
 from tools.mcp.servers import Ask, Call, mcp_server, new_id
 from tools.models import Tool
+from tools.observing import tracing
 from tools.orders import ToolOrder
 from tools.outcomes import Outcome
+from tools.redaction.keeping import Keeping
 from tools.sms import SmsError, sms_answer_read, sms_request
 from tools.static_parameters import arguments_complete
 
@@ -74,6 +76,13 @@ class Attempt:
         """The attempt behind its JSON. Raises TypeError for a shape that no release ever wrote."""
         moments = {key: datetime.fromisoformat(stored[key]) for key in ("started_at", "finished_at")}
         return cls(**{**stored, **moments, "steps": Steps(**stored["steps"])})
+
+
+def attempt_kept(attempt: Attempt, keeping: Keeping) -> Attempt:
+    """The attempt as it may be written down."""
+    if keeping.everything:
+        return attempt
+    return replace(attempt, error=keeping.note(attempt.error), answer=keeping.words(attempt.answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +272,7 @@ def _attempt(order: ToolOrder, request: Prepared, *, n: int, now: datetime, send
             left_s=left_s,
             clock=clock,
             at=started,
+            traced=_traced(order, n),
         )
     except ToolError as exc:
         outcome = _outcome_of_error(exc)
@@ -295,6 +305,7 @@ def _ask(
     left_s: float,
     clock: float,
     at: datetime,
+    traced: Mapping[str, bytes],
 ) -> HttpAnswer:
     """The answer to the request with all that convinces its server. Raises ToolError."""
 
@@ -310,7 +321,7 @@ def _ask(
             why = f"no connection was made within {round(timeout_s, 1):g} seconds"
             raise ToolError(code="connect_timeout", why=why, sent=False, late=True)
         return send(
-            replace(part, headers=merged(part.headers, convincing)),
+            replace(part, headers=merged(part.headers, {**convincing, **traced})),
             timeout_s=timeout_s - spent_s,
             send_within_s=left_s - spent_s,
         )
@@ -319,6 +330,19 @@ def _ask(
         return ask(HttpRequest(request.method, request.url, request.body, request.headers))
     answer = request.converse(ask)
     return replace(answer, elapsed_ms=round((time.monotonic() - clock) * 1000))
+
+
+def attempt_key(tool_call_id: str, n: int) -> str:
+    """The span of an attempt in the call's trace."""
+    return f"attempt:{tool_call_id}:{n}"
+
+
+def _traced(order: ToolOrder, n: int) -> dict[str, bytes]:
+    """What tells a customer's server of our trace, where that is wanted: Vapi sends nothing of the kind."""
+    if not settings.WEBHOOK_TRACEPARENT or not tracing.on() or order.tool.kind == Tool.Kind.SMS:
+        return {}
+    told = tracing.traceparent(order.call_id, attempt_key(order.tool_call_id, n))
+    return {"traceparent": told.encode()}
 
 
 def _left_alone() -> ToolError:

@@ -24,8 +24,9 @@ from tools.mocks import Mocked, is_mocked
 from tools.models import Tool, ToolAttempt, ToolCall
 from tools.orders import ToolOrder, ToolRefusal
 from tools.outcomes import Outcome
+from tools.redaction.keeping import NOT_KEPT
 from tools.selectors import tool_id_known
-from tools.sending import Attempt, Sent, order_send
+from tools.sending import Attempt, Sent, attempt_kept, order_send
 from tools.snapshots import ToolSnapshot
 
 # Past the deadline of an exchange by this much, whoever sent it is dead: its own deadline ends it on time.
@@ -195,7 +196,7 @@ def _row_taken_new(order: ToolOrder, now: datetime) -> bool:
     """
     details = _details(
         name=order.tool.name,
-        arguments=arguments_shown(order.tool, order.arguments),
+        arguments=order.keeping.values(arguments_shown(order.tool, order.arguments)),
         requested_at=order.requested_at,
         tool_id=None,
     )
@@ -229,7 +230,7 @@ def _row_write(order: ToolOrder) -> ToolCall:
     """The order's row, new or known; one that only tool_call_told has written gets its details."""
     details = _details(
         name=order.tool.name,
-        arguments=arguments_shown(order.tool, order.arguments),
+        arguments=order.keeping.values(arguments_shown(order.tool, order.arguments)),
         requested_at=order.requested_at,
         tool_id=order.tool.id,
     )
@@ -321,7 +322,7 @@ def _outcome_of(row: ToolCall) -> Outcome:
     return Outcome.from_json(
         {
             "status": str(row.status),
-            "output": row.outcome,
+            "output": outcomes.not_kept_output() if row.outcome == NOT_KEPT else row.outcome,
             "error": row.error,
             "message": row.message,
             "variables": row.variables,
@@ -332,7 +333,8 @@ def _outcome_of(row: ToolCall) -> Outcome:
 def _sent_again(order: ToolOrder, failed: Attempt) -> bool:
     """Take the row once more, for another attempt. False when it has had its last word, or cannot be asked."""
     try:
-        tool_attempts_write(call_id=order.call_id, item_id=order.tool_call_id, attempts=[failed])
+        kept = [attempt_kept(failed, order.keeping)]
+        tool_attempts_write(call_id=order.call_id, item_id=order.tool_call_id, attempts=kept)
         rows = ToolCall.objects.filter(
             call_id=order.call_id,
             item_id=order.tool_call_id,

@@ -18,11 +18,11 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from tools import outcomes, replies, services
+from tools import outcomes, replies, services, tracks
 from tools.captures import store as capture
 from tools.orders import ToolOrder, ToolRefusal
 from tools.outcomes import Outcome
-from tools.sending import Attempt, Sent
+from tools.sending import Attempt, Sent, attempt_kept
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def tool_call_forward(self: PrivateTask, order: dict[str, Any], reply_channel: s
     server wants spoken, in Vapi's form) and ``variables`` (what the call has learnt) where there are any. It may come
     twice, and after the order's expiry: the live call takes the first that it still waits for.
     """
-    wanted = ToolOrder.from_json(order)
+    wanted, began_ns = ToolOrder.from_json(order), tracks.now_ns()
     try:
         taken = _through_outage(
             lambda: services.tool_call_take(order=wanted, now=timezone.now()), until=wanted.expires_at
@@ -83,6 +83,7 @@ def tool_call_forward(self: PrivateTask, order: dict[str, Any], reply_channel: s
         logger.error("tool call not sent: the database is away", extra=_fields(wanted))  # noqa: TRY400  # exception text may hold rows
         refusal = outcomes.refused(code="not_sent", why="it could not be recorded")
         _reply(wanted, reply_channel, refusal)
+        tracks.order_ended(wanted, refusal, began_ns=began_ns)
         return
     match taken:
         case services.InFlight(wait_s=wait_s):
@@ -90,8 +91,13 @@ def tool_call_forward(self: PrivateTask, order: dict[str, Any], reply_channel: s
         case services.Settled(outcome=outcome):
             logger.info("tool call not sent again", extra={**_fields(wanted), "status": outcome.status})
             _reply(wanted, reply_channel, outcome)
+            if outcome.status == "refused":
+                # Any other was counted by whoever sent it; this is the second delivery.
+                tracks.order_ended(wanted, outcome, began_ns=began_ns)
         case services.Taken():
-            _send_and_settle(wanted, reply_channel)
+            tracks.order_taken(wanted)
+            sent = _send_and_settle(wanted, reply_channel)
+            tracks.order_ended(wanted, sent.outcome, began_ns=began_ns, sent=sent)
 
 
 @shared_task(name="tools.tasks.tool_call_settle", **RECORDS)
@@ -170,31 +176,34 @@ def captures_expire() -> None:
     capture.captures_expire(now=timezone.now())
 
 
-def _send_and_settle(order: ToolOrder, reply_channel: str) -> None:
+def _send_and_settle(order: ToolOrder, reply_channel: str) -> Sent:
     sent = services.tool_call_send(order=order, now=timezone.now())
     outcome = sent.outcome
+    kept = outcomes.outcome_kept(outcome, order.keeping)
+    attempts = [attempt_kept(one, order.keeping) for one in sent.attempts]
 
     def settle() -> bool:
-        return services.tool_call_settle(call_id=order.call_id, item_id=order.tool_call_id, outcome=outcome)
+        return services.tool_call_settle(call_id=order.call_id, item_id=order.tool_call_id, outcome=kept)
 
     try:
         written = _through_outage(settle, until=timezone.now() + SETTLE_PATIENCE)
     except DATABASE_AWAY:
         _reply(order, reply_channel, outcome)
-        _settle_later(order, sent)
-        return
+        _settle_later(order, kept, attempts)
+        return sent
     if not written:
         logger.warning("tool call had its outcome already", extra=_fields(order))
     _reply(order, reply_channel, outcome)
-    _attempts_write(order, sent.attempts)
+    _attempts_write(order, attempts)
     done = {"status": outcome.status, "http_status": outcome.http_status, "elapsed_ms": outcome.elapsed_ms}
     logger.info("tool call forwarded", extra={**_fields(order), **done})
+    return sent
 
 
-def _settle_later(order: ToolOrder, sent: Sent) -> None:
-    attempts = [one.to_json() for one in sent.attempts]
+def _settle_later(order: ToolOrder, outcome: Outcome, attempts: Sequence[Attempt]) -> None:
+    went = [one.to_json() for one in attempts]
     try:
-        tool_call_settle.delay(str(order.call_id), order.tool_call_id, sent.outcome.to_json(), attempts)
+        tool_call_settle.delay(str(order.call_id), order.tool_call_id, outcome.to_json(), went)
     except BrokerError:
         # The row stays in `sent` until tool_calls_expire calls its outcome unknown.
         logger.error("outcome of a tool call lost: database and broker are away", extra=_fields(order))  # noqa: TRY400  # exception text may hold rows

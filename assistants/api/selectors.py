@@ -1,9 +1,7 @@
 """The rows behind Vapi's objects: one by its id, or a page of them, newest first, in a number of queries that never grows."""
 
-import math
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -11,26 +9,18 @@ from uuid import UUID
 from django.db.models import Exists, F, Func, OuterRef, Prefetch, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
-from django.utils.dateparse import parse_date, parse_datetime
 
 from assistants.models import Assistant, AssistantTool, VapiObject
 from tools.access.errors import ApiError
+from tools.access.lists import list_query, moment_text
 from tools.encryption import stored_token
 from tools.models import Tool
 
 MODELS: Final[dict[str, Any]] = {"assistant": Assistant, "tool": Tool}
-_LIMIT: Final = 100
-_LIMIT_MAX: Final = 1000
 # As Vapi writes moments; texts of this form sort by time.
 _MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 # An import of much may take as long to write.
 _IMPORT_TAKES: Final = timedelta(minutes=10)
-_SIGNS: Final = {"Gt": "gt", "Ge": "gte", "Lt": "lt", "Le": "lte"}
-_BOUNDS: Final = {
-    f"{name}{sign}": f"api_{name.removesuffix('At')}__{lookup}"
-    for name in ("createdAt", "updatedAt")
-    for sign, lookup in _SIGNS.items()
-}
 
 
 def rows_of(kind: str) -> QuerySet[Any]:
@@ -84,17 +74,9 @@ def row_of(kind: str, given: str, *, lock: bool = False) -> Any:
 
 def page_of(kind: str, query: Mapping[str, str]) -> list[Any]:
     """The rows that a list asks for. Raises ApiError 400."""
-    problems: list[str] = []
-    limit = _limit(query.get("limit"), problems)
-    bounds = {}
-    for name, value in query.items():
-        if name in _BOUNDS:
-            bounds[_BOUNDS[name]] = _moment(name, value, problems)
-        elif name != "limit":
-            problems.append(f"property {name} should not exist")
-    if problems:
-        raise ApiError(HTTPStatus.BAD_REQUEST, problems)
-    return list(rows_of(kind).filter(**bounds).order_by("-api_created", "-pk")[:limit])
+    asked = list_query(query)
+    bounds = {f"api_{one.of}__{one.lookup}": moment_text(one.at) for one in asked.bounds}
+    return list(rows_of(kind).filter(**bounds).order_by("-api_created", "-pk")[: asked.limit])
 
 
 def _objects(path: str = "") -> Prefetch[str]:
@@ -110,37 +92,3 @@ def _told(objects: QuerySet[VapiObject], name: str) -> Subquery:
 def _text(column: str) -> Func:
     form = Value('YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
     return Func(F(column), form, function="to_char", output_field=TextField())
-
-
-def _limit(given: str | None, problems: list[str]) -> int:
-    if given is None:
-        return _LIMIT
-    try:
-        number = float(given)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        problems.append("limit must be a number conforming to the specified constraints")
-    elif number > _LIMIT_MAX:
-        problems.append(f"limit must not be greater than {_LIMIT_MAX}")
-    elif number < 0:
-        problems.append("limit must not be less than 0")
-    else:
-        return int(number)
-    return _LIMIT
-
-
-def _moment(name: str, given: str, problems: list[str]) -> str:
-    try:
-        at = parse_datetime(given)
-        if at is None and re.fullmatch(r"\d{4}-\d\d-\d\d", given):
-            day = parse_date(given)
-            at = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
-        if at is not None:
-            at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        at = None
-    if at is None:
-        problems.append(f"{name} must be a valid ISO 8601 date string")
-        return ""
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"

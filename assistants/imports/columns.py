@@ -26,6 +26,7 @@ _LABELS = {
         "idle_messages": "Said when the caller is silent",
         "speed": "Speaking speed",
         "transcription_model": "Transcription",
+        "analysis_plan": "Analysis after the call",
         "plans": "Settings kept for after the call",
         "tools": "Tools",
     },

@@ -45,6 +45,12 @@ class Assistant(models.Model):
         MEDIUM = "medium", "Medium"
         HIGH = "high", "High"
 
+    class Redacted(models.TextChoices):
+        CARD = "card", "Card numbers"
+        SSN = "ssn", "US social security numbers"
+        EMAIL = "email", "E-mail addresses"
+        PHONE = "phone", "Telephone numbers"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(
         max_length=80, unique=True, help_text="How your team calls it. Callers never hear it."
@@ -247,6 +253,54 @@ class Assistant(models.Model):
     )
     metadata = OrderedJSONField(
         default=dict, blank=True, help_text="Your own notes on the assistant, as JSON."
+    )
+
+    recording_enabled = models.BooleanField(
+        default=False,
+        verbose_name="record calls",
+        help_text="Both sides, as sound. In many places callers must be told, or asked, first: put it into the first message.",
+    )
+    redact = models.JSONField(
+        default=list,
+        blank=True,
+        verbose_name="never write down",
+        help_text="Replaced by a mark such as [card] before anything is stored or shown, also when it is spoken as words.",
+    )
+    hipaa = models.BooleanField(
+        default=False,
+        verbose_name="health information (HIPAA)",
+        help_text="Nothing that was said or recorded is kept, and no argument or answer of a tool. Times, costs and outcomes are.",
+    )
+    retention_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        verbose_name="keep records for (days)",
+        help_text="Afterwards what was said and recorded is deleted; times, costs and outcomes stay. "
+        "Empty: as set for the whole installation (RETENTION_DAYS).",
+    )
+    analysis_enabled = models.BooleanField(
+        default=False,
+        verbose_name="analyse finished calls",
+        help_text="A text model of OpenAI's reads the transcript of every call, at your expense, and answers what is asked below.",
+    )
+    analysis_plan = OrderedJSONField(
+        default=dict,
+        blank=True,
+        verbose_name="analysis after the call",
+        help_text="What is asked about a finished call, in Vapi's form (analysisPlan). Empty: a summary, and whether it was a "
+        "success, as at Vapi.",
+    )
+    monitor_plan = OrderedJSONField(
+        default=dict,
+        blank=True,
+        verbose_name="listening in and control",
+        help_text="Who may listen to and steer a running call over the network, in Vapi's form (monitorPlan).",
+    )
+    server_messages = OrderedJSONField(
+        null=True,
+        blank=True,
+        help_text="Which events go to the server URL above, as a list of Vapi's names. Empty: those that Vapi sends by default.",
     )
     plans = OrderedJSONField(
         default=dict,

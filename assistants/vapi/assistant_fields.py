@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from assistants.analysis_plan import plan_problems
 from assistants.vapi import defaults
 from assistants.vapi.assistant_rules import ASSISTANT
 from assistants.vapi.drafts import AssistantDraft, Catalogue, Verdict
@@ -10,6 +11,7 @@ from assistants.vapi.hiding import HIDDEN
 from assistants.vapi.ledger import Ledger, holds
 from assistants.vapi.paths import Path
 from assistants.vapi.prompts import prompt_fields, spoken_fields
+from assistants.vapi.records import records_fields
 from assistants.vapi.servers import secret_ask, server_read
 from assistants.vapi.speech import model_fields, prompt_additions, transcription_fields, voice_fields
 from assistants.vapi.turns import idle_fields, keypad_fields, limit_fields, turn_fields
@@ -17,8 +19,8 @@ from assistants.vapi.variables import variables_unknown
 
 # Kept whole, as they came, for what Tandem does after or beside a call.
 _PLANS: Final = (
-    "serverMessages", "voicemailDetection", "voicemailDetectionEnabled", "analysisPlan", "artifactPlan", "recordingEnabled",
-    "monitorPlan", "compliancePlan", "hipaaEnabled", "transportConfigurations", "hooks", "messagePlan",
+    "serverMessages", "voicemailDetection", "voicemailDetectionEnabled", "artifactPlan", "recordingEnabled",
+    "compliancePlan", "hipaaEnabled", "transportConfigurations", "hooks", "messagePlan",
 )  # fmt: skip
 _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "serverMessages": list,
@@ -32,7 +34,6 @@ _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
 # The older settings that say what a newer one would, and so leave nothing to a default.
 _SAID_BY: Final[dict[tuple[str, ...], tuple[Path, ...]]] = {
     ("voicemailDetection",): (("voicemailDetectionEnabled",),),
-    ("artifactPlan", "recordingEnabled"): (("recordingEnabled",),),
     ("analysisPlan", "summaryPlan", "enabled"): (("analysisPlan", "summaryPrompt"),),
     ("analysisPlan", "successEvaluationPlan", "enabled"): (
         ("analysisPlan", "successEvaluationPrompt"),
@@ -93,9 +94,11 @@ def assistant_translate(raw: Any, *, key: str, catalogue: Catalogue) -> Assistan
         "server_encrypted_paths": list(server.encrypted_paths),
         "variables": _variables(ledger),
         "metadata": ledger.mapping("metadata"),
+        "analysis_plan": _analysis_plan(ledger),
         "plans": _plans(ledger),
+        **records_fields(ledger),
+        "monitor_plan": ledger.mapping("monitorPlan"),
     }
-    _say_compliance(ledger)
     for path, ours, reason in defaults.UNSETTLED:
         said = any(ledger.has(*other) for other in _SAID_BY.get(path, ()))
         if not said and (path != ("serverMessages",) or server.url):
@@ -165,33 +168,15 @@ def _plans(ledger: Ledger) -> dict[str, Any]:
     return plans | ({"server": {"timeoutSeconds": timeout}} if timeout is not None else {})
 
 
-def _say_compliance(ledger: Ledger) -> None:
-    for path in (("compliancePlan", "hipaaEnabled"), ("hipaaEnabled",)):
-        if ledger.flag(*path):
-            ledger.say(
-                path,
-                Verdict.DECISION,
-                "At Vapi calls of this assistant are handled under HIPAA: approved providers only, records kept apart. Tandem does "
-                "not switch anything for it, and keeps transcripts like any others. Settle with whoever is responsible that your "
-                "agreements with OpenAI and Twilio cover this, and how long transcripts are kept.",
-                field="plans",
-                code="hipaa",
-            )
-    if ledger.flag("compliancePlan", "pciEnabled"):
-        ledger.say(
-            ("compliancePlan", "pciEnabled"),
-            Verdict.DECISION,
-            "At Vapi nothing of this assistant's calls is written down, for the sake of card numbers (PCI). Tandem writes "
-            "transcripts. Do not let it take card numbers until that is settled.",
-            field="plans",
-            code="pci",
+def _analysis_plan(ledger: Ledger) -> dict[str, Any]:
+    """The plan as it came; where nobody could carry it out, people are asked to correct it."""
+    plan = ledger.mapping("analysisPlan")
+    problems = plan_problems(plan)
+    if problems:
+        ledger.decide(
+            ("analysisPlan",),
+            f"Part of this cannot be carried out. {' '.join(problems[:3])} Correct it on the assistant's page.",
+            code="analysis_plan",
+            field="analysis_plan",
         )
-    if ledger.flag("compliancePlan", "securityFilterPlan", "enabled"):
-        ledger.say(
-            ("compliancePlan", "securityFilterPlan", "enabled"),
-            Verdict.DECISION,
-            "At Vapi what the caller says is searched for attacks before the model gets it. Tandem has no such filter: the model "
-            "hears everything. Make sure that tools do nothing a caller may not ask for.",
-            field="plans",
-            code="security_filter",
-        )
+    return plan

@@ -718,33 +718,58 @@ _SERVER = [
 ]
 
 _OFF = "Off at Vapi. There is nothing to do."
+_ANALYSED = (
+    "Kept as it is. Calls are analysed by it once that is switched on for the assistant: every answer of the model is paid for, "
+    "so nothing switches it on by itself."
+)
 _AFTER = [
-    *rules_for(DROPPED, "analysisPlan.**", not_yet("summarise or judge calls"), field="plans"),
+    *rules_for(KEPT, "analysisPlan.**", _ANALYSED, field="analysis_plan"),
     *rules_for(
-        DROPPED,
+        KEPT,
         "analysisPlan.structuredDataPlan.schema analysisPlan.structuredDataMultiPlan[].plan.schema",
-        not_yet("summarise or judge calls"),
-        field="plans",
+        _ANALYSED,
+        field="analysis_plan",
         type=ANY,
         whole=True,
     ),
     *rules_for(
-        DROPPED,
+        KEPT,
         "analysisPlan.structuredDataSchema",
-        not_yet("summarise or judge calls"),
-        field="plans",
+        _ANALYSED,
+        field="analysis_plan",
         type=ANY,
         whole=True,
         origin=LEGACY,
     ),
     *rules_for(
         DROPPED,
-        "recordingEnabled recordingFormat recordingPath recordingUseCustomStorageEnabled",
-        not_yet("record calls"),
+        "analysisPlan.outcomeIds[]",
+        "It names something that Vapi holds and that is no part of an assistant's export.",
+        field="analysis_plan",
+        type=TEXT,
+    ),
+    *rules_for(
+        KEPT,
+        "artifactPlan.recordingEnabled",
+        "Whether calls are recorded, by Twilio, both sides.",
+        field="recording_enabled",
+        type=FLAG,
+    ),
+    *rules_for(
+        CONVERTED,
+        "recordingEnabled",
+        "Whether calls are recorded, by Twilio, both sides.",
+        field="recording_enabled",
+        type=FLAG,
+        origin=LEGACY,
+    ),
+    *rules_for(
+        DROPPED,
+        "recordingFormat recordingPath recordingUseCustomStorageEnabled",
+        "Tandem keeps every recording as it comes from Twilio, in its own storage: a folder, or a bucket of yours.",
         under="artifactPlan",
         field="plans",
     ),
-    *rules_for(DROPPED, "recordingEnabled", not_yet("record calls"), field="plans", type=FLAG, origin=LEGACY),
     *rules_for(
         DROPPED,
         "videoRecordingEnabled pcapEnabled pcapS3PathPrefix pcapUseCustomStorageEnabled scorecardIds[] scorecards[].** "
@@ -780,13 +805,22 @@ _AFTER = [
         field="plans",
     ),
     *rules_for(
+        KEPT,
+        "listenEnabled controlEnabled listenAuthenticationEnabled controlAuthenticationEnabled",
+        "Who may listen to a running call over the network, and steer it.",
+        under="monitorPlan",
+        field="monitor_plan",
+        type=FLAG,
+    ),
+    *rules_for(
         DROPPED,
         "monitorPlan.**",
-        not_yet("let others listen to or steer a call over the network"),
-        field="plans",
+        "Nothing but listening in and control is offered over the network. The setting is stored and does nothing.",
+        field="monitor_plan",
     ),
-    *rules_for(KEPT, "compliancePlan.hipaaEnabled compliancePlan.pciEnabled", _OFF, field="plans", type=FLAG),
-    *rules_for(KEPT, "hipaaEnabled", _OFF, field="plans", type=FLAG, origin=LEGACY),
+    *rules_for(KEPT, "compliancePlan.hipaaEnabled", _OFF, field="hipaa", type=FLAG),
+    *rules_for(KEPT, "compliancePlan.pciEnabled", _OFF, field="redact", type=FLAG),
+    *rules_for(KEPT, "hipaaEnabled", _OFF, field="hipaa", type=FLAG, origin=LEGACY),
     *rules_for(KEPT, "compliancePlan.securityFilterPlan.enabled", _OFF, field="plans", type=FLAG),
     *rules_for(
         DROPPED,
@@ -797,9 +831,9 @@ _AFTER = [
     *rules_for(
         DECISION,
         "compliancePlan.recordingConsentPlan.type",
-        "At Vapi callers were asked to agree to the recording. Tandem does not ask. It records nothing either; before you "
-        "switch recording on in any other way, put the question into the first message.",
-        field="plans",
+        "At Vapi callers were asked to agree to the recording. Tandem does not ask, so recording was left off. Before you switch "
+        "it on, put the question into the first message.",
+        field="recording_enabled",
         code="recording_consent",
         type=TEXT,
     ),

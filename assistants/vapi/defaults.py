@@ -55,28 +55,23 @@ UNSETTLED: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
         ),
     ),
     (
-        ("artifactPlan", "recordingEnabled"),
-        "off",
-        "Vapi records every call unless told not to. Tandem does not record calls yet; it keeps the transcript.",
-    ),
-    (
         ("analysisPlan", "summaryPlan", "enabled"),
         "off",
-        "Vapi writes a summary of every call unless told not to. Tandem does not yet; it keeps the transcript.",
+        "Vapi writes a summary of every call unless told not to. Tandem does once you switch on that finished calls are analysed.",
     ),
     (
         ("analysisPlan", "successEvaluationPlan", "enabled"),
         "off",
-        "Vapi judges after every call whether it was a success, unless told not to. Tandem does not yet.",
+        "Vapi judges after every call whether it was a success, unless told not to. Tandem does once you switch on that finished calls are analysed.",
     ),
     (
         ("monitorPlan", "listenEnabled"),
-        "off",
-        "At Vapi, whoever has the call's listening address can listen unless that is switched off. Tandem gives out no such address yet.",
+        "as at Vapi",
+        "Whoever has the call's listening address can listen unless that is switched off, as at Vapi.",
     ),
     (
         ("monitorPlan", "controlEnabled"),
-        "off",
-        "At Vapi, whoever has the call's control address can steer it unless that is switched off. Tandem gives out no such address yet.",
+        "as at Vapi",
+        "Whoever has the call's control address can steer the call unless that is switched off, as at Vapi.",
     ),
 )

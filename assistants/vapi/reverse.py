@@ -184,6 +184,16 @@ def _plans(document: Document, values: Values) -> None:
             document[name] = plan
 
 
+def _records(document: Document, values: Values) -> None:
+    put(document, "recordingEnabled", None)
+    put(document, "artifactPlan.recordingEnabled", values["recording_enabled"])
+    put(document, "hipaaEnabled", None)
+    put(document, "compliancePlan.hipaaEnabled", values["hipaa"] or None)
+    if values["recording_enabled"]:
+        # What would bar the recording at the next import is settled by whoever has switched it on.
+        put(document, "compliancePlan.recordingConsentPlan", None)
+
+
 def _server(document: Document, values: Values) -> None:
     put(document, "serverUrl", None)
     put(document, "server.url", values["server_url"] or None)
@@ -231,6 +241,9 @@ ASSISTANT_STEPS: Final[tuple[Step, ...]] = (
     at("server_encrypted_paths", "server.encryptedPaths"),
     at("variables", "variableValues"),
     at("metadata", "metadata"),
+    at("analysis_plan", "analysisPlan", empty=True),
+    at("monitor_plan", "monitorPlan", empty=True),
+    Step(("recording_enabled", "hipaa"), _records),
 )
 # Settings of ours for which Vapi has no place, so that no program sees or changes them.
 ASSISTANT_ONLY_HERE: Final[dict[str, str]] = {

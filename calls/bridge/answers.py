@@ -40,6 +40,11 @@ class Answers:
             return
         if not responses.created(event, now):
             self._patience.answered()
+            if self._floor.muted or self._ending.ordered or responses.owes_urgent():
+                self._stop_running()
+                if not self._ending.ordered:
+                    responses.want(Ask(Purpose.ANSWER))
+                return
             if not self._handover.pending:
                 self._floor.seen()
                 if self._floor.open:
@@ -56,7 +61,7 @@ class Answers:
             self._begun(responses.ask, event.response_id)
 
     def _begun(self, ask: Ask | None, response_id: str) -> None:
-        if _is(ask, Purpose.GREETING):
+        if _is(ask, Purpose.GREETING) or (ask is not None and ask.guarded):
             self._floor.greeting_id = response_id
         if not _is(ask, Purpose.REMINDER):
             self._patience.answered()
@@ -65,6 +70,10 @@ class Answers:
 
     def _is_moot(self, ask: Ask | None, now: float) -> bool:
         """Whether what was asked for is not to be heard any more, or not yet."""
+        if ask is not None and (ask.order or (self._ending.ordered and _is(ask, Purpose.FAREWELL))):
+            return self._dialogue.caller_has_floor(now)
+        if self._floor.muted or self._ending.ordered or self._responses.owes_urgent():
+            return True
         return self._dialogue.caller_has_floor(now) or (_is(ask, Purpose.FILLER) and not self._tools.waiting)
 
     def _stop_running(self) -> None:
@@ -102,18 +111,31 @@ class Answers:
         mute_greeting &= not event.calls  # whoever takes a call over may begin with a tool
         if (event.status == "failed" or mute_greeting) and not dropped:
             self._failed(event.code, ask, now)
-        elif _is(ask, Purpose.FAREWELL) and (sounded or not dropped):
-            self._ending.farewell_said(whole=not dropped)
+        elif ask is not None and _is(ask, Purpose.FAREWELL) and (sounded or not dropped):
+            self._ending.farewell_said(ask, whole=not dropped)
         elif ask is not None and ask.ends_call and sounded and not dropped:
             self._ending.begin(AFTER_MESSAGE, now, said_in=event.response_id)
 
     def _failed(self, code: str, ask: Ask | None, now: float) -> None:
-        if _is(ask, Purpose.GREETING):
+        if _is(ask, Purpose.GREETING) or (ask is not None and ask.guarded):
             self._floor.greeting_id = ""
-        if ask is not None and ask.fleeting and code not in FATAL:
+        if ask is not None and ask.order and code not in FATAL:
+            self._order_failed(ask, now)
+        elif ask is not None and ask.fleeting and code not in FATAL:
             self._dialogue.go_on(now)
         elif code in FATAL or not self._responses.retry(ask or Ask(Purpose.ANSWER), now):
             self._ending.give_up(now)
+
+    def _order_failed(self, ask: Ask, now: float) -> None:
+        """What was ordered could not be said. A sentence that the model refuses is no reason to end the call."""
+        if self._responses.retry(ask, now):
+            return
+        self._responses.succeeded()
+        why = "A sentence that was ordered was refused by the model several times."
+        self._line.problem(Source.OPENAI, "order_failed", why)
+        if ask.guarded:
+            self._floor.give()
+        self._dialogue.go_on(now)
 
     def _want_again(self, ask: Ask | None) -> None:
         if ask is not None and not ask.fleeting:

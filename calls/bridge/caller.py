@@ -1,6 +1,7 @@
 """The caller's audio on its way to the model, and the clock that the model counts on it."""
 
 from collections import deque
+from collections.abc import Callable
 
 from calls.bridge import realtime, twilio
 from calls.bridge.audio import BYTES_PER_MS, payload_bytes, silence
@@ -18,6 +19,9 @@ class CallerAudio:
         self._zero_ms: int | None = None  # stream time of the first byte appended
         # The newest frames, while another session may need them.
         self._recent: deque[twilio.Media] | None = None
+        self.muted = False
+        # Every frame goes through this, so that being muted costs the others nothing.
+        self.append: Callable[[twilio.Media], None] = self._pass_on
         self.frames_in = 0
         self.last_frame_at = 0.0
 
@@ -30,7 +34,16 @@ class CallerAudio:
         while self._held:
             self.append(self._held.popleft())
 
-    def append(self, frame: twilio.Media) -> None:
+    def mute(self, *, on: bool) -> None:
+        """Pass on silence in the place of what comes in from now on, or no longer."""
+        self.muted = on
+        self.append = self._pass_on_silence if on else self._pass_on
+
+    def _pass_on_silence(self, frame: twilio.Media) -> None:
+        # As long as the frame: the turn that was cut off ends by it, and the clock goes on.
+        self._pass_on(twilio.Media(silence(payload_bytes(frame.payload)), frame.timestamp_ms))
+
+    def _pass_on(self, frame: twilio.Media) -> None:
         """Pass a frame on."""
         if self._zero_ms is None:
             self._zero_ms = frame.timestamp_ms

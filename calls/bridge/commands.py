@@ -165,6 +165,64 @@ class Problem:
     benign: bool
 
 
+class UsedFor(StrEnum):
+    """What the model's server charges for."""
+
+    RESPONSE = "response"
+    TRANSCRIPTION = "transcription"
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a response or a transcription of this session used, as its server reports it; None: it did not.
+
+    ``response_id`` is the item's id for a transcription, ``status`` in the server's words, or `unfinished`.
+    """
+
+    session: int
+    kind: UsedFor
+    response_id: str
+    model: str
+    status: str
+    usage: Mapping[str, Any] | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartialText:
+    """What is known so far of an utterance that goes on, or all of it. Only told while somebody reads along."""
+
+    item_id: str
+    speaker: Speaker
+    text: str
+    assistant: str = ""
+    whole: bool = False  # all its words are known; how many of them will be heard is not
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A message was put into the conversation from outside; nobody has said it."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """One side is to be silent from here on, by order, or no longer."""
+
+    who: Speaker
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswered:
+    """An order from outside is carried out; or it is not, for this reason."""
+
+    order_id: str
+    refusal: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """The conversation has begun: stream verified, session accepted."""
@@ -253,6 +311,11 @@ Command = (
     | MemberTookOver
     | UtteranceEnded
     | Problem
+    | PartialText
+    | Noted
+    | Muted
+    | OrderAnswered
+    | Used
     | Started
     | HangUp
     | Forward

@@ -9,7 +9,8 @@ from typing import Any
 
 from calls.bridge import realtime, twilio
 from calls.bridge.answers import Answers
-from calls.bridge.commands import Command, Source, Started, VerifyStream
+from calls.bridge.commands import Command, PartialText, Source, Speaker, Started, VerifyStream
+from calls.bridge.control import Control
 from calls.bridge.dialogue import Dialogue
 from calls.bridge.ending import Ending
 from calls.bridge.errands import Errands
@@ -26,13 +27,12 @@ from calls.bridge.limits import (
     VERIFY_WITHIN_S,
 )
 from calls.bridge.line import Phase, Timer
+from calls.bridge.orders import Order
 from calls.bridge.parts import Parts, parts_for, parts_next
 from calls.bridge.plan import Place, Plan, ToolSpec, session_faults, session_payload
 from calls.bridge.speech import Utterance
 from calls.bridge.toolcalls import ToolResult
 from calls.bridge.toolmessages import Choose
-
-_LAST_WORDS = (realtime.CallerText, realtime.CallerTextFailed)
 
 
 class Conversation:
@@ -51,6 +51,9 @@ class Conversation:
         self._responses = parts.responses
         self._tools = parts.tools
         self._handover = parts.handover
+        self._meter = parts.meter
+        self.tells_partials = False  # somebody reads along
+        self._words: dict[str, str] = {}  # of the caller so far, by item, while somebody does
         self._malformed: Counter[Source] = Counter()
         self._session_event = ""
         self._session_ready = False
@@ -65,6 +68,7 @@ class Conversation:
         self._dialogue = Dialogue(parts, self._ending)
         self._answers = Answers(parts, self._ending, self._dialogue)
         self._errands = Errands(parts, self._ending, self._dialogue)
+        self._control = Control(parts, self._ending, self._dialogue)
         self._on_twilio = self._twilio_handlers()
         self._on_realtime = self._realtime_handlers()
         self._on_timer = self._timer_handlers()
@@ -120,11 +124,23 @@ class Conversation:
             return line.take()
         if session == line.session:
             handle(event, now)
-        elif self._handover.receive(session, event, now):
-            self._dialogue.tool_answered(now)
-        elif self._handover.is_former(session) and type(event) in _LAST_WORDS:
-            handle(event, now)
+        else:
+            self._elsewhere(event, session, now)
         return self._todo(now)
+
+    def _elsewhere(self, event: realtime.Event, session: int, now: float) -> None:
+        """An event of another session than the one that has the call."""
+        self._meter.note(event, session, now)
+        if self._handover.receive(session, event, now):
+            self._dialogue.tool_answered(now)
+        elif self._handover.is_former(session):
+            match event:
+                case realtime.CallerText():
+                    self._words_known(event, now)
+                case realtime.CallerTextFailed():
+                    self._caller_text_failed(event, now)
+                case _:
+                    pass  # nobody hears it any more
 
     def receive_tool_result(self, call_id: str, result: ToolResult, *, now: float) -> list[Command]:
         """The outcome of a tool call. A doubled one changes nothing."""
@@ -201,6 +217,11 @@ class Conversation:
                 self._utterances.response_over(self._responses.running, now)
             else:
                 self._ending.give_up(now, lost=True)
+        return self._todo(now)
+
+    def order(self, order: Order, *, now: float) -> list[Command]:
+        """An order from outside; one of the commands says whether it is carried out."""
+        self._control.obey(order, now)
         return self._todo(now)
 
     def hang_up(self, reason: str, *, now: float) -> list[Command]:
@@ -291,6 +312,7 @@ class Conversation:
             line.to_realtime(realtime.message(line.event_id(), remark.role, remark.text))
         self._dialogue.begin(now)
         self._caller.release()
+        self._control.release(now)
 
     def _not_started(self, why: str, now: float, *, close_code: int) -> None:
         self._ending.end(now, f"{NOT_STARTED}-{why}", close_code=close_code)
@@ -326,11 +348,19 @@ class Conversation:
         self._utterances.caller_committed(event.item_id, instead_of=instead_of)
 
     def _caller_text(self, event: realtime.CallerText, now: float) -> None:
+        self._meter.note(event, self._line.session, now)
+        self._words_known(event, now)
+
+    def _words_known(self, event: realtime.CallerText, now: float) -> None:
+        self._words.pop(event.item_id, None)
         self._utterances.caller_text(event.item_id, event.text, transcribed=True, now=now)
         self._handover.words_came(event.item_id, event.text, now)
         self._after_transcription(event.item_id, now)
 
     def _caller_words(self, event: realtime.CallerTextDelta, now: float) -> None:
+        if self.tells_partials:
+            words = self._words[event.item_id] = self._words.get(event.item_id, "") + event.delta
+            self._line.put(PartialText(event.item_id, Speaker.CALLER, words))
         self._floor.hears(event.item_id, event.delta)
         self._dialogue.caller_words(event.item_id, now)
 
@@ -343,7 +373,10 @@ class Conversation:
     def _after_transcription(self, item_id: str, now: float) -> None:
         self._dialogue.caller_words(item_id, now)
         self._errands.words_known(now)
-        if self._line.phase is Phase.DRAINING and not self._utterances.transcribing:
+        self._drained(now)
+
+    def _drained(self, now: float) -> None:
+        if self._line.phase is Phase.DRAINING and not self._ending.awaits_reports():
             self._ending.end(now)
 
     # The assistant ------------------------------------------------------------------------------------------
@@ -366,10 +399,16 @@ class Conversation:
             self._voice.answers(utterance, now, vad_silence_ms=self.plan.turn_silence_ms)
         self._voice.say(utterance, delta, now)
 
+    def _response_created(self, event: realtime.ResponseCreated, now: float) -> None:
+        self._meter.note(event, self._line.session, now)
+        self._answers.response_created(event, now)
+
     def _response_done(self, event: realtime.ResponseDone, now: float) -> None:
+        self._meter.note(event, self._line.session, now)
         for call in event.calls:
             self._errands.function_call(call, now)
         self._answers.response_done(event, now)
+        self._drained(now)
 
     def _audio_done(self, event: realtime.AudioDone, now: float) -> None:
         utterance = self._utterances.audio_over(event.item_id)
@@ -377,12 +416,20 @@ class Conversation:
             self._voice.mark(now, flush=True)
 
     def _text(self, event: realtime.TextDelta, now: float) -> None:
-        self._utterances.assistant_text(self._assistant(event, now), event.delta, final=False, now=now)
+        utterance = self._assistant(event, now)
+        self._utterances.assistant_text(utterance, event.delta, final=False, now=now)
+        self._tell_partial(utterance, whole=False)
 
     def _text_done(self, event: realtime.TextDone, now: float) -> None:
         utterance = self._assistant(event, now)
         self._utterances.assistant_text(utterance, event.text, final=True, now=now)
+        self._tell_partial(utterance, whole=True)
         self._answers.said(utterance, now)
+
+    def _tell_partial(self, utterance: Utterance, *, whole: bool) -> None:
+        if self.tells_partials and not utterance.written and utterance.text_final is whole:
+            text, who = utterance.text, Speaker.ASSISTANT
+            self._line.put(PartialText(utterance.item_id, who, text, utterance.assistant, whole))
 
     def _assistant(self, event: realtime.TextDelta | realtime.TextDone, now: float) -> Utterance:
         response_id = event.response_id or self._responses.running
@@ -460,7 +507,7 @@ class Conversation:
             realtime.TextDelta: self._text,
             realtime.TextDone: self._text_done,
             realtime.FunctionCall: self._errands.function_call,
-            realtime.ResponseCreated: self._answers.response_created,
+            realtime.ResponseCreated: self._response_created,
             realtime.ResponseDone: self._response_done,
             realtime.SpeechStarted: self._speech_started,
             realtime.SpeechStopped: self._speech_stopped,

@@ -14,6 +14,7 @@ class Dialogue:
         self._line = parts.line
         self._plan = parts.plan
         self._floor = parts.floor
+        self._caller = parts.caller
         self._utterances = parts.utterances
         self._voice = parts.voice
         self._responses = parts.responses
@@ -30,14 +31,21 @@ class Dialogue:
         self._line.arm(Timer.DURATION, now + self._plan.max_duration_s)
         self._patience.begin(now)
         if self._plan.greets:
+            self._greet(now)
+
+    def _greet(self, now: float) -> None:
+        if self._floor.muted:
+            self._responses.want(self._floor.greeting())
+        else:
             self._responses.send(self._floor.greeting(), now)
 
     def enter(self, now: float) -> None:
         """The assistant has taken the call over from another; the time that the call may last goes on."""
         self._line.disarm(Timer.QUIET, Timer.IDLE, Timer.ANSWER, Timer.NUDGE, Timer.RETRY, Timer.STALLED)
+        self._floor.tell_server()
         if self._plan.greets:
             self._patience.begin(now)
-            self._responses.send(self._floor.greeting(), now)
+            self._greet(now)
         else:
             self.go_on(now)
 
@@ -73,6 +81,10 @@ class Dialogue:
             # It is for the next one to answer.
             self._floor.missed(item_id)
             self.go_on(now)
+        elif self._floor.muted:
+            self._floor.missed(item_id)
+            self._voice.turn_ended_at = None
+            self.go_on(now)
         elif self._greeting_is_over() and self._voice.heard(now):
             # It outlasted the first message, so it is a reply to it, be it one word.
             self._floor.give()
@@ -101,7 +113,7 @@ class Dialogue:
         """More is known of what the caller said: it may be enough to interrupt, or to want an answer."""
         if not self._line.talking or self._ending.failing:
             return
-        if self._floor.interrupts(item_id, speaking=self.speaking, now=now):
+        if self._floor.interrupts(item_id, speaking=self.speaking, now=now) and not self._floor.muted:
             self._give_way(now, server_stops=False)
             if not self.speaking:
                 self._answer_caller(now)
@@ -125,7 +137,7 @@ class Dialogue:
     def keys_complete(self, now: float) -> None:
         """The entry is complete: an answer is due."""
         self._keypad.complete(now)
-        if self._floor.holds_for_keys(now) or self._handover.pending:
+        if self._floor.holds_for_keys(now) or self._handover.pending or self._floor.muted:
             self._floor.keyed()
             self.after_playback(now)
         else:
@@ -140,7 +152,7 @@ class Dialogue:
 
     def too_quiet(self, now: float) -> None:
         """Nobody has said anything for long; where the model is at work, that is not the caller's fault."""
-        if self.may_leave():
+        if self.may_leave() and not self._caller.muted:
             self._ending.begin(SILENCE, now)
             self.go_on(now)
         else:
@@ -148,7 +160,7 @@ class Dialogue:
 
     def remind(self, now: float) -> None:
         """The caller has been silent for long: they are reminded, unless there is more to wait for."""
-        if self.at_rest(now):
+        if self.at_rest(now) and not self._caller.muted:
             self._responses.send(Ask.for_sentence(Purpose.REMINDER, self._patience.remind()), now)
         else:
             self._patience.watch(now)
@@ -183,9 +195,18 @@ class Dialogue:
         """Where no response runs: ask for the next one that is owed, or go on with leaving."""
         if not self._may_ask():
             return
-        if self._handover.pending:
+        if self._orders_may_be_said(now):
+            self._say_ordered(now)
+        elif self._ending.ordered:
+            self._settle_ending(now)
+        elif self._handover.pending:
             self._settle_handover(now)
-            return
+        elif self._floor.muted:
+            self.after_playback(now)
+        else:
+            self._go_on_freely(now)
+
+    def _go_on_freely(self, now: float) -> None:
         self._want_results(running="")
         if self._responses.wanting() and not self.caller_has_floor(now):
             self._responses.send_wanted(now)
@@ -205,6 +226,9 @@ class Dialogue:
             self._after_silence(now)
 
     def _after_silence(self, now: float) -> None:
+        if self._may_ask() and self._orders_may_be_said(now):
+            self._say_ordered(now)
+            return
         if self._handover.pending:
             self._settle_handover(now)
             return
@@ -212,15 +236,21 @@ class Dialogue:
             if self._greeting_is_over():
                 # Not in the middle of the caller's words: settings that change there can lose the end of the turn.
                 self._floor.give()
-            if self._floor.open and self._floor.owes_answer():
-                self._answer_caller(now)
-                return
-            if self._fill(now):
+            if self._speaks_freely(now):
                 return
         if self._ending.reason:
             self._settle_ending(now)
         elif not self._caller_is_at_it:
             self._patience.begin(now)
+
+    def _speaks_freely(self, now: float) -> bool:
+        """Answer what was said under protected speech, or fill the wait for a tool. True: something is said now."""
+        if self._floor.muted or self._ending.ordered:
+            return False
+        if self._floor.open and self._floor.owes_answer():
+            self._answer_caller(now)
+            return True
+        return self._fill(now)
 
     def _fill(self, now: float) -> bool:
         """Say what the wait for a tool calls for, and let go of what waited for that. True: something is said now."""
@@ -245,6 +275,41 @@ class Dialogue:
         ready = self._responses.idle and not self._line.armed(Timer.RETRY) and not self._handover.entering
         return ready and self._line.talking and not self._ending.failing
 
+    # Orders from outside --------------------------------------------------------------------------------------
+
+    def _orders_may_be_said(self, now: float) -> bool:
+        return self._responses.owes_order() and not self.caller_has_floor(now)
+
+    def _say_ordered(self, now: float) -> None:
+        if self._line.armed(Timer.ANSWER):
+            # The caller's turn is over and unanswered, and who says something else waits for that no longer.
+            self._responses.want(Ask(Purpose.ANSWER))
+        if self._responses.next_is_guarded():
+            self._floor.close()
+        self._responses.send_wanted(now)
+
+    def make_way(self, now: float) -> None:
+        """Stop what the assistant says by itself, for something that was ordered; not what was ordered before."""
+        if not self._responses.says_order() or self._voice.heard(now):
+            self._hush(now)
+
+    def _hush(self, now: float) -> None:
+        self._responses.drop(self._responses.running)
+        self._responses.cancel()
+        self._voice.cut(now)
+
+    def mute(self, now: float, *, on: bool) -> None:
+        """Say nothing but what is ordered from here on, or go on where that began."""
+        if on and not self._floor.muted:
+            self._line.disarm(Timer.ANSWER, Timer.NUDGE)
+            self._floor.mute(on=True)
+            self._hush(now)
+            self._fillers.caller_spoke()
+            self._tools.release(now)
+        elif not on and self._floor.muted:
+            self._floor.mute(on=False)
+        self.go_on(now)
+
     # Leaving --------------------------------------------------------------------------------------------------
 
     def _settle_handover(self, now: float) -> None:
@@ -252,7 +317,7 @@ class Dialogue:
         self._utterances.write_known(now)
         if self._caller_is_at_it:
             return
-        words = self._handover.words()
+        words = "" if self._floor.muted else self._handover.words()
         if words:
             self._responses.send(Ask.for_sentence(Purpose.HANDOFF, words), now)
         elif self._voice.heard(now):
@@ -260,13 +325,16 @@ class Dialogue:
 
     def too_long(self, now: float) -> None:
         """The call has lasted as long as it may."""
+        if self._floor.muted and not self._ending.ordered:
+            self._ending.order(TOO_LONG, now)  # whoever is to be silent says no goodbye
+            return
         self._ending.begin(TOO_LONG, now)
         self.go_on(now)
 
     def _settle_ending(self, now: float) -> None:
         if self._ending.presses_keys:
             self._settle_keys(now)
-        elif self.may_leave():
+        elif self.may_leave() or (self._ending.ordered and self._may_ask() and not self._caller_is_at_it):
             self._ending.settle(now)
 
     def _settle_keys(self, now: float) -> None:
@@ -282,4 +350,5 @@ class Dialogue:
     def may_leave(self) -> bool:
         """Whether nothing is going on."""
         going_on = self._caller_is_at_it or self._tools.waiting or self._handover.pending
+        going_on = going_on or self._floor.muted or self._responses.owes_order()
         return self._may_ask() and not going_on

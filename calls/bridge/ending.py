@@ -9,6 +9,7 @@ from calls.bridge.commands import (
     Forward,
     HangUp,
     PressKeys,
+    Source,
     ToolDone,
     ToolRefused,
 )
@@ -16,10 +17,12 @@ from calls.bridge.limits import (
     FORWARDED_WITHIN_S,
     HANG_UP_WITHIN_S,
     LAST_WORDS_WITHIN_S,
+    LETTERS_A_SECOND,
     LINE_DEAD_AFTER_S,
     MODEL_FAILED,
     NOT_STARTED,
     OVERTIME_S,
+    USAGE_WITHIN_S,
     WORDS_KNOWN_WITHIN_S,
 )
 from calls.bridge.line import Phase, Timer
@@ -36,6 +39,7 @@ SILENCE = "silence-timed-out"
 TOO_LONG = "exceeded-max-duration"
 FORWARDED = "assistant-forwarded-call"
 VOICEMAIL = "voicemail"
+CANCELED = "manually-canceled"
 # Of a stream only: the call goes on in another one.
 KEYS_PRESSED = "keys-pressed"
 
@@ -63,9 +67,13 @@ class Ending:
         self._tools = parts.tools
         self._keypad = parts.keypad
         self._handover = parts.handover
+        self._meter = parts.meter
+        self._floor = parts.floor
         self._phrases = [one.casefold() for one in parts.plan.end_call_phrases if one.strip()]
         self.reason = ""
         self.failing = False  # the model cannot go on
+        self.ordered = False  # from outside, so that nobody in the call calls it off
+        self.orders_held = 0  # until the conversation begins
         self._apologises = False
         self._lost = False  # with its connection, in the middle of the talk
         self._said_in = ""  # the response that ended the call, which may have said goodbye itself
@@ -75,6 +83,8 @@ class Ending:
         self._ordered = False
         self.keys_by = 0.0  # when keys are pressed at the latest that wait for nothing but the caller's words
         self._message_left = ""
+        self._guarded = False  # the message is not cut short by the caller's voice
+        self._farewell: Ask | None = None  # what was asked for last as the last words
 
     # Goodbye --------------------------------------------------------------------------------------------------
 
@@ -83,7 +93,8 @@ class Ending:
 
         ``goodbye`` takes the place of the plan's, unless the response ``said_in`` had words of its own.
         """
-        if self.failing or self.reason in (FORWARDED, KEYS_PRESSED) or (self.reason and reason != TOO_LONG):
+        bound = self.ordered or self.reason in (FORWARDED, KEYS_PRESSED)
+        if self.failing or bound or (self.reason and reason != TOO_LONG):
             return
         if self._handover.pending and reason != TOO_LONG:
             return  # the next assistant has the say in that
@@ -103,7 +114,7 @@ class Ending:
 
     def revoke(self) -> None:
         """The caller speaks: they have more to say, so a goodbye was too early, and they are there after all."""
-        if self.reason in _REVOCABLE and not self.failing:
+        if self.reason in _REVOCABLE and not self.failing and not self.ordered:
             self.reason = ""
             self._responses.forget(Purpose.FAREWELL)
             self._line.disarm(Timer.OVERTIME)
@@ -129,13 +140,23 @@ class Ending:
         if self._voice.heard(now):
             self.leave(now)
 
-    def farewell_said(self, *, whole: bool) -> None:
+    def farewell_said(self, ask: Ask, *, whole: bool) -> None:
         """The goodbye is over, even if the caller did not let us finish; an answering machine just speaks on, and stops."""
-        self._farewell_over = whole or self.reason != VOICEMAIL
+        if not self.ordered or ask == self._farewell:
+            self._farewell_over = whole or self.reason != VOICEMAIL
+
+    def last_words(self, message: str, reason: str, now: float, *, guarded: bool) -> None:
+        """End the call by order, once this was heard: whatever else was about to happen is off."""
+        self._call_off_transfer()
+        self._handover.call_off()
+        self._responses.keep()
+        self.ordered, self.reason, self._message_left = True, reason, message
+        self._farewell_over, self._guarded, self._farewell = False, guarded, None
+        self._line.arm(Timer.OVERTIME, now + OVERTIME_S + len(message) / LETTERS_A_SECOND)
 
     def leave_message(self, message: str, now: float) -> None:
         """Nobody but a machine has answered: leave this, and hang up."""
-        if self.failing or self.reason == TOO_LONG or self._transfer is not None:
+        if self.failing or self.ordered or self.reason == TOO_LONG or self._transfer is not None:
             return
         self._responses.forget(Purpose.FAREWELL)
         self.reason, self._farewell_over, self._message_left = VOICEMAIL, False, message
@@ -144,7 +165,7 @@ class Ending:
     def _last_words(self) -> str | None:
         """The sentence that comes before the end, word for word; empty: none, and None: a goodbye."""
         if self._transfer is None:
-            return self._message_left if self.reason == VOICEMAIL else None
+            return self._message_left if self.ordered or self.reason == VOICEMAIL else None
         message = self._transfer.message
         if message is not None:
             return message
@@ -152,7 +173,10 @@ class Ending:
 
     def _settle_words(self, words: str, now: float) -> None:
         if words and not self._farewell_over:
-            self._responses.send(Ask.for_sentence(Purpose.FAREWELL, words), now)
+            self._farewell = Ask.for_sentence(Purpose.FAREWELL, words, guarded=self._guarded)
+            if self._guarded:
+                self._floor.close()
+            self._responses.send(self._farewell, now)
         elif self._voice.heard(now):
             self.leave(now)
 
@@ -173,9 +197,12 @@ class Ending:
 
         A goodbye gives way to it; the caller's words do not call it off, for it is they who asked for it.
         """
-        if self.failing or self.reason == TOO_LONG or self._transfer is not None:
+        if self.failing or self.ordered or self.reason == TOO_LONG or self._transfer is not None:
             return False
         self._responses.forget(Purpose.FAREWELL)
+        self.ordered = transfer.ordered
+        if transfer.ordered:
+            self._handover.call_off()
         self.reason = KEYS_PRESSED if transfer.keys else FORWARDED
         self._farewell_over, self._transfer = False, transfer
         self.keys_by = now + WORDS_KNOWN_WITHIN_S
@@ -190,7 +217,7 @@ class Ending:
     def forwarded(self) -> None:
         """The caller is being connected to somebody else, or Twilio presses keys: whether it does is known afterwards."""
         transfer, self._transfer = self._transfer, None
-        if transfer is not None and not transfer.keys:
+        if transfer is not None and not transfer.keys and not transfer.ordered:
             self._line.put(ToolDone(transfer.call.call_id, transfer.call.name, _FORWARDED_OUTPUT))
 
     def forward_failed(self, output: str, now: float) -> Transfer | None:
@@ -199,7 +226,8 @@ class Ending:
         if transfer is None or self.called_off(now) is not None:
             return transfer
         call = transfer.call
-        self._line.put(ToolRefused(call.call_id, call.name, "transfer_failed", output, orphaned=True))
+        if not transfer.ordered:
+            self._line.put(ToolRefused(call.call_id, call.name, "transfer_failed", output, orphaned=True))
         if self._line.phase is Phase.LEAVING:
             self.reason, self._apologises = MODEL_FAILED, True
             self.leave(now)
@@ -219,7 +247,7 @@ class Ending:
     def _go_on(self, now: float) -> None:
         """The talk goes on where it was left. What ran meanwhile was not passed on, and is not begun in its middle."""
         line = self._line
-        self.reason, self._farewell_over = "", False
+        self.reason, self._farewell_over, self.ordered = "", False, False
         line.phase = Phase.TALKING
         line.disarm_all()
         line.arm(Timer.LINE, now + LINE_DEAD_AFTER_S)
@@ -276,6 +304,9 @@ class Ending:
             self._line.put(self._order(self._transfer))
             return
         self._line.arm(Timer.HUNG_UP, now + HANG_UP_WITHIN_S)
+        if self.failing and self.ordered and self._message_left and not self._farewell_over:
+            self._line.put(Apologise(self._message_left))  # what the model cannot say any more, Twilio says
+            return
         self._line.put(Apologise(self._plan.apology, again=self._lost) if self._apologises else HangUp())
 
     @staticmethod
@@ -303,25 +334,39 @@ class Ending:
         if line.realtime_open and speaking and self._caller.enough_to_commit:
             self._utterances.caller_committed(speaking)
             line.to_realtime(realtime.commit(line.event_id()))
-        if line.realtime_open and self._utterances.transcribing:
-            line.arm(Timer.LAST_WORDS, now + LAST_WORDS_WITHIN_S)
+        if self.awaits_reports():
+            within_s = LAST_WORDS_WITHIN_S if self._utterances.transcribing else USAGE_WITHIN_S
+            line.arm(Timer.LAST_WORDS, now + within_s)
         else:
             self.end(now)
+
+    def awaits_reports(self) -> bool:
+        """Whether the caller's last words are still being written down, or what a cancelled answer used is yet to be told."""
+        line = self._line
+        return line.realtime_open and (self._utterances.transcribing or self._meter.owes(line.session))
 
     def _call_off_transfer(self) -> None:
         """Nobody is left to be transferred."""
         if self._transfer is None:
             return
-        call, self._transfer = self._transfer.call, None
-        self.reason = ""
-        self._line.put(ToolRefused(call.call_id, call.name, "caller_gone", "", orphaned=True))
+        transfer, self._transfer = self._transfer, None
+        self.reason, self.ordered = "", False
+        if not transfer.ordered:
+            call = transfer.call
+            self._line.put(ToolRefused(call.call_id, call.name, "caller_gone", "", orphaned=True))
 
     def end(self, now: float, reason: str = "", *, close_code: int = 1000) -> None:
         """Everything is over."""
         line = self._line
+        unsaid = self._responses.unsaid_orders() + self.orders_held
+        if unsaid and line.verified:
+            line.problem(
+                Source.TANDEM, "order_not_said", f"{unsaid} ordered, not said before the call ended."
+            )
         line.phase = Phase.ENDED
         line.disarm_all()
         reason = self.reason or reason
+        self._meter.close(now)
         if not line.verified and not reason.startswith(NOT_STARTED):
             reason = f"{NOT_STARTED}-stream-not-verified"
         line.put(

@@ -115,7 +115,11 @@ class Errands:
         transfer = self._ending.forward_failed(failure(code, message), now)
         if transfer is not None:
             self._dialogue.speaking = ""
-            self._tools.turn_down(transfer.call, code, message)
+            if transfer.ordered:
+                self._line.to_realtime(realtime.message(self._line.event_id(), "system", message))
+                self._responses.want(Ask(Purpose.ANSWER))
+            else:
+                self._tools.turn_down(transfer.call, code, message)
             self._dialogue.tool_answered(now)
 
     def tool_answered_late(self, call_id: str, output: str, now: float) -> None:

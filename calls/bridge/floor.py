@@ -38,9 +38,12 @@ class Floor:
         self._keyed: bool = before._keyed if before else False  # keys were pressed under it
         self._words: dict[str, str] = dict(before._words) if before else {}  # as they come in, by item
         self.open = not plan.protects_greeting  # the first message is over, or not protected
+        self.muted: bool = before.muted if before else False  # the assistant says only what is ordered
+        # What the server was told last: whether it is to stop and to start responses for the caller.
+        self._serves = self.open and not plan.guards_speech
         # Until the server has said so, it neither stops nor starts a response for the caller; we must.
         self.confirmed = self.open and not plan.guards_speech
-        self.greeting_id = ""  # the response that says the first message
+        self.greeting_id = ""  # the response that says the first message, or whatever else is protected
 
     # The first message ----------------------------------------------------------------------------------------
 
@@ -55,12 +58,33 @@ class Floor:
     def give(self) -> None:
         """The first message is over: from here on the caller's voice starts and stops responses."""
         self.open = True
-        if not self._plan.guards_speech:
-            self._line.to_realtime(realtime.session_update(self._line.event_id(), floor_payload(self._plan)))
+        self.tell_server()
+
+    def close(self) -> None:
+        """What is said next is protected as a whole, as a first message may be."""
+        self.open, self.greeting_id = False, ""
+        self.tell_server()
+
+    def mute(self, *, on: bool) -> None:
+        """The assistant says only what is ordered from here on, or may speak again."""
+        self.muted = on
+        self.tell_server()
+
+    def tell_server(self) -> None:
+        """Have the server do as the floor is."""
+        serves = self._is_served
+        if serves != self._serves:
+            self._serves, self.confirmed = serves, False
+            payload = floor_payload(self._plan, floor_open=serves)
+            self._line.to_realtime(realtime.session_update(self._line.event_id(), payload))
+
+    @property
+    def _is_served(self) -> bool:
+        return self.open and not self.muted and not self._plan.guards_speech
 
     def session_updated(self, event: realtime.SessionUpdated) -> None:
         """The server has taken settings over, perhaps these."""
-        self.confirmed = self.open and not self._plan.guards_speech and floor_given(event.session)
+        self.confirmed = self._is_served and floor_given(event.session)
 
     # Protected speech -----------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Handover:
     def ask(self, transfer: Transfer, taker: Taker, now: float) -> None:
         """Make the taker ready."""
         call = transfer.call
-        if self._in_a_row >= MOST_HANDOVERS:
+        if self._in_a_row >= MOST_HANDOVERS and not transfer.ordered:
             self._tools.turn_down(call, "handoff_refused", _IN_CIRCLES)
         else:
             self._change = _Change(transfer, taker)
@@ -292,13 +292,16 @@ class Handover:
             payload = takeover_payload(self._plan, floor_open=True)
             self._line.to_realtime(realtime.session_update(self._line.event_id(), payload))
         self._line.problem(Source.TANDEM, code, f"The call was not handed over: {why}.")
-        self._tools.turn_down(change.transfer.call, "handoff_failed", _NOT_MADE.format(why))
+        if not change.transfer.ordered:
+            self._tools.turn_down(change.transfer.call, "handoff_failed", _NOT_MADE.format(why))
 
     def call_off(self) -> None:
         """The call is about to end: nobody takes it over any more."""
         if self._change is not None:
-            call = self._drop().transfer.call
-            self._line.put(ToolRefused(call.call_id, call.name, "caller_gone", "", orphaned=True))
+            transfer = self._drop().transfer
+            if not transfer.ordered:
+                call = transfer.call
+                self._line.put(ToolRefused(call.call_id, call.name, "caller_gone", "", orphaned=True))
 
     def _drop(self) -> _Change:
         change, self._change, self.entering = self._change, None, False
@@ -320,13 +323,11 @@ class Handover:
         call, taker = change.transfer.call, change.taker
         self._utterances.write_known(now)
         if change.session is not None:
-            self._line.put(ToolDone(call.call_id, call.name, taker.result))
+            if not change.transfer.ordered:
+                self._line.put(ToolDone(call.call_id, call.name, taker.result))
             self._change_session(change, change.session, now)
-        elif taker.keeps_handoff:
-            self._tools.done_here(call, taker.result)
-        else:
-            self._line.put(ToolDone(call.call_id, call.name, taker.result))
-            self._line.to_realtime(realtime.delete(self._line.event_id(), call.item_id))
+        elif not change.transfer.ordered:
+            self._conclude(change)
         self._caller.forget()
         # One that speaks first answers with that; one that waits must be asked for the answer that is still owed.
         answers = () if change.plan.greets else (Purpose.ANSWER,)
@@ -338,10 +339,19 @@ class Handover:
         self._line.put(MemberTookOver(taker.key, call.call_id))
         return change.plan
 
+    def _conclude(self, change: _Change) -> None:
+        """Answer the tool call that asked for it, in the session that was there before and stays."""
+        call, taker = change.transfer.call, change.taker
+        if taker.keeps_handoff:
+            self._tools.done_here(call, taker.result)
+        else:
+            self._line.put(ToolDone(call.call_id, call.name, taker.result))
+            self._line.to_realtime(realtime.delete(self._line.event_id(), call.item_id))
+
     def _change_session(self, change: _Change, session: int, now: float) -> None:
         """Give the call to a session that is ready; what the caller said last may still come from the one before."""
         call, taker, line = change.transfer.call, change.taker, self._line
-        if taker.keeps_handoff:
+        if taker.keeps_handoff and not change.transfer.ordered:
             self._memory.done(Exchange(call.call_id, call.name, call.arguments, taker.result))
         self._tell(change, self._memory.rest(taker, change.told, now))
         self._owed = set()

@@ -14,6 +14,7 @@ LINE_DEAD_AFTER_S = 30.0  # gaps of a quarter second are normal; some carriers s
 # Frames stop while the caller speaks: silence must be supplied, or the turn never ends.
 STALLED_AFTER_S = 0.75
 LAST_WORDS_WITHIN_S = 3.0  # transcriptions that are still to come when the caller is gone
+USAGE_WITHIN_S = 1.0  # what an answer used that was cancelled because the caller is gone
 HANG_UP_WITHIN_S = 5.0  # from the order to hang up to Twilio's `stop`
 FORWARDED_WITHIN_S = (
     20.0  # the same from the order to connect the caller to somebody else, which is tried twice
@@ -26,6 +27,8 @@ TAKEOVER_WITHIN_S = 3.0  # from changing the running session to the server's wor
 # the next assistant wait for them so long; a guess: twice what a transcription takes.
 WORDS_KNOWN_WITHIN_S = 2.0
 CHECKED_WITHIN_S = 5.0  # conditions of a tool end their own work long before
+MOST_ORDERS_HELD = 10  # from outside, before the conversation has begun
+LETTERS_A_SECOND = 10.0  # of a sentence that is said; slow speech has twelve
 MOST_HANDOVERS = 4  # in a row, without a word of the caller: then two of them send the caller to and fro
 RETRIES = 2
 RETRY_AFTER_S = (0.5, 2.0)

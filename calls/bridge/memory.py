@@ -35,6 +35,10 @@ class Memory:
         """Somebody begins to speak."""
         self._entries.append(utterance)
 
+    def noted(self, remark: Remark) -> None:
+        """A message was put into the conversation from outside; it is for whoever has the call, then and later."""
+        self._entries.append(remark)
+
     def done(self, exchange: Exchange) -> None:
         """A tool call was answered."""
         self._entries.append(exchange)

@@ -9,6 +9,7 @@ from calls.bridge.handover import Handover
 from calls.bridge.keypad import Keypad
 from calls.bridge.line import Line
 from calls.bridge.memory import Memory
+from calls.bridge.meter import Meter
 from calls.bridge.patience import Patience
 from calls.bridge.plan import Plan
 from calls.bridge.playback import Playback
@@ -35,7 +36,9 @@ class Parts:
     floor: Floor
     patience: Patience
     keypad: Keypad
+    memory: Memory
     handover: Handover
+    meter: Meter
 
 
 def parts_for(plan: Plan, choose: Choose) -> Parts:
@@ -60,13 +63,16 @@ def parts_for(plan: Plan, choose: Choose) -> Parts:
         floor=Floor(line, plan, playback, utterances, responses),
         patience=Patience(line, plan),
         keypad=Keypad(line, plan, utterances),
+        memory=memory,
         handover=Handover(line, plan, caller, utterances, responses, tools, memory),
+        meter=Meter(line, plan),
     )
 
 
 def parts_next(parts: Parts, plan: Plan) -> Parts:
     """The parts of the same conversation, now that an assistant with this plan has it."""
     line, utterances = parts.line, parts.utterances
+    parts.meter.session_runs(line.session, plan)
     return replace(
         parts,
         plan=plan,

@@ -183,14 +183,16 @@ def takeover_payload(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
     return {**session, "audio": {**session["audio"], "output": output}}
 
 
-def floor_payload(plan: Plan) -> dict[str, Any]:
-    """The update that gives the caller the floor. It repeats both formats: without them one server fell back to PCM.
+def floor_payload(plan: Plan, *, floor_open: bool = True) -> dict[str, Any]:
+    """The update that gives the caller the floor, or takes it.
+
+    It repeats both formats: without them one server fell back to PCM.
 
     No voice: after the first audio a voice in an update is refused, and all else with it.
     """
     return {
         "type": "realtime",
-        "audio": {"input": _input(plan, floor_open=True), "output": {"format": _MULAW}},
+        "audio": {"input": _input(plan, floor_open=floor_open), "output": {"format": _MULAW}},
     }
 
 

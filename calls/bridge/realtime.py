@@ -92,6 +92,7 @@ class ResponseDone:
     message: str
     calls: tuple[FunctionCall, ...]
     silent: bool = False  # it completed without any output at all
+    usage: Mapping[str, Any] | None = None  # the tokens it used, as far as the server says
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class CallerText:
 
     item_id: str
     text: str
+    usage: Mapping[str, Any] | None = None  # tokens or seconds, as far as the server says
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def _caller_text(data: dict[str, Any]) -> Event:
     # Some servers send partial texts under this name, with a status of their own.
     if data.get("status") == "in_progress":
         return Ignored(data["type"])
-    return CallerText(_text(data["item_id"]), _text(data["transcript"]))
+    return CallerText(_text(data["item_id"]), _text(data["transcript"]), usage_told(data.get("usage")))
 
 
 def _error(data: dict[str, Any]) -> Event:
@@ -288,7 +290,27 @@ def _response_done(response: Mapping[str, Any]) -> ResponseDone:
         message=str(error.get("message") or ""),
         calls=tuple(call for call in calls if call is not None),
         silent=not response.get("output"),
+        usage=usage_told(response.get("usage")),
     )
+
+
+_MOST_FIGURES = 24
+
+
+def usage_told(usage: object, *, depth: int = 3) -> dict[str, Any] | None:
+    """The figures of a usage object, and its type; None where there are none. All else in it is left out."""
+    if not isinstance(usage, dict) or not depth:
+        return None
+    told: dict[str, Any] = {}
+    for name, value in list(usage.items())[:_MOST_FIGURES]:
+        if isinstance(value, dict):
+            inner = usage_told(value, depth=depth - 1)
+            told |= {name: inner} if inner else {}
+        elif (name == "type" and isinstance(value, str)) or (
+            isinstance(value, int | float) and not isinstance(value, bool)
+        ):
+            told[name] = value[:20] if isinstance(value, str) else value
+    return told or None
 
 
 def _response_id(data: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ Voice detection asks for responses too, so between our look and the server's the
 avoided: who loses it learns so by an error, and what was asked for is owed again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -28,21 +28,31 @@ class Purpose(StrEnum):
     REMINDER = "reminder"
     FILLER = "filler"
     HANDOFF = "handoff"
+    SAY = "say"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A response that we ask for, a ``sentence`` word for word. ``ends_call``: once it was said, the call is over."""
+    """A response that we ask for, a ``sentence`` word for word. ``ends_call``: once it was said, the call is over.
+
+    ``guarded``: the caller's voice does not stop it. ``urgent``: nothing else is said before it. ``order`` tells
+    orders from outside apart, and which came first.
+    """
 
     purpose: Purpose
     overrides: dict[str, Any] = field(default_factory=dict)
     sentence: str = ""
     ends_call: bool = False
+    guarded: bool = False
+    urgent: bool = False
+    order: int = 0
 
     @classmethod
-    def for_sentence(cls, purpose: Purpose, sentence: str, *, ends_call: bool = False) -> "Ask":
+    def for_sentence(
+        cls, purpose: Purpose, sentence: str, *, ends_call: bool = False, guarded: bool = False
+    ) -> "Ask":
         """The request that has this said in the middle of a call."""
-        return cls(purpose, literally(sentence), sentence, ends_call)
+        return cls(purpose, literally(sentence), sentence, ends_call, guarded)
 
     @property
     def fleeting(self) -> bool:
@@ -59,6 +69,7 @@ class Responses:
         self.ask: Ask | None = None  # what the running response was asked for, if it was us
         self.requested: Ask | None = None
         self._wanted: list[Ask] = []
+        self._orders = 0
         self._request_id = ""
         self._running_for = ""  # the request that the running response answers
         self._asked: dict[str, Ask] = {}
@@ -66,6 +77,8 @@ class Responses:
         self._echoes_metadata = False
         self._dropped: set[str] = set()
         self._sounded: set[str] = set()
+        self._said_for: dict[str, Ask] = {}  # responses that have sounded, and what they were asked for
+        self._last_sounded = ""
         self._last_sign = 0.0
         self._failures = 0
 
@@ -92,8 +105,38 @@ class Responses:
 
     def want(self, ask: Ask) -> None:
         """Ask for this as soon as one may. What the model may say freely is asked for once: it sees all there is."""
-        if not any(one == ask or (not one.overrides and not ask.overrides) for one in self._wanted):
-            self._wanted.append(ask)
+        if any(one == ask or (not one.overrides and not ask.overrides) for one in self._wanted):
+            return
+        self._wanted.append(ask)
+        if ask.order:  # comes before everything that the conversation itself wants
+            self._wanted.sort(key=lambda one: (not one.order, one.order))
+
+    def order(self, ask: Ask) -> None:
+        """Owe what was ordered from outside; nothing but its being said, or the end, does away with that."""
+        self._orders += 1
+        self.want(replace(ask, order=self._orders))
+
+    def owes_order(self) -> bool:
+        """Whether something that was ordered is to be said next."""
+        return bool(self._wanted) and bool(self._wanted[0].order)
+
+    def next_is_guarded(self) -> bool:
+        """Whether what is asked for next is not to be cut short by the caller's voice."""
+        return self._wanted[0].guarded
+
+    def owes_urgent(self) -> bool:
+        """Whether something was ordered that nothing else may be said before."""
+        return any(one.urgent for one in self._wanted)
+
+    def says_order(self) -> bool:
+        """Whether what sounds, or sounded last, was ordered."""
+        asked = self._said_for.get(self._last_sounded)
+        return asked is not None and bool(asked.order)
+
+    def unsaid_orders(self) -> int:
+        """How many things were ordered of which nothing was heard."""
+        running = self.ask if self.running and not self.has_sounded(self.running) else None
+        return sum(1 for one in (*self._wanted, self.requested, running) if one is not None and one.order)
 
     def wanting(self) -> bool:
         """Whether something is owed."""
@@ -109,11 +152,15 @@ class Responses:
 
     def supersede(self) -> None:
         """The caller has had their say and is answered: what was to be said before it is owed no more."""
-        self._wanted.clear()
+        self.keep()
 
     def begin_session(self) -> None:
         """Another session has the call: nothing runs in it."""
         self._line.disarm(Timer.REQUESTED, Timer.RUNNING, Timer.ANSWER, Timer.RETRY)
+        lost = (self.ask if self.running and not self.has_sounded(self.running) else None, self.requested)
+        for ask in lost:
+            if ask is not None and ask.order:
+                self.want(ask)
         self.running, self._request_id, self._running_for = "", "", ""
         self.ask = self.requested = None
         self._asked.clear()
@@ -121,8 +168,8 @@ class Responses:
         self._failures = 0
 
     def keep(self, *purposes: Purpose) -> None:
-        """Owe nothing but what is for these."""
-        self._wanted = [ask for ask in self._wanted if ask.purpose in purposes]
+        """Owe nothing but what is for these, and what was ordered."""
+        self._wanted = [ask for ask in self._wanted if ask.purpose in purposes or ask.order]
 
     def turn_ended(self) -> None:
         """Voice detection may ask for a response from here on."""
@@ -193,6 +240,9 @@ class Responses:
         if response_id in self._sounded:
             return False
         self._sounded.add(response_id)
+        self._last_sounded = response_id
+        if self.ask is not None and response_id == self.running:
+            self._said_for[response_id] = self.ask
         self.show_life(now)
         return True
 

@@ -16,6 +16,7 @@ class Transfer:
     """One transfer. ``message`` None: a stock sentence, if the model has said nothing itself; empty: nothing.
 
     With a ``taker`` the call goes to another assistant; with ``keys`` it comes back when Twilio has pressed these.
+    ``ordered``: from outside, so that the ``call`` is nothing but its id, and the model is told nothing of it.
     """
 
     call: FunctionCall
@@ -24,6 +25,7 @@ class Transfer:
     taker: Taker | None = None
     arguments: Mapping[str, object] = field(default_factory=dict)
     keys: str = field(default="", repr=False)
+    ordered: bool = False
 
 
 def transfer_meant(

@@ -20,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
     Check("queue_records", "Queue records", partial(stores.queue, "records")),
     Check("beat", "Beat", stores.beat, 6.0),
     Check("storage", "Spool on disk", stores.spool),
+    Check("unwritten", "Records not written", stores.unwritten),
     Check("public_origin", "Public origin, signatures", reach.public_origin, 13.0),
     Check("media_origin", "Media origin, WebSocket", reach.media_origin, 15.0),
     Check("twilio", "Twilio's credentials", parties.twilio_accounts, 13.0),

@@ -12,12 +12,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from assistants.models import VapiObject
+from calls.history.keeping import beside_keep, conversation_keep, keepings_of
 from calls.history.merging import changes_value, fields_newer
 from calls.history.messages import Conversation
 from calls.history.reading import CallRecord
 from calls.history.rows import MOST_MS, call_zero, tool_call_rows, utterance_rows
 from calls.models import Call, PhoneNumber, VapiCall, VapiCallErased
 from tools.models import ToolCall
+from tools.redaction.keeping import Keeping
 from transcripts.models import Transcript, Utterance
 
 # Any number: whoever writes calls of Vapi's holds it for a batch, so that two bodies of one call come one after the other.
@@ -74,19 +76,25 @@ def calls_write(records: Iterable[CallRecord], *, source: VapiCall.Source) -> Wr
 def calls_erase(vapi_calls: Iterable[VapiCall]) -> int:
     """How many calls are gone now, with all that was said and done in them; they do not come back by an import."""
     rows = list(vapi_calls)
-    now = timezone.now()
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        VapiCallErased.objects.bulk_create(
-            [VapiCallErased(digest=_digest(row.vapi_id), erased_at=now) for row in rows],
-            ignore_conflicts=True,
-        )
         call_ids = [row.call_id for row in rows]
+        calls_stay_away(call_ids)
         ToolCall.objects.filter(call_id__in=call_ids).delete()
         Transcript.objects.filter(call_id__in=call_ids).delete()
         Call.objects.filter(pk__in=call_ids).delete()
     return len(rows)
+
+
+def calls_stay_away(call_ids: Iterable[uuid.UUID]) -> int:
+    """How many of these calls ran at Vapi: whatever tells of them again is not written any more. For a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    ids = list(VapiCall.objects.filter(call_id__in=list(call_ids)).values_list("vapi_id", flat=True))
+    now = timezone.now()
+    VapiCallErased.objects.bulk_create(
+        [VapiCallErased(digest=_digest(one), erased_at=now) for one in ids], ignore_conflicts=True
+    )
+    return len(ids)
 
 
 def calls_link() -> int:
@@ -167,6 +175,7 @@ class _Batch:
     def __init__(self, records: Sequence[CallRecord], source: VapiCall.Source) -> None:
         self.written = Written()
         self._source = source
+        self._keepings: dict[uuid.UUID, Keeping] = {}
         self._now = timezone.now()
         self._links = _Links()
         ids = {record.vapi_id for record in records}
@@ -272,6 +281,11 @@ class _Batch:
     def save(self) -> None:
         """Write everything down."""
         changed = [row for row in self._rows.values() if row.changed or row.is_new]
+        self._keepings = keepings_of(row.call.assistant_id for row in changed)
+        for row in changed:
+            rules = self._rules(row)
+            if rules is not None:
+                beside_keep(rules, row.vapi_call)
         new_calls = [row.call for row in changed if row.call_is_new]
         created_at: dict[uuid.UUID, datetime | None] = {row.call.pk: row.call.created_at for row in changed}
         Call.objects.bulk_create(new_calls, batch_size=_BATCH)
@@ -295,6 +309,10 @@ class _Batch:
         for row in changed:
             if row.conversation is None and row.zero_before is not None:
                 self._move_conversation(row.call, row.zero_before)
+
+    def _rules(self, row: _Row) -> Keeping | None:
+        """What may be kept of the call, where not all of it is."""
+        return self._keepings.get(row.call.assistant_id) if row.call.assistant_id else None
 
     def _move_conversation(self, call: Call, zero_before: datetime) -> None:
         """Put a conversation that stays as it is on the clock of a call whose beginning or end is known better now."""
@@ -323,9 +341,17 @@ class _Batch:
         tool_calls: list[ToolCall] = []
         for row in rows:
             if row.conversation is not None:
-                if row.conversation.said:
-                    utterances += utterance_rows(transcripts[row.call.pk], row.conversation)
-                tool_calls += tool_call_rows(row.call, row.conversation.steps)
+                said = (
+                    utterance_rows(transcripts[row.call.pk], row.conversation)
+                    if row.conversation.said
+                    else []
+                )
+                done = tool_call_rows(row.call, row.conversation.steps)
+                rules = self._rules(row)
+                if rules is not None:
+                    conversation_keep(rules, said, done)
+                utterances += said
+                tool_calls += done
         Utterance.objects.bulk_create(utterances, batch_size=_BATCH)
         ToolCall.objects.bulk_create(tool_calls, batch_size=_BATCH)
 

@@ -69,6 +69,9 @@ class Call(models.Model):
         related_name="calls",
         help_text="Whose first member took the call.",
     )
+    name = models.CharField(
+        max_length=40, blank=True, help_text="What a program calls it, for its own lists."
+    )
     ended_reason = models.CharField(max_length=120, blank=True, help_text="In Vapi's words.")
     refused_because = models.TextField(blank=True, help_text="Why no assistant answered, in plain words.")
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from assistants.models import AssistantVersion
 from calls.models import (
     Call,
+    CallAnalysis,
     CallProblem,
     CallTransfer,
     CutoverEvent,
@@ -54,6 +55,7 @@ def odd_calls_seed() -> dict[str, Call]:
         cost=Decimal("0.000001"),
         cost_breakdown={"llm": "much", "stt": None, "tts": {"a": 1}, "total": 0.000001},
         imported_at=now,
+        analysis={"summary": ["no text"], "structuredData": "no object", "successEvaluation": "TRUE"},
     )
     _say(made["smoke_test"], [("assistant", "Nobody hears this.")])
     _cut_short(made["cut_short"])
@@ -177,6 +179,17 @@ def _beside_calls(made: Mapping[str, Call], version: AssistantVersion, now: date
         mode="",
         requested_at=now,
         dial_status="busy",
+    )
+    CallAnalysis.objects.create(
+        call=made["long"],
+        state="done",
+        success=False,
+        success_evaluation="false",
+        rubric="PassFail",
+        parts=["odd"],
+    )
+    CallAnalysis.objects.create(
+        call=made["right_to_left"], state="partly", summary=SAID[4], score_percent=Decimal("66.67")
     )
     number, _ = PhoneNumber.objects.get_or_create(did="+12025550000", defaults={"label": "Line 0"})
     FallbackCall.objects.create(

@@ -11,11 +11,12 @@ from calls.reporting.building import SCHEMA, role_exists, views_grant
 
 CONNECTIONS: Final = 20
 # A guess: no question of ours comes near, and a person who waits longer has gone.
-_SETTINGS: Final = (
+SETTINGS: Final = (
     ("default_transaction_read_only", "on"),
     ("statement_timeout", "60s"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("search_path", SCHEMA),
+    ("work_mem", "64MB"),  # a year by day and assistant is sorted in memory
     ("jit", "off"),  # it compiles for longer than these queries run
 )
 _TOO_MUCH: Final = """
@@ -64,7 +65,7 @@ def role_make(name: str, password: str) -> bool:
                 who, sql.Literal(secret.decode()), sql.Literal(CONNECTIONS)
             )
         )
-        for setting, value in _SETTINGS:
+        for setting, value in SETTINGS:
             cursor.execute(
                 sql.SQL("ALTER ROLE {} SET {} TO {}").format(who, sql.Identifier(setting), sql.Literal(value))
             )

@@ -15,14 +15,19 @@ from assistants.models import Assistant, AssistantVersion
 from assistants.services import assistant_publish
 from calls.models import (
     Call,
+    CallCost,
     CallProblem,
     CallTransfer,
+    CostLine,
     PhoneNumber,
     VapiCall,
 )
 from tools.models import ToolAttempt, ToolCall
 from transcripts.models import Transcript, Utterance
 
+SEEDED: Final = (
+    Call, Transcript, Utterance, ToolCall, ToolAttempt, CallProblem, CallTransfer, VapiCall, CallCost, CostLine,
+)  # fmt: skip
 _BATCH: Final = 20_000  # calls in one statement
 _LONGEST_MS: Final = 3_500_000
 SAID: Final = (
@@ -51,8 +56,13 @@ def _chance(salt: int, of: str = "g") -> str:
     return f"((hashint8extended({of}, {salt}) & 2147483647) / 2147483648.0)"
 
 
-def calls_seed(calls: int, *, turns: int = 20, days: int = 365, assistants: int = 4) -> Seeded:
-    """This many calls of both stacks over so many days until now, with so many turns each on average."""
+def calls_seed(
+    calls: int, *, turns: int = 20, days: int = 365, assistants: int = 4, analyze: bool = True
+) -> Seeded:
+    """This many calls of both stacks over so many days until now, with so many turns each on average.
+
+    Every tenth ran at Vapi. Without ``analyze`` the planner learns of them later, by ``calls_analyze``.
+    """
     with transaction.atomic():
         versions = [seeded_version(n) for n in range(assistants)]
         numbers = [
@@ -66,10 +76,16 @@ def calls_seed(calls: int, *, turns: int = 20, days: int = 365, assistants: int 
         with transaction.atomic():
             for n, rows in enumerate(_batch(begin, end, versions, numbers, turns=turns, days=days)):
                 made[n] += rows
-    with connection.cursor() as cursor:
-        for model in (Call, Transcript, Utterance, ToolCall, CallProblem, CallTransfer, VapiCall):
-            cursor.execute(f"ANALYZE {model._meta.db_table}")
+    if analyze:
+        calls_analyze()
     return Seeded(*made)
+
+
+def calls_analyze() -> None:
+    """Let the planner know what the tables hold by now."""
+    with connection.cursor() as cursor:
+        for model in SEEDED:
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
 
 
 def seeded_version(n: int) -> AssistantVersion:
@@ -125,7 +141,7 @@ def _calls(
     which = f"1 + (g %% {len(versions)})::int"
     seconds = f"least({_LONGEST_MS / 1000}, 8 - 150 * ln(1 - {_chance(2)}))"
     source = (
-        f"(SELECT g, {_chance(3)} AS luck, {which} AS which, g %% 4 = 0 AS at_vapi, "
+        f"(SELECT g, {_chance(3)} AS luck, {which} AS which, g %% 10 = 0 AS at_vapi, "
         f"now() - {_chance(1)} * interval '{days} days' - interval '1 hour' AS came, "
         f"{seconds} * interval '1 second' AS lasted FROM generate_series({begin}::bigint, {end}::bigint) g) g"
     )
@@ -160,7 +176,11 @@ def _calls(
 
 def _turns(of_calls: str, *, turns: int) -> int:
     chance = _chance(11, "c.g * 1000 + k")
-    said = f"(ARRAY[{', '.join(['%s'] * len(SAID))}])[1 + floor({_chance(12, 'c.g * 1000 + k')} * {len(SAID)})::int]"
+    said = (
+        f"(ARRAY[{', '.join(['%s'] * len(SAID))}])[1 + floor({_chance(12, 'c.g * 1000 + k')} * {len(SAID)})::int]"
+        # Names and numbers: what people look for is rare.
+        f" || CASE WHEN k %% 3 = 0 THEN ' My ticket is R' || floor({_chance(13, 'c.g * 1000 + k')} * 200000)::int ELSE '' END"
+    )
     last = f"greatest(1, least(999, floor({2 * turns} * {_chance(10, 'c.g')})::int))"
     source = (
         "(SELECT t.id AS transcript, k, chance, said, k %% 2 = 0 AS by_assistant, "
@@ -274,6 +294,59 @@ def _beside(of_calls: str) -> None:
             "imported_at": "now()",
         },
         f"{of_calls} WHERE c.stack = 'vapi'",
+    )
+    _costs(of_calls)
+
+
+# What a minute of a call uses: for what, the item of the price list, its part, how much.
+_USES: Final = (
+    ("response", "gpt-realtime-2.1", "audio_in", 900),
+    ("response", "gpt-realtime-2.1", "audio_cached", 4000),
+    ("response", "gpt-realtime-2.1", "text_in", 300),
+    ("response", "gpt-realtime-2.1", "text_cached", 5000),
+    ("response", "gpt-realtime-2.1", "text_out", 90),
+    ("response", "gpt-realtime-2.1", "audio_out", 550),
+    ("transcription", "gpt-transcribe", "seconds", 25),
+    ("line", "inbound local, US", "minutes", 1),
+    ("stream", "media streams", "minutes", 1),
+)
+
+
+def _costs(of_calls: str) -> None:
+    """What our own calls cost."""
+    uses = ", ".join(f"('{kind}', '{item}', '{part}', {n})" for kind, item, part, n in _USES)
+    prices = (
+        "(SELECT DISTINCT ON (u.item, u.part) u.kind, u.item, u.part, u.n, p.id, p.provider, p.usd / p.per AS each "
+        f"FROM (VALUES {uses}) u(kind, item, part, n) JOIN calls_price p ON p.item = u.item AND p.part = u.part "
+        "ORDER BY u.item, u.part, p.valid_from DESC)"
+    )
+    quantity = "ceil(extract(epoch FROM c.ended_at - c.started_at) / 60 * u.n)"
+    _insert(
+        CostLine,
+        {
+            "call_id": "c.id",
+            "provider": "u.provider",
+            "kind": "u.kind",
+            "item": "u.item",
+            "part": "u.part",
+            "quantity": quantity,
+            "price_id": "u.id",
+            "amount_usd": f"round({quantity} * u.each, 10)",
+            "written_at": "c.ended_at",
+        },
+        f"{of_calls} CROSS JOIN {prices} u WHERE c.stack = 'direct' AND c.started_at IS NOT NULL",
+    )
+    _insert(
+        CallCost,
+        {
+            "call_id": "c.id",
+            "day": "(c.created_at AT TIME ZONE 'UTC')::date",
+            "assistant_id": "c.assistant_id",
+            "total_usd": "l.usd",
+            "priced_at": "c.ended_at",
+        },
+        f"{of_calls} JOIN LATERAL (SELECT sum(amount_usd) AS usd FROM calls_costline WHERE call_id = c.id AND superseded_at IS NULL) l "
+        "ON l.usd IS NOT NULL",
     )
 
 

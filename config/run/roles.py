@@ -56,13 +56,8 @@ def media(ports: Ports) -> Role:
         "media",
         "media.log",
         [
-            *_python("uvicorn"),
+            *manage("media"),
             *("--host", HOST, "--port", str(ports.media)),
-            *("--loop", "uvloop", "--ws", "websockets-sansio", "--lifespan", "off"),
-            # A frame of Twilio's is some 300 bytes; compression would cost more than it saves.
-            *("--ws-max-size", "65536", "--ws-per-message-deflate", "false"),
-            *("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"),
-            "config.asgi:application",
         ],
         15.0,
     )

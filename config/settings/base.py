@@ -13,6 +13,7 @@ from config.env import env_bool, env_choice, env_int, env_list, env_secret, env_
 from config.logging import logging_config
 from config.networks import networks
 from config.origins import host_header_for, media_origin_for
+from config.storage import FILES, recordings_in_bucket, recordings_in_folder
 
 django_stubs_ext.monkeypatch()
 
@@ -23,7 +24,8 @@ SECRET_KEY = env_secret("SECRET_KEY")
 DEBUG = env_bool("DEBUG", default=False)
 LOG_LEVEL = env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_PII = env_bool("LOG_PII", default=False)
-LOGGING = logging_config(level=LOG_LEVEL, reveal_pii=LOG_PII)
+LOG_FORMAT = env_choice("LOG_FORMAT", "json", ("json", "console"))
+LOGGING = logging_config(level=LOG_LEVEL, reveal_pii=LOG_PII, form=LOG_FORMAT)
 
 # --- Addresses -----------------------------------------------------------------------------------------------
 
@@ -44,6 +46,8 @@ TWILIO_AUTH_TOKEN_SECONDARY = env_secret("TWILIO_AUTH_TOKEN_SECONDARY")
 # While a token is rotated Twilio may sign with either; requests of ours use the first.
 TWILIO_AUTH_TOKENS = [token for token in (TWILIO_AUTH_TOKEN, TWILIO_AUTH_TOKEN_SECONDARY) if token]
 TWILIO_API_URL = env_str("TWILIO_API_URL", "https://api.twilio.com")
+# Whether Twilio is asked, half an hour after each call, what it charged for the line: one request for each.
+TWILIO_PRICES = env_bool("TWILIO_PRICES", default=True)
 VAPI_API_KEY = env_secret("VAPI_API_KEY")
 VAPI_API_URL = env_str("VAPI_API_URL", "https://api.vapi.ai")
 # How often we look whether somebody has edited at Vapi what was imported. Only where a key is set.
@@ -53,8 +57,20 @@ VAPI_WATCH_MINUTES = env_int("VAPI_WATCH_MINUTES", 10, minimum=1)
 VOICE_FALLBACK = env_str("VOICE_FALLBACK")
 VOICE_ANSWER_WITHIN_MS = env_int("VOICE_ANSWER_WITHIN_MS", 2500, minimum=500)
 SIMULATOR_URL = env_str("SIMULATOR_URL")
+# The numbers of our Twilio account from which smoke tests dial. Whoever calls from one of them reaches no assistant otherwise.
+SMOKE_TEST_NUMBERS = env_list("SMOKE_TEST_NUMBERS")
 FIELD_ENCRYPTION_KEYS = [key.strip() for key in env_secret("FIELD_ENCRYPTION_KEY").split(",") if key.strip()]
 OTEL_EXPORTER_OTLP_ENDPOINT = env_str("OTEL_EXPORTER_OTLP_ENDPOINT")
+# Tools' servers are told which trace a request is part of, by a header more. Vapi sends none.
+WEBHOOK_TRACEPARENT = env_bool("WEBHOOK_TRACEPARENT", default=False)
+# Whoever reads /metrics sends this as a bearer token. Workers and beat serve it on a port of their own, where one is given.
+METRICS_TOKEN = env_secret("METRICS_TOKEN")
+METRICS_HOST = env_str("METRICS_HOST", "127.0.0.1")
+METRICS_PORT = env_int("METRICS_PORT", 0, minimum=0)
+# What this process is called for `manage.py drain`; by default its host and its number there. How long the media server
+# lets calls go on when it is told to stop.
+INSTANCE_NAME = env_str("INSTANCE_NAME")
+MEDIA_DRAIN_S = env_int("MEDIA_DRAIN_S", 0, minimum=0)
 # Tool webhooks may not reach private addresses; this opens 127.0.0.1 alone, for a simulator on the same machine.
 WEBHOOK_ALLOW_LOOPBACK = env_bool("WEBHOOK_ALLOW_LOOPBACK", default=DEBUG)
 
@@ -74,8 +90,33 @@ DATABASE_URL = env_secret("DATABASE_URL", "postgresql://127.0.0.1:5432/tandem")
 REDIS_URL = env_secret("REDIS_URL", "redis://127.0.0.1:6379/0")
 REDIS_KEY_PREFIX = env_str("REDIS_KEY_PREFIX", "tandem")
 SPOOL_DIR = Path(env_str("SPOOL_DIR", str(VAR_DIR / "spool")))
+SPOOL_LIMIT_MB = env_int("SPOOL_LIMIT_MB", 512, minimum=1)
+# For so many days what was said and recorded is kept, where an assistant says nothing else; 0: for good.
+RETENTION_DAYS = env_int("RETENTION_DAYS", 0, minimum=0)
 DATABASES = {"default": database_from_url(DATABASE_URL, pool=True)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Kept in a folder that web and workers share, or in a bucket where one is named.
+RECORDINGS_DIR = Path(env_str("RECORDINGS_DIR", str(VAR_DIR / "recordings")))
+RECORDINGS_S3_BUCKET = env_str("RECORDINGS_S3_BUCKET")
+RECORDINGS_S3_PREFIX = env_str("RECORDINGS_S3_PREFIX", "recordings")
+RECORDINGS_S3_ENDPOINT = env_str("RECORDINGS_S3_ENDPOINT")
+RECORDINGS_S3_REGION = env_str("RECORDINGS_S3_REGION")
+# A recording that is larger is not fetched: an hour with two channels has 110 MiB.
+RECORDING_MAX_MIB = env_int("RECORDING_MAX_MIB", 512, minimum=1)
+# Once it is kept here, Twilio's copy is deleted.
+RECORDING_DELETE_AT_TWILIO = env_bool("RECORDING_DELETE_AT_TWILIO", default=True)
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": FILES},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "recordings": recordings_in_bucket(
+        bucket=RECORDINGS_S3_BUCKET,
+        prefix=RECORDINGS_S3_PREFIX,
+        endpoint=RECORDINGS_S3_ENDPOINT,
+        region=RECORDINGS_S3_REGION,
+    )
+    if RECORDINGS_S3_BUCKET
+    else recordings_in_folder(RECORDINGS_DIR),
+}
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
@@ -97,6 +138,24 @@ REPORTING_PASSWORD = env_secret("REPORTING_PASSWORD")
 METABASE_URL = env_str("METABASE_URL", "http://127.0.0.1:3000")
 METABASE_USER = env_str("METABASE_USER")
 METABASE_PASSWORD = env_secret("METABASE_PASSWORD")
+
+# --- Warehouse -----------------------------------------------------------------------------------------------
+
+# Where finished calls are kept for analysts: our own PostgreSQL, or BigQuery as well.
+WAREHOUSE = env_choice("WAREHOUSE", "postgres", ("postgres", "bigquery"))
+BIGQUERY_PROJECT = env_str("BIGQUERY_PROJECT")
+BIGQUERY_DATASET = env_str("BIGQUERY_DATASET", "tandem")
+BIGQUERY_LOCATION = env_str("BIGQUERY_LOCATION", "US")
+BIGQUERY_CREDENTIALS = env_secret("BIGQUERY_CREDENTIALS")
+# Only for something else that speaks BigQuery's REST; over http without credentials.
+BIGQUERY_API_URL = env_str("BIGQUERY_API_URL")
+
+# --- Analysis after a call -----------------------------------------------------------------------------------
+
+# The text model that sums up and judges finished calls, where an assistant has that switched on.
+ANALYSIS_MODEL = env_str("ANALYSIS_MODEL", "gpt-5.4-mini")
+# By default beside OPENAI_REALTIME_URL.
+OPENAI_RESPONSES_URL = env_str("OPENAI_RESPONSES_URL")
 
 # --- Jobs ----------------------------------------------------------------------------------------------------
 
@@ -153,6 +212,7 @@ INSTALLED_APPS = [
     "calls.apps.CallsConfig",
 ]
 MIDDLEWARE = [
+    "config.observing.requests.request_observed",  # first, so that it sees every answer
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -249,14 +309,40 @@ UNFOLD: dict[str, Any] = {
                     _entry("Cutover schedules", "event_repeat", "calls_cutoverschedule"),
                     _entry("Cutovers done", "checklist", "calls_cutoverbatch"),
                     _entry("Twilio accounts", "account_balance", "calls_twilioaccount"),
-                    _entry("Calls", "call", "calls_call"),
+                    _entry("Live calls", "headset_mic", "calls_livecall"),
+                    {
+                        **_entry("Calls", "call", "calls_call"),
+                        "active": "calls.page.search_page.calls_active",
+                    },
+                    {
+                        "title": "What was said",
+                        "icon": "manage_search",
+                        "link": reverse_lazy("admin:calls_call_said"),
+                    },
+                    _entry("Recordings", "mic", "calls_recording"),
                     _entry("Problems", "report", "calls_callproblem"),
                     _entry("Smoke tests", "compare_arrows", "calls_smokerun"),
                     _entry("Scenarios", "theater_comedy", "calls_scenario"),
+                    _entry("Recorded lines", "record_voice_over", "calls_callerline"),
                     _entry("Error budgets", "battery_alert", "calls_budgetrule"),
                     _entry("Burnt budgets", "local_fire_department", "calls_budgettrip"),
                     _entry("Calls that took the way back", "u_turn_left", "calls_fallbackcall"),
                     _entry("Doctor", "stethoscope", "calls_doctorrun"),
+                ],
+            },
+            {
+                "title": "Money",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Costs by day",
+                        "icon": "payments",
+                        "link": reverse_lazy("admin:calls_callcost_by_day"),
+                    },
+                    _entry("Costs of calls", "receipt", "calls_callcost"),
+                    _entry("Price list", "sell", "calls_price"),
+                    _entry("Spending limits", "price_change", "calls_spendinglimit"),
+                    _entry("Spending alerts", "notifications", "calls_spendingalert"),
                 ],
             },
             {
@@ -265,6 +351,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Transcripts", "forum", "transcripts_transcript"),
                     _entry("Tool calls", "webhook", "tools_toolcall"),
+                    _entry("Analyses", "psychology", "calls_callanalysis"),
+                    _entry("Warehouse", "warehouse", "calls_warehousedelivery"),
                     {
                         "title": "Tool servers in trouble",
                         "icon": "electrical_services",
@@ -279,6 +367,8 @@ UNFOLD: dict[str, Any] = {
                     _entry("Users", "person", "auth_user"),
                     _entry("Groups", "group", "auth_group"),
                     _entry("API keys", "vpn_key", "tools_apikey"),
+                    _entry("Opened calls", "visibility", "calls_callopened"),
+                    _entry("Erasing a caller", "person_remove", "calls_erasure"),
                 ],
             },
         ],

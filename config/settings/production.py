@@ -18,8 +18,10 @@ NEEDED = {
 }
 env_require(NEEDED)
 
+MEDIA_DRAIN_S = env_int("MEDIA_DRAIN_S", 1140, minimum=0)  # within the 20 minutes of docker-compose.yml
+
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    **STORAGES,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

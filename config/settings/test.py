@@ -29,6 +29,7 @@ METABASE_URL = "http://metabase.test"
 METABASE_USER = "ops@example.com"
 METABASE_PASSWORD = "metabase-password"
 SPOOL_DIR = VAR_DIR / "test" / "spool"
+STORAGES = {**STORAGES, "recordings": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
 # A pool and Channels' communicators do not go together: they never give connections back.
 DATABASES = {"default": database_from_url(DATABASE_URL, pool=False)}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -27,6 +27,7 @@ AUTH_TOKEN = "integration-auth-token"
 PUBLIC_ORIGIN = "https://voice.example.com"
 MEDIA_ORIGIN = "wss://media.example.com"
 CALLER = "+12025550147"
+TESTER = "+12025550190"  # from which smoke tests dial
 LONGEST_CALL_S = 90.0
 ALL_CALLS_S = 400.0
 LONGEST_TURN_S = 10.0

@@ -31,7 +31,15 @@ from config.run.children import Child
 from config.run.ports import next_free
 from config.run.roles import Ports, Role
 from simulator.harness import Scenario
-from tests.integration.outside import ACCOUNT_SID, AUTH_TOKEN, MEDIA_ORIGIN, PUBLIC_ORIGIN, LiveCall, Outside
+from tests.integration.outside import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    MEDIA_ORIGIN,
+    PUBLIC_ORIGIN,
+    TESTER,
+    LiveCall,
+    Outside,
+)
 
 T = TypeVar("T")
 
@@ -168,11 +176,13 @@ class Stack:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "SPOOL_DIR": str(self.spool),
+            "RECORDINGS_DIR": str(self.spool.parent / "recordings"),
             "PUBLIC_ORIGIN": PUBLIC_ORIGIN,
             "MEDIA_ORIGIN": MEDIA_ORIGIN,
             "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
             "TWILIO_API_URL": self.outside.http_url,
+            "SMOKE_TEST_NUMBERS": TESTER,
             "VAPI_API_KEY": "simulated",
             "VAPI_API_URL": self.outside.simulator.vapi_url,
             "OPENAI_API_KEY": "sk-simulated",

@@ -20,6 +20,8 @@ SCOPES: Final[dict[str, str]] = {
     "assistant:write": "Create, change and delete assistants",
     "tool:read": "Read tools",
     "tool:write": "Create, change and delete tools",
+    "call:read": "Read calls, read along and listen",
+    "call:write": "Control running calls",
 }
 _START: Final = "tandem_"
 _SHOWN: Final = len(_START) + 6

@@ -74,5 +74,8 @@ def _carried_out(
         )
         response["Allow"] = allowed
         return response
+    if any("\x00" in str(value) for value in named.values()):
+        # No database can look for it.
+        raise ApiError(HTTPStatus.NOT_FOUND, "There is nothing whose `id` holds a null character.")
     answer = handler(request, key, **named)
     return HttpResponse(json_text(answer.value), status=answer.status, content_type="application/json")

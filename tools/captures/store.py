@@ -12,8 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from tools.clients import HttpRequest, ToolError, http_send
-from tools.jsontext import text_clean
-from tools.models import Capture, CapturePoint
+from tools.jsontext import json_read, json_text, text_clean
+from tools.models import Capture, CapturePoint, Tool
+from tools.redaction.keeping import Keeping
 
 logger = logging.getLogger(__name__)
 
@@ -96,14 +97,15 @@ def hand_on_to(url: str, received: Received, *, timeout_s: float) -> HandedBack:
 def capture_write(point: CapturePoint, received: Received, handed_back: HandedBack) -> Capture:
     """Keep the exchange, and let go of what is too much or too old."""
     answered = not handed_back.error
+    rules = _rules_of(point)
     with transaction.atomic():
         capture = Capture.objects.create(
             point=point,
             received_at=received.at,
-            body=text_clean(received.body.decode(errors="replace")),
+            body=_kept(text_clean(received.body.decode(errors="replace")), rules),
             headers=headers_shown(received.headers),
             http_status=handed_back.http_status if answered else None,
-            answer=text_clean(handed_back.body.decode(errors="replace")) if answered else "",
+            answer=_kept(text_clean(handed_back.body.decode(errors="replace")), rules) if answered else "",
             answer_type=text_clean(handed_back.headers.get("Content-Type", ""))[:_TYPE_MAX],
             error=handed_back.error,
             elapsed_ms=handed_back.elapsed_ms,
@@ -111,6 +113,25 @@ def capture_write(point: CapturePoint, received: Received, handed_back: HandedBa
         surplus = point.captures.order_by("-received_at", "-id").values("pk")[point.keep_count :]
         Capture.objects.filter(pk__in=list(surplus.values_list("pk", flat=True))).delete()
     return capture
+
+
+def _rules_of(point: CapturePoint) -> Keeping:
+    """What all assistants together that have the tool let be kept."""
+    rows = list(Tool.objects.filter(pk=point.tool_id).values_list("assistants__redact", "assistants__hipaa"))
+    return Keeping.from_json(
+        {
+            "redact": [kind for redact, _ in rows for kind in redact or []],
+            "hipaa": any(hipaa for _, hipaa in rows),
+        }
+    )
+
+
+def _kept(text: str, rules: Keeping) -> str:
+    """A body as it may be kept; what is JSON is JSON afterwards."""
+    if rules.everything:
+        return text
+    value = json_read(text)
+    return rules.words(text) if value is None else json_text(rules.values(value))
 
 
 def captures_expire(*, now: datetime) -> int:

@@ -61,6 +61,10 @@ ASSISTANT = {
     "server_encrypted_paths": st.sampled_from([[], ["ssn"]]),
     "variables": st.dictionaries(st.sampled_from("abc"), WORD, max_size=2),
     "metadata": st.dictionaries(st.sampled_from("abc"), WORD, max_size=2),
+    "recording_enabled": st.booleans(),
+    "monitor_plan": st.sampled_from([{}, {"listenEnabled": False}]),
+    "hipaa": st.booleans(),
+    "analysis_plan": st.sampled_from([{}, {"minMessagesThreshold": 3}, {"successEvaluationPlan": {"enabled": True, "rubric": "Matrix"}}]),
 }  # fmt: skip
 
 

@@ -144,7 +144,7 @@ def test_the_clinic_arrives_as_it_is_heard() -> None:
     assert clinic.fields["keywords"] == "Riverbend\ntetanus"
     assert clinic.credential_id == "a7f3d9e1-4b2c-4d6e-8f01-23456789abcd"
     assert json.loads(clinic.secrets["server_headers"]) == {"X-Clinic-Site": "north"}
-    assert clinic.fields["plans"]["analysisPlan"]["summaryPlan"]["timeoutSeconds"] == 10
+    assert clinic.fields["analysis_plan"]["summaryPlan"]["timeoutSeconds"] == 10
     assert [key.rsplit("/", 1)[-1] for key in clinic.tools] == [
         "model.tools[book_appointment]",
         "model.tools[transferCall]",
@@ -514,18 +514,41 @@ ROWS: list[tuple[dict[str, Any], str, Verdict, str, Any]] = [
     (
         {"analysisPlan": {"summaryPrompt": "x"}},
         "analysisPlan.summaryPrompt",
-        DROPPED,
-        "plans",
-        {"analysisPlan": {"summaryPrompt": "x"}},
+        KEPT,
+        "analysis_plan",
+        {"summaryPrompt": "x"},
+    ),
+    (
+        {"analysisPlan": {"summaryPlan": {"timeoutSeconds": 90}}},
+        "analysisPlan.summaryPlan.timeoutSeconds",
+        DECISION,
+        "analysis_plan",
+        {"summaryPlan": {"timeoutSeconds": 90}},
     ),
     (
         {"artifactPlan": {"recordingEnabled": True}},
         "artifactPlan.recordingEnabled",
-        DROPPED,
-        "plans",
-        {"artifactPlan": {"recordingEnabled": True}},
+        KEPT,
+        "recording_enabled",
+        True,
     ),
-    ({}, "artifactPlan.recordingEnabled", DEFAULT, "plans", {}),
+    (
+        {"artifactPlan": {"recordingEnabled": False}},
+        "artifactPlan.recordingEnabled",
+        KEPT,
+        "recording_enabled",
+        False,
+    ),
+    ({"recordingEnabled": False}, "recordingEnabled", CONVERTED, "recording_enabled", False),
+    ({}, "artifactPlan.recordingEnabled", DEFAULT, "recording_enabled", True),
+    (
+        {"artifactPlan": {"recordingEnabled": True}, "compliancePlan": {"pciEnabled": True}},
+        "artifactPlan.recordingEnabled",
+        CONVERTED,
+        "recording_enabled",
+        False,
+    ),
+    ({"artifactPlan": {"recordingFormat": "mp3"}}, "artifactPlan.recordingFormat", DROPPED, "metadata", {}),
     (
         {"artifactPlan": {"structuredOutputIds": ["x"]}},
         "artifactPlan.structuredOutputIds[0]",
@@ -534,11 +557,17 @@ ROWS: list[tuple[dict[str, Any], str, Verdict, str, Any]] = [
         {},
     ),
     ({"artifactPlan": {"pcapEnabled": True}}, "artifactPlan.pcapEnabled", DROPPED, "metadata", {}),
-    ({"monitorPlan": {"listenEnabled": True}}, "monitorPlan.listenEnabled", DROPPED, "metadata", {}),
-    ({"compliancePlan": {"hipaaEnabled": False}}, "compliancePlan.hipaaEnabled", KEPT, "metadata", {}),
-    ({"compliancePlan": {"hipaaEnabled": True}}, "compliancePlan.hipaaEnabled", DECISION, "metadata", {}),
-    ({"hipaaEnabled": True}, "hipaaEnabled", DECISION, "plans", {"hipaaEnabled": True}),
-    ({"compliancePlan": {"pciEnabled": True}}, "compliancePlan.pciEnabled", DECISION, "metadata", {}),
+    (
+        {"monitorPlan": {"listenEnabled": True}},
+        "monitorPlan.listenEnabled",
+        KEPT,
+        "monitor_plan",
+        {"listenEnabled": True},
+    ),
+    ({"compliancePlan": {"hipaaEnabled": False}}, "compliancePlan.hipaaEnabled", KEPT, "hipaa", False),
+    ({"compliancePlan": {"hipaaEnabled": True}}, "compliancePlan.hipaaEnabled", DECISION, "hipaa", True),
+    ({"hipaaEnabled": True}, "hipaaEnabled", DECISION, "hipaa", True),
+    ({"compliancePlan": {"pciEnabled": True}}, "compliancePlan.pciEnabled", DECISION, "redact", ["card"]),
     (
         {"compliancePlan": {"securityFilterPlan": {"enabled": True}}},
         "compliancePlan.securityFilterPlan.enabled",
@@ -550,8 +579,8 @@ ROWS: list[tuple[dict[str, Any], str, Verdict, str, Any]] = [
         {"compliancePlan": {"recordingConsentPlan": {"type": "verbal"}}},
         "compliancePlan.recordingConsentPlan.type",
         DECISION,
-        "metadata",
-        {},
+        "recording_enabled",
+        False,
     ),
     ({"keypadInputPlan": {"enabled": True}}, "keypadInputPlan.enabled", KEPT, "keypad_enabled", True),
     (

@@ -14,11 +14,14 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from calls.doctor.report import Finding, failed, ok, warning, worst
+from calls.journal import BROKEN, broken_bytes
+from calls.models import UnwrittenRecord
 from tools.shared_state import key
 
 PING_TASK = "calls.doctor.tasks.ping"
@@ -209,7 +212,28 @@ def spool() -> Finding:
             f"SPOOL_DIR cannot be written ({type(exc).__name__}).",
             "Give this process the right to write there, and free space. Words would be lost while the broker is away.",
         )
+    broken = broken_bytes(folder)
+    if broken:
+        return warning(
+            f"{broken / 1024:.0f} KiB of broken lines were put aside in {folder.name}/{BROKEN}.",
+            "A process or the machine died in the middle of a line. Look at them, then delete the files; docs/reliability.md says more.",
+            broken_bytes=broken,
+        )
     return spool_told(waiting)
+
+
+def unwritten() -> Finding:
+    """Whether records were put aside that could not be written."""
+    count = UnwrittenRecord.objects.count()
+    if not count:
+        return ok("Every record could be written.")
+    oldest = UnwrittenRecord.objects.order_by("created_at").values_list("created_at", flat=True).first()
+    since = f"{timezone.localtime(oldest):%d %b, %H:%M}" if oldest else "now"
+    return warning(
+        f"{count} records could not be written, the first at {since}.",
+        "Open Records not written in the admin: the kind of error stands there. Write them again once its cause is gone.",
+        records=count,
+    )
 
 
 def _journals(folder: Path) -> Iterator[tuple[int, float]]:

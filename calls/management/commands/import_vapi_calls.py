@@ -18,7 +18,8 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from assistants.vapi.documents import ExportError, storable
 from calls.history import runs
 from calls.history.sources import Read, path_read, stream_read
-from calls.models import VapiCallImport
+from calls.models import Recording, VapiCallImport
+from calls.recordings.vapi import calls_to_fetch, recording_of_call_fetch
 from tools.adminkit import clipped
 
 SOME_UNREADABLE = 3
@@ -31,6 +32,7 @@ examples:
   manage.py import_vapi_calls --api --assistant b2d7a6d4-…     calls of one assistant; may be given several times
   manage.py import_vapi_calls reports/                         saved end-of-call reports or GET /call answers, JSON or JSON lines
   curl -s -H "Authorization: Bearer $KEY" "https://api.vapi.ai/call?limit=1000" | manage.py import_vapi_calls -
+  manage.py import_vapi_calls --api --recordings               with their sound, while Vapi still has it
   manage.py import_vapi_calls --resume                         go on with the newest run that was stopped or has failed
 
 Importing the same calls again changes nothing; a fuller body completes a poorer one. Stop it with Ctrl-C at any time:
@@ -87,6 +89,11 @@ class Command(BaseCommand):
             metavar="RUN",
             help="go on with a run that was stopped or has failed: this one, or the newest",
         )
+        parser.add_argument(
+            "--recordings",
+            action="store_true",
+            help="then fetch the recordings of the calls of these days that are not here; Vapi's links expire",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -96,10 +103,17 @@ class Command(BaseCommand):
                 run = self._from_files(options["path"], tell)
             else:
                 run = self._from_api(options, tell)
+        fetched = self._fetch_recordings(run, options) if options["recordings"] else None
         if options["json"]:
-            self.stdout.write(json.dumps(_run_json(run), indent=2))
+            self.stdout.write(json.dumps(_run_json(run) | (fetched or {}), indent=2))
         else:
             self._print(run)
+            if fetched is not None:
+                self.stdout.write(f"  {fetched['recordings']:>8,}  recordings fetched")
+                if fetched["recordings_failed"]:
+                    self.stdout.write(
+                        f"  {fetched['recordings_failed']:>8,}  could not be; each says why under Recordings in the admin"
+                    )
         if run.status == VapiCallImport.Status.FAILED:
             raise CommandError(f"{run.error}\nWhat was read until then is here. {_go_on(run)}")
         if run.unreadable_n:
@@ -156,6 +170,20 @@ class Command(BaseCommand):
             )
         self.stderr.write(f"Going on with {run.source}: {run.read_n:,} calls were read.")
         return run
+
+    def _fetch_recordings(self, run: VapiCallImport, options: dict[str, Any]) -> dict[str, int]:
+        """Fetch the sound of the run's days, one call after the other; how many came and how many did not."""
+        counts = {"recordings": 0, "recordings_failed": 0}
+        calls = calls_to_fetch(date_from=run.date_from, date_to=run.date_to).select_related("assistant")
+        for call in calls.defer("assistant__instructions", "assistant__server_secret").iterator(
+            chunk_size=100
+        ):
+            recording = recording_of_call_fetch(call)
+            is_here = recording is not None and recording.state == Recording.State.STORED
+            counts["recordings" if is_here else "recordings_failed"] += 1
+            if options["verbosity"]:
+                self.stderr.write(f"Recordings: {counts['recordings']:,} fetched.")
+        return counts
 
     def _stopped(self, run: VapiCallImport) -> NoReturn:
         VapiCallImport.objects.filter(pk=run.pk, status__in=runs.LIVE).update(

@@ -6,7 +6,7 @@ import sys
 import threading
 import uuid
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -18,9 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bar
 
 from calls.models import PhoneNumber, SmokeRun
-from calls.smoke.exports import report_html, report_json, results_jsonl
+from calls.smoke.benchmarks import eva_archive, tau2_lines
+from calls.smoke.exports import report_html, report_json
 from calls.smoke.lines import PlayError
-from calls.smoke.planning import RunError, Wish, run_create, usual_line, usual_speed
+from calls.smoke.planning import SQUAD, RunError, Wish, run_create, usual_line, usual_speed
 from calls.smoke.playing import Tell, run_play
 from calls.smoke.report import Report, report
 from calls.smoke.runs import run_cancel, run_resume
@@ -35,6 +36,8 @@ examples:
   manage.py smoke_test +14155550100 --runs 50            every scenario in turn, 50 calls, four side by side
   manage.py smoke_test +14155550100 --html report.html   with a report to hand on
   manage.py smoke_test +14155550100 --draft --runs 10    the draft, before it is published
+  manage.py smoke_test +14155550100 --line telephone --vapi-number +14155550101 --vapi-tools-are-real --budget-minutes 200
+                                                         both stacks over real telephone lines
   manage.py smoke_test --resume 3f6c…                    go on with a run that was cancelled or stopped
 
 exit status: 0 passed, 1 failed, 2 inconclusive (the report says how many further calls would decide), 3 too many calls
@@ -62,8 +65,24 @@ class Command(BaseCommand):
         parser.add_argument("--draft", action="store_true", help="test the draft instead of the live version")
         parser.add_argument(
             "--line",
-            choices=[SmokeRun.Line.SIMULATOR.value, SmokeRun.Line.LOOPBACK.value],
+            choices=SmokeRun.Line.values,
             help="what places the calls (default: the simulator where it plays the model too, else our own line)",
+        )
+        parser.add_argument(
+            "--caller",
+            choices=SmokeRun.Caller.values,
+            default=SmokeRun.Caller.SCRIPT.value,
+            help="who speaks: the words of the scenario, or a model that knows its goal (default: script)",
+        )
+        parser.add_argument(
+            "--vapi-number",
+            default="",
+            help="play every scenario to Vapi too, at this number (telephone only)",
+        )
+        parser.add_argument(
+            "--vapi-tools-are-real",
+            action="store_true",
+            help="needed with --vapi-number: you know that there the tools are really called",
         )
         parser.add_argument("--side-by-side", type=int, default=4, help="calls at a time (default: 4)")
         parser.add_argument(
@@ -79,7 +98,10 @@ class Command(BaseCommand):
         parser.add_argument("--resume", metavar="RUN", help="go on with this run")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
         parser.add_argument("--html", metavar="FILE", help="write the report as one HTML file")
-        parser.add_argument("--jsonl", metavar="FILE", help="write one JSON object a call, as benchmarks do")
+        parser.add_argument(
+            "--jsonl", metavar="FILE", help="write one JSON object a call, as tau2-bench does"
+        )
+        parser.add_argument("--eva", metavar="FILE", help="write a ZIP of audit logs, as EVA writes them")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -106,9 +128,7 @@ class Command(BaseCommand):
             PhoneNumber.objects.select_related("assistant__live_version").filter(did=options["did"]).first()
         )
         if number is not None and number.squad_id is not None:
-            raise RunError(
-                "A squad answers this number, and a smoke test plays one assistant. Give the assistant to test a number of its own."
-            )
+            raise RunError(SQUAD)
         if number is None or number.assistant is None:
             what = "is not in Tandem" if number is None else "has no assistant"
             raise RunError(f"The number {options['did']} {what}. Look under Numbers in the admin.")
@@ -133,6 +153,9 @@ class Command(BaseCommand):
                 budget_minutes=options["budget_minutes"],
                 budget_usd=_money(options["budget_usd"], "--budget-usd"),
                 usd_per_minute=_money(options["usd_per_minute"], "--usd-per-minute") or Decimal(0),
+                caller=SmokeRun.Caller(options["caller"]),
+                vapi_number=options["vapi_number"],
+                vapi_tools_are_real=options["vapi_tools_are_real"],
                 scenarios=scenarios,
                 author_label=f"command line: {_user()}",
             )
@@ -192,10 +215,18 @@ class Command(BaseCommand):
             yield tell
 
     def _write_files(self, run: SmokeRun, options: dict[str, Any]) -> None:
-        for option, render in (("html", report_html), ("jsonl", results_jsonl)):
+        renders: dict[str, Callable[[SmokeRun], str | bytes]] = {
+            "html": report_html,
+            "jsonl": tau2_lines,
+            "eva": eva_archive,
+        }
+        for option, render in renders.items():
             if options[option]:
+                content = render(run)
                 try:
-                    Path(options[option]).write_text(render(run), encoding="utf-8")
+                    Path(options[option]).write_bytes(
+                        content.encode() if isinstance(content, str) else content
+                    )
                 except OSError as exc:
                     self.stderr.write(f"{options[option]} could not be written: {exc.strerror}.")
 

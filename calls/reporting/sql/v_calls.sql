@@ -55,6 +55,8 @@ SELECT
     ) AS transfer_status,
     w.vapi_id::text AS vapi_call_id,
     w.cost AS vapi_cost_usd,
+    CASE WHEN c.stack = 'vapi' THEN w.cost ELSE k.total_usd END AS cost_usd,
+    k.unpriced_n AS cost_unknown_n,
     c.call_sid::text AS call_sid,
     '/admin/calls/call/' || c.id || '/change/' AS admin_path
 FROM calls_call c
@@ -62,7 +64,8 @@ LEFT JOIN calls_phonenumber n ON n.id = c.phone_number_id
 LEFT JOIN assistants_assistant a ON a.id = c.assistant_id
 LEFT JOIN assistants_assistantversion v ON v.id = c.version_id
 LEFT JOIN assistants_squad s ON s.id = c.squad_id
-LEFT JOIN calls_vapicall w ON w.call_id = c.id;
+LEFT JOIN calls_vapicall w ON w.call_id = c.id
+LEFT JOIN calls_callcost k ON k.call_id = c.id AND k.priced_at IS NOT NULL;
 
 COMMENT ON VIEW reporting.v_calls IS 'One row for each telephone call, of both stacks, finished or not.';
 COMMENT ON COLUMN reporting.v_calls.call_id IS 'The id of the call; the same in every view.';
@@ -94,6 +97,8 @@ COMMENT ON COLUMN reporting.v_calls.problems_n IS 'How many things went wrong, w
 COMMENT ON COLUMN reporting.v_calls.transfers_n IS 'How many transfers were asked for.';
 COMMENT ON COLUMN reporting.v_calls.transfer_status IS 'How the last of them went, in Twilio''s words: completed, busy, no-answer, failed, canceled. Empty while it is open.';
 COMMENT ON COLUMN reporting.v_calls.vapi_call_id IS 'The id at Vapi, for calls that ran there.';
-COMMENT ON COLUMN reporting.v_calls.vapi_cost_usd IS 'What Vapi charged for it, in US dollars, as imported. Empty for our own calls: see v_vapi_costs.';
+COMMENT ON COLUMN reporting.v_calls.vapi_cost_usd IS 'What Vapi charged for it, in US dollars, as imported. Empty for our own calls: see cost_usd.';
+COMMENT ON COLUMN reporting.v_calls.cost_usd IS 'What it cost, in US dollars: at Vapi as it charged, else the sum of its lines in v_cost_lines. Empty while it runs, and where it is not known.';
+COMMENT ON COLUMN reporting.v_calls.cost_unknown_n IS 'How many of its lines have no amount, so that it cost more than cost_usd. Empty at Vapi.';
 COMMENT ON COLUMN reporting.v_calls.call_sid IS 'Twilio''s id of the call.';
 COMMENT ON COLUMN reporting.v_calls.admin_path IS 'Where the call''s page is, behind Tandem''s address.';

@@ -20,7 +20,9 @@ SELECT
         )
     )::bigint AS tool_errors_n,
     sum(c.vapi_cost_usd) AS vapi_cost_usd,
-    round(sum(c.duration_s) FILTER (WHERE c.vapi_cost_usd IS NOT NULL) / 60, 2) AS vapi_costed_minutes
+    round(sum(c.duration_s) FILTER (WHERE c.vapi_cost_usd IS NOT NULL) / 60, 2) AS vapi_costed_minutes,
+    sum(c.cost_usd) AS cost_usd,
+    round(sum(c.duration_s) FILTER (WHERE c.cost_usd IS NOT NULL) / 60, 2) AS costed_minutes
 FROM reporting.v_calls c
 WHERE NOT c.smoke_test
 GROUP BY c.day, c.assistant_id, c.assistant, c.stack;
@@ -42,3 +44,5 @@ COMMENT ON COLUMN reporting.v_stacks.tool_calls_n IS 'How many tool calls were a
 COMMENT ON COLUMN reporting.v_stacks.tool_errors_n IS 'Of them, those that failed, timed out or were refused.';
 COMMENT ON COLUMN reporting.v_stacks.vapi_cost_usd IS 'What Vapi charged for its calls, in US dollars, as imported. Empty for direct.';
 COMMENT ON COLUMN reporting.v_stacks.vapi_costed_minutes IS 'The minutes of those calls whose cost is known: divide by these.';
+COMMENT ON COLUMN reporting.v_stacks.cost_usd IS 'What its calls cost, in US dollars, on either stack: as Vapi charged, or as our lines sum up to.';
+COMMENT ON COLUMN reporting.v_stacks.costed_minutes IS 'The minutes of those calls whose cost is known: divide by these.';

@@ -250,7 +250,7 @@ def test_a_media_process_that_is_told_to_stop_writes_its_calls_down(alone: Stack
     assert_written_as_said(told)
     assert_written_as_heard(told)
     assert set(told.rows.codes()) == {"stream_error", "stream_lost"}
-    assert _files(alone) == []
+    eventually(lambda: _files(alone) == [], "the spool is empty", within_s=30)
 
 
 def test_a_worker_killed_in_the_middle_of_a_tool_call_is_told_honestly_and_nothing_is_asked_twice(

@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from assistants.tests.factories import make_version
-from calls.models import Call
+from calls.models import Call, Recording
 from tests.integration.rows import GREETING, SECRET, make_desk, written
-from tests.integration.stack import Stack
+from tests.integration.stack import Stack, eventually
 from tests.integration.stories import (
     ASKS,
     CHECKING,
@@ -39,14 +39,20 @@ LEAVES = {"when": {"quiet_ms": 800}, "hang_up": True}
 # The beginning
 
 
-@story("greeting")
-def test_a_caller_who_only_listens_hears_the_greeting_and_is_written_down(told: Told) -> None:
+@story("greeting", desk={"recording_enabled": True})
+def test_a_caller_who_only_listens_hears_the_greeting_and_is_written_down_and_recorded(told: Told) -> None:
     assert told.heard() == [GREETING]
     assert told.report.heard[0].complete
     assert_told_well(told)
     assert told.rows.call.ended_reason == "customer-ended-call"
     assert told.rows.call.first_sound_ms is not None
     assert told.rows.call.stream_sid == told.report.stream_sids[0]
+    kept = Recording.objects.filter(call=told.rows.call, state="stored", at_twilio=False)
+    recording = eventually(kept.first, "recorded, and Twilio's copy deleted")
+    assert recording is not None
+    half = len(recording.peaks) // 2
+    caller, assistant = bytes(recording.peaks)[:half], bytes(recording.peaks)[half:]
+    assert max(caller) < 10 < max(assistant)
 
 
 @story("greeting", caller=[{"when": {"utterance": 1, "into_ms": 500}, "say": "Hello?"}, LEAVES])

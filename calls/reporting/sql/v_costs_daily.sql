@@ -1,0 +1,29 @@
+CREATE VIEW reporting.v_costs_daily AS
+SELECT
+    l.day,
+    l.stack,
+    l.assistant_id,
+    l.assistant,
+    l.did,
+    l.provider,
+    l.kind,
+    l.item,
+    count(DISTINCT l.call_id) AS calls_n,
+    coalesce(sum(l.usd), 0) AS usd,
+    count(*) FILTER (WHERE l.usd IS NULL) AS unknown_n
+FROM reporting.v_cost_lines l
+WHERE NOT l.smoke_test
+GROUP BY l.day, l.stack, l.assistant_id, l.assistant, l.did, l.provider, l.kind, l.item;
+
+COMMENT ON VIEW reporting.v_costs_daily IS 'What calls cost by day, stack, assistant, number, provider and model. Without smoke tests. Minutes are in v_minutes_daily.';
+COMMENT ON COLUMN reporting.v_costs_daily.day IS 'The day on which the calls came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_costs_daily.stack IS 'direct (Tandem) or vapi.';
+COMMENT ON COLUMN reporting.v_costs_daily.assistant_id IS 'The assistant that took the calls.';
+COMMENT ON COLUMN reporting.v_costs_daily.assistant IS 'Its name.';
+COMMENT ON COLUMN reporting.v_costs_daily.did IS 'The number that was called.';
+COMMENT ON COLUMN reporting.v_costs_daily.provider IS 'Who charges for it: openai, twilio or vapi.';
+COMMENT ON COLUMN reporting.v_costs_daily.kind IS 'What it is for, as in v_cost_lines.';
+COMMENT ON COLUMN reporting.v_costs_daily.item IS 'The model, or the item of the price list; at Vapi the part of its breakdown.';
+COMMENT ON COLUMN reporting.v_costs_daily.calls_n IS 'In how many calls.';
+COMMENT ON COLUMN reporting.v_costs_daily.usd IS 'What it cost, in US dollars, as far as it is known.';
+COMMENT ON COLUMN reporting.v_costs_daily.unknown_n IS 'How many lines have no amount, so that it cost more.';

@@ -1,0 +1,62 @@
+"""Records that could not be written: seen, tried again, deleted."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from calls.models import UnwrittenRecord
+from calls.records import unwritten_write
+from tools.adminkit import ModelAdmin, SinceFilter, moment, object_link
+
+
+@admin.register(UnwrittenRecord)
+class UnwrittenRecordAdmin(ModelAdmin[UnwrittenRecord]):
+    """What a worker put aside. Its content is shown nowhere: it may hold what was said."""
+
+    list_display = ["kept_at", "task", "call_link", "error", "tries", "tried"]
+    list_filter = [SinceFilter, "task"]
+    search_fields = ["call_id", "task", "error"]
+    search_help_text = "By call id, task or error."
+    fields = ["task", "call_id", "error", "tries", "created_at", "tried_at"]
+    readonly_fields = ["task", "call_id", "error", "tries", "created_at", "tried_at"]
+    list_per_page = 50
+    show_full_result_count = False
+    actions = ["write_again"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("content")
+
+    @admin.display(description="put aside", ordering="created_at")
+    def kept_at(self, kept: UnwrittenRecord) -> SafeString | str:
+        return moment(kept.created_at)
+
+    @admin.display(description="tried", ordering="tried_at")
+    def tried(self, kept: UnwrittenRecord) -> SafeString | str:
+        return moment(kept.tried_at)
+
+    @admin.display(description="call", ordering="call_id")
+    def call_link(self, kept: UnwrittenRecord) -> SafeString | str:
+        return object_link("calls_call", kept.call_id, kept.call_id) if kept.call_id else "-"
+
+    @admin.action(description="Write again", permissions=["delete"])
+    def write_again(self, request: HttpRequest, queryset: Any) -> None:
+        done = [unwritten_write(one) for one in UnwrittenRecord.objects.filter(pk__in=queryset.values("pk"))]
+        written, left = sum(done), len(done) - sum(done)
+        if written:
+            self.message_user(
+                request, f"{written} record{'s were' if written > 1 else ' was'} written.", messages.SUCCESS
+            )
+        if left:
+            self.message_user(
+                request,
+                f"{left} could not be written; the newest reason stands beside each.",
+                messages.WARNING,
+            )
