@@ -4,6 +4,7 @@ Each sentence begins with the path inside the part. Words that Vapi may add one 
 word would pass for a missing one is it named.
 """
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
@@ -355,7 +356,10 @@ def _liquid_within(value: Any, path: str, depth: int = 0) -> Found:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # JSON has no other numbers, but Python's reader of it lets them through.
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_status(value: Any) -> bool:

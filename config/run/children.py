@@ -49,7 +49,8 @@ class Child:
     def terminate(self) -> None:
         """Ask the process itself to end; it decides what that means for children of its own."""
         if not self.has_ended():
-            self.process.terminate()
+            # Popen's own looks whether it has ended meanwhile, and reaps it then behind our back.
+            os.kill(self.process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End the whole group at once."""

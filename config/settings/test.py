@@ -1,5 +1,7 @@
 """For pytest. `tests/services.py` has set DATABASE_URL and REDIS_URL before this is read."""
 
+import os
+
 from config.database import database_from_url
 
 from .base import *
@@ -32,6 +34,9 @@ SPOOL_DIR = VAR_DIR / "test" / "spool"
 STORAGES = {**STORAGES, "recordings": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
 # A pool and Channels' communicators do not go together: they never give connections back.
 DATABASES = {"default": database_from_url(DATABASE_URL, pool=False)}
+if TEMPLATE := os.environ.get("TEST_TEMPLATE"):
+    # Migrated once, by tests/services.py, and copied for each run and worker.
+    DATABASES["default"]["TEST"] = {"TEMPLATE": TEMPLATE}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True

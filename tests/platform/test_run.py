@@ -100,6 +100,19 @@ def test_output_goes_to_the_log_and_only_warnings_are_shown(tmp_path: Path) -> N
     assert shown == ["helper: warning: look call_sid=CA1"]
 
 
+def test_a_process_that_ends_while_it_is_asked_to_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = child(tmp_path, "print('over')", [])
+    os.waitid(os.P_PID, running.process.pid, os.WEXITED | os.WNOWAIT)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(running), "has_ended", lambda _: False)  # it had not, a moment ago
+        running.terminate()
+
+    assert running.has_ended()
+    assert running.status == 0
+
+
 @pytest.mark.parametrize("line", ["", "text", "[]", "1", '{"level": "INFO"}', '{"level": 5}'])
 def test_other_lines_are_not_shown(line: str) -> None:
     assert worth_showing(line) == ""

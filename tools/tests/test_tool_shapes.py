@@ -174,6 +174,11 @@ def test_no_json_at_all_breaks_the_checks(value: Any, name: str, kind: str) -> N
     assert all(isinstance(one, str) for one in part_problems(name, value, kind=kind))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
+def test_a_number_that_is_none_is_told_of(value: float) -> None:
+    assert part_problems("backoff_plan", {"type": "fixed", "maxRetries": value}, kind="function")
+
+
 def test_a_stored_tool_is_checked_as_a_whole() -> None:
     tool = Tool(kind="apiRequest", messages=[{"type": "odd"}], settings={"method": "TRACE"})
 

@@ -12,7 +12,8 @@ from assistants.models import Assistant, AssistantVersion
 from assistants.tests.factories import make_realtime_model, make_transcription_model, make_voice
 from tools.access.keys import key_create
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Importing the library alone takes half a minute of processor time.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 MODEL: Any = {
     "provider": "openai",
