@@ -53,6 +53,10 @@ def _shared(client: OAuth2) -> str:
             break
         time.sleep(_POLL_S)
     try:
+        # Whoever held the lock until now may have fetched one since we looked.
+        token = _cached(client)
+        if token is not None:
+            return token
         token, life_s = _fetched(client)
         if life_s > MARGIN_S:
             store().set(_place(client), encrypt(token), ex=life_s - MARGIN_S)

@@ -96,6 +96,17 @@ def test_many_at_once_fetch_one_token() -> None:
     assert issuer.given == 1
 
 
+def test_a_token_that_came_between_the_look_and_the_lock_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(issuer := Issuer()) as server:
+        mine = client(server.url)
+        first = oauth.access_token(mine)
+        really, too_early = oauth._cached, iter([True])
+        monkeypatch.setattr(oauth, "_cached", lambda one: None if next(too_early, False) else really(one))
+
+        assert oauth.access_token(mine) == first
+    assert issuer.given == 1
+
+
 def test_a_token_that_was_turned_down_is_forgotten_unless_there_is_another() -> None:
     with serve(Issuer()) as server:
         mine = client(server.url)
