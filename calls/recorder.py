@@ -67,6 +67,7 @@ class Recorder:
         self._checked: dict[str, Mapping[str, object]] = {}  # arguments, by tool call
         self._learnt: dict[str, Any] = {}
         self._taught: dict[str, Mapping[str, Any]] = {}  # by tool calls that are carried out here
+        self._tool_calls: set[str] = set()  # that become rows
         self._troubles = 0
         self._shut_down = False
         # A call that was away goes on with the clock, the history and the counts that it had.
@@ -183,6 +184,7 @@ class Recorder:
         if name in self._tools:
             self._forwarded[tool_call_id] = self._tools[name]
         self._history_result(tool_call_id, PRESSED, now)
+        self._tool_calls.add(tool_call_id)
         self._outbox.put(
             "tools.tasks.tool_call_done", {"order": order, "at": now.isoformat(), "output": PRESSED}
         )
@@ -234,6 +236,7 @@ class Recorder:
             "barge_ins": ended.barge_ins,
             "frames_in": ended.frames_in,
             "frames_dropped": frames_dropped,
+            "tool_calls_made": len(self._tool_calls),
         }
         facts: dict[str, int | None] = {
             name: count + self._facts.get(name, 0) for name, count in counts.items()
@@ -324,6 +327,7 @@ class Recorder:
         tool = server.tool
         now = datetime.now(UTC)
         self._forwarded[command.call_id] = tool
+        self._tool_calls.add(command.call_id)
         self._messages.append(self._tool_message(command, tool, now))
         order: dict[str, Any] = {
             "call_id": str(self._call.call_id),
@@ -377,6 +381,7 @@ class Recorder:
         )
 
     def _tool_refused(self, command: do.ToolRefused) -> None:
+        self._tool_calls.add(command.call_id)
         self._outbox.put(
             "tools.tasks.tool_call_refuse",
             {
@@ -388,6 +393,7 @@ class Recorder:
         )
 
     def _tool_done(self, command: do.ToolDone) -> None:
+        self._tool_calls.add(command.call_id)
         taught = self._taught.pop(command.call_id, {})
         self._outbox.put(
             "tools.tasks.tool_call_done",

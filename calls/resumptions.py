@@ -55,7 +55,10 @@ def resumption_of(call: Call, *, language: str) -> Resumption | None:
     if transfer is None and cut is None:
         return None
     began_at, session = call.started_at, sessions_before(call)
-    facts = {name: getattr(call, name) or 0 for name in ("barge_ins", "frames_in", "frames_dropped")}
+    facts = {
+        name: getattr(call, name) or 0
+        for name in ("barge_ins", "frames_in", "frames_dropped", "tool_calls_made")
+    }
     learnt = variables_taught(call_id=call.id)
     if cut is not None and (transfer is None or cut.began_at > (transfer.resumed_at or cut.began_at)):
         return Resumption(

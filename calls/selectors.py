@@ -1,17 +1,19 @@
 """Reading calls: by number, and for the media stream."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from assistants.snapshots import Snapshot, snapshot_read
-from calls.models import LIVE, Call, CallTransfer, NumberServer, PhoneNumber, SmokePair, SmokeRun
+from calls.models import LIVE, OVER, Call, CallTransfer, NumberServer, PhoneNumber, SmokePair, SmokeRun
 from calls.resumptions import Resumption, resumption_of
 from calls.transfers import destination_read
 from tools.auth.credentials import ServerAuth
-from tools.selectors import auth_columns, server_auth, tool_auths
+from tools.selectors import auth_columns, server_auth, tool_auths, tool_calls_known
 from tools.snapshots import ToolSnapshot
+from transcripts.models import Transcript
 
 _AUTH_NAMES = (
     "auth_secret",
@@ -266,3 +268,19 @@ def whisper_for(*, transfer_id: uuid.UUID, now: datetime) -> Whisper | None:
         pending=lacks_summary and due_at is not None and now < due_at,
         lacks_summary=lacks_summary,
     )
+
+
+def calls_written(call_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the calls that are over and of which every word and every tool call is in the tables.
+
+    Workers write side by side, so the last words of a call may stand there before a tool call that came earlier.
+    """
+    ended = Call.objects.filter(pk__in=call_ids, status__in=OVER)
+    made = dict(ended.values_list("pk", "tool_calls_made"))
+    closed = Transcript.objects.filter(call_id__in=made, closed_at__isnull=False)
+    rows = tool_calls_known(call_ids=made)
+    return {
+        call_id
+        for call_id in closed.values_list("call_id", flat=True)
+        if rows.get(call_id, 0) >= (made[call_id] or 0)
+    }

@@ -185,8 +185,8 @@ def call_finish(
 ) -> bool:
     """Write how the conversation ended; whether the call is known. The bridge knows best: it overrides the carrier.
 
-    ``facts`` are the columns ``barge_ins``, ``frames_in``, ``frames_dropped`` and ``first_sound_ms``. ``session`` counts
-    the media streams of the call: where a later one has it by now, this one's end is not the call's.
+    ``facts`` are the columns ``barge_ins``, ``frames_in``, ``frames_dropped``, ``tool_calls_made`` and ``first_sound_ms``.
+    ``session`` counts the media streams of the call: where a later one has it by now, this one's end is not the call's.
     """
     call = Call.objects.filter(pk=call_id).first()
     if call is None:

@@ -20,6 +20,7 @@ UNSURE = (
     "The action may or may not have taken effect. Do not say that it succeeded or that it failed, and do not request it "
     "again; tell the caller that it could not be confirmed."
 )
+NEVER_TAKEN = "Not sent: the model was told the outcome before a worker took the request up."
 _NOT_DONE = "Nothing was done. Tell the caller that this is not possible right now."
 
 

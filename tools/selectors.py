@@ -1,12 +1,13 @@
 """Reading tools and the ledger of their calls."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models import Count, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 
+from tools import outcomes
 from tools.auth.credentials import ServerAuth
 from tools.encryption import stored_token
 from tools.models import Tool, ToolCall
@@ -20,6 +21,14 @@ def tool_call_get(*, call_id: uuid.UUID, item_id: str) -> ToolCall | None:
 def tool_calls_of(*, call_id: uuid.UUID) -> QuerySet[ToolCall]:
     """The tool calls of one call, in the order in which the model asked."""
     return ToolCall.objects.filter(call_id=call_id).select_related("tool")
+
+
+def tool_calls_known(*, call_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """How many tool calls of each call are written with what was asked for; what the model was told may come first."""
+    known = ToolCall.objects.filter(call_id__in=call_ids).exclude(
+        name="", error__in=("", outcomes.NEVER_TAKEN)
+    )
+    return dict(known.values_list("call_id").annotate(n=Count("pk")))
 
 
 def variables_taught(*, call_id: uuid.UUID) -> dict[str, Any]:

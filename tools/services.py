@@ -34,7 +34,6 @@ SENDER_GRACE = timedelta(seconds=5)
 # No tool may take longer (300 s), and an order expires with its tool's timeout.
 STALE_AFTER = timedelta(minutes=10)
 
-_NEVER_TAKEN = "Not sent: the model was told the outcome before a worker took the request up."
 _NAME_MAX = ToolCall._meta.get_field("name").max_length
 Status = ToolCall.Status
 
@@ -114,7 +113,7 @@ def tool_call_told(
             rows.filter(told_at__isnull=True).update(orphaned=True)
             return
         if awaited:
-            rows.filter(status=Status.REQUESTED).update(status=Status.REFUSED, error=_NEVER_TAKEN)
+            rows.filter(status=Status.REQUESTED).update(status=Status.REFUSED, error=outcomes.NEVER_TAKEN)
         rows.filter(Q(told_at__isnull=True) | Q(told_at__gt=at)).update(
             told_at=at, outcome=text_clean(output), orphaned=False
         )

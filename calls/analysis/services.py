@@ -18,9 +18,9 @@ from calls.analysis.asking import Answer, AskError, Usage, ask
 from calls.analysis.material import Material, material_of, messages_for
 from calls.costs.tasks import usage_write
 from calls.models import Call, CallAnalysis, CallUsage
+from calls.selectors import calls_written
 from calls.warehouse.outbox import call_changed
 from tools.jsontext import json_clean, text_clean
-from transcripts.models import Transcript
 
 State = CallAnalysis.State
 Asks = Callable[..., Answer]
@@ -153,8 +153,7 @@ def analysis_run(call_id: uuid.UUID, *, now: datetime, asks: Asks = ask) -> Call
 
 
 def _is_written(call: Call, now: datetime) -> bool:
-    closed = Transcript.objects.filter(call_id=call.pk, closed_at__isnull=False).exists()
-    return closed or call.ended_at is None or now - call.ended_at > TRANSCRIPT_WITHIN
+    return call.ended_at is None or bool(calls_written([call.pk])) or now - call.ended_at > TRANSCRIPT_WITHIN
 
 
 def _part_run(

@@ -14,6 +14,7 @@ from calls.costs.pricing import PriceBook, Priced, PriceRow, Used, total, usage_
 from calls.costs.usage import better, response_read, transcription_read
 from calls.models import (
     LIVE,
+    OVER,
     Call,
     CallCost,
     CallUsage,
@@ -27,7 +28,6 @@ from calls.models import (
 from tools.models import Tool, ToolCall
 
 OPENAI = Price.Provider.OPENAI
-_OVER = (Call.Status.ENDED, Call.Status.REFUSED)
 
 
 def price_book() -> PriceBook:
@@ -164,7 +164,7 @@ def call_reckon(*, call_id: uuid.UUID, now: datetime) -> bool:
     says since when it is out of force.
     """
     with transaction.atomic():
-        call = Call.objects.filter(pk=call_id, stack=Call.Stack.DIRECT, status__in=_OVER).first()
+        call = Call.objects.filter(pk=call_id, stack=Call.Stack.DIRECT, status__in=OVER).first()
         if call is None:
             return False
         row = cost_row(call)
@@ -219,7 +219,7 @@ def _unknown(lines: Iterable[Priced]) -> int:
 def calls_to_reckon(*, since: datetime) -> QuerySet[Call]:
     """Calls of ours that are over and have no lines yet, those that came in last first."""
     unwritten = Q(cost__isnull=True) | Q(cost__priced_at__isnull=True)
-    over = Call.objects.filter(unwritten, stack=Call.Stack.DIRECT, status__in=_OVER, created_at__gte=since)
+    over = Call.objects.filter(unwritten, stack=Call.Stack.DIRECT, status__in=OVER, created_at__gte=since)
     return over.order_by("-created_at")
 
 

@@ -2,7 +2,7 @@
 
 from calls.models.analysis import CallAnalysis
 from calls.models.budget import BudgetRule, BudgetTrip
-from calls.models.call import LIVE, Call
+from calls.models.call import LIVE, OVER, Call
 from calls.models.call_break import CallBreak
 from calls.models.cost import (
     CallCost,
@@ -52,6 +52,7 @@ from calls.models.warehouse import WarehouseDelivery
 __all__ = [
     "E164_PATTERN",
     "LIVE",
+    "OVER",
     "OPEN",
     "BudgetRule",
     "BudgetTrip",

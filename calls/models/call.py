@@ -91,6 +91,11 @@ class Call(models.Model):
     )
     barge_ins = models.PositiveIntegerField(default=0)
     frames_in = models.PositiveIntegerField(default=0, help_text="Audio frames received from Twilio.")
+    tool_calls_made = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Tool calls that the media process has seen. Its workers have written all of them once there are as many rows.",
+    )
     frames_dropped = models.PositiveIntegerField(
         default=0, help_text="Frames not passed on because the model's side was stuck."
     )
@@ -127,3 +132,4 @@ class Call(models.Model):
 
 
 LIVE = (Call.Status.RINGING, Call.Status.IN_PROGRESS, Call.Status.FORWARDING)
+OVER = (Call.Status.ENDED, Call.Status.REFUSED)

@@ -11,6 +11,7 @@ from typing import Final
 from django.db import close_old_connections, connections
 
 from calls.models import Call, SmokePair, SmokeRun
+from calls.selectors import calls_written
 from calls.smoke.judging import pair_judge
 from calls.smoke.lines import Line, Played, PlayError, StoppedError
 from calls.smoke.loopback_line import loopback_line
@@ -26,7 +27,6 @@ from calls.smoke.runs import (
 from calls.smoke.simulator_line import simulator_line
 from calls.smoke.telephone_line import telephone_line
 from tools.models import ToolCall
-from transcripts.models import Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +156,5 @@ def _written(played: Played, stop: threading.Event) -> Call:
 def _complete(call: Call) -> bool:
     if ToolCall.objects.filter(call_id=call.pk, status__in=_OPEN).exists():
         return False
-    if call.started_at is None:
-        return True  # nothing was said to nobody
-    return Transcript.objects.filter(call_id=call.pk, closed_at__isnull=False).exists()
+    # Nothing was said to nobody.
+    return call.started_at is None or bool(calls_written([call.pk]))

@@ -271,7 +271,12 @@ def test_a_call_that_comes_back_remembers(call: Call) -> None:
 
     assert stream is not None
     assert stream.resumption is not None
-    assert stream.resumption.facts == {"barge_ins": 2, "frames_in": 500, "frames_dropped": 0}
+    assert stream.resumption.facts == {
+        "barge_ins": 2,
+        "frames_in": 500,
+        "frames_dropped": 0,
+        "tool_calls_made": 0,
+    }
     assert stream.resumption.session == 1
     back = resumed(stream, now=timezone.now() + timedelta(seconds=100)).snapshot
     assert (back.first_message, back.first_message_mode) == ("No nurse.", "assistant-speaks-first")

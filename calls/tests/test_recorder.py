@@ -78,7 +78,13 @@ def test_an_utterance_is_put_at_once_and_again_at_the_end(outbox: FakeOutbox) ->
     (finish,) = outbox.of("call_finish")
     assert finish["call_id"] == str(CALL_ID)
     assert finish["ended_reason"] == "customer-ended-call"
-    assert finish["facts"] == {"barge_ins": 1, "frames_in": 50, "frames_dropped": 3, "first_sound_ms": 300}
+    assert finish["facts"] == {
+        "barge_ins": 1,
+        "frames_in": 50,
+        "frames_dropped": 3,
+        "tool_calls_made": 0,
+        "first_sound_ms": 300,
+    }
 
 
 def test_a_stream_that_was_refused_is_nobodys_call(outbox: FakeOutbox) -> None:
@@ -374,7 +380,7 @@ BACK = Resumption(
     session=1,
     dial_status="busy",
     messages=[{"role": "user", "message": "A nurse, please."}],
-    facts={"barge_ins": 2, "frames_in": 500, "frames_dropped": 1},
+    facts={"barge_ins": 2, "frames_in": 500, "frames_dropped": 1, "tool_calls_made": 4},
 )
 
 
@@ -385,7 +391,7 @@ def test_a_conversation_that_ends_in_a_transfer_leaves_the_call_open(outbox: Fak
 
     assert outbox.of("call_finish") == []
     (forwarded,) = outbox.of("call_forwarded")
-    assert forwarded["facts"] == {"barge_ins": 1, "frames_in": 50, "frames_dropped": 3, "first_sound_ms": 300}
+    assert forwarded["facts"]["frames_in"] == 50
     (last,) = outbox.of("utterances_write")
     assert last["closed_at"] is not None
 
@@ -420,7 +426,29 @@ def test_a_call_that_comes_back_goes_on_with_its_clock_its_counts_and_its_histor
     assert abs(now["secondsFromStart"] - away_ms / 1000) < 5
     assert [one["key"] for one in outbox.of("problem_write")] == ["1:shell:1"]
     (finish,) = outbox.of("call_finish")
-    assert finish["facts"] == {"barge_ins": 3, "frames_in": 550, "frames_dropped": 4}
+    assert finish["facts"] == {
+        "barge_ins": 3,
+        "frames_in": 550,
+        "frames_dropped": 4,
+        "tool_calls_made": 5,
+    }
+
+
+def test_the_end_of_a_call_tells_how_many_tool_calls_the_workers_have_to_write(outbox: FakeOutbox) -> None:
+    one = Recorder(CALL)
+    one.tool_forward(RUN, reply_channel="c")
+    one.note(do.ToolSettled("call_1", "ready", orphaned=False))
+    one.note(do.ToolRefused("call_2", "get_repair_status", "duplicate_call", "", orphaned=False))
+    one.note(do.ToolDone("call_3", "end_call", "Success."))
+    one.ended(ended(), frames_dropped=0)
+
+    rows = {
+        task["order"]["tool_call_id"]
+        for kind in ("forward", "refuse", "done")
+        for task in outbox.of(f"tool_call_{kind}")
+    }
+    (finish,) = outbox.of("call_finish")
+    assert finish["facts"]["tool_calls_made"] == len(rows) == 3
 
 
 def test_the_summary_for_an_operator_is_ordered_with_what_was_said(outbox: FakeOutbox) -> None:

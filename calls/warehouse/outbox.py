@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Min, Q, QuerySet
 from django.utils import timezone
 
-from calls.models import Call, WarehouseDelivery
-from transcripts.models import Transcript
+from calls.models import OVER, Call, WarehouseDelivery
+from calls.selectors import calls_written
 
 Task = WarehouseDelivery.Task
 State = WarehouseDelivery.State
@@ -33,7 +33,6 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 # Rows that were streamed in lately cannot be deleted: BigQuery says for up to 30 minutes, and for up to 90 in the worst case.
 DELETABLE_AGAIN: Final = timedelta(minutes=30)
 SWEPT: Final = timedelta(days=2)
-_FINISHED: Final = (Call.Status.ENDED, Call.Status.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def deliveries_retry(pks: Iterable[int]) -> int:
 
 
 def _put(which: Q, *, again: bool = True) -> int:
-    calls = Call.objects.filter(which, status__in=_FINISHED).order_by().values_list("pk", flat=True)
+    calls = Call.objects.filter(which, status__in=OVER).order_by().values_list("pk", flat=True)
     query, parameters = calls.query.sql_with_params()
     table = WarehouseDelivery._meta.db_table
     conflict = (
@@ -179,17 +178,13 @@ def claim(*, most: int, now: datetime) -> list[Claimed]:
 
 
 def complete(call_ids: Collection[uuid.UUID], *, now: datetime) -> set[uuid.UUID]:
-    """Those of the calls that are over and whose transcripts are closed, or will not be any more."""
-    ended = dict(Call.objects.filter(pk__in=call_ids, status__in=_FINISHED).values_list("pk", "ended_at"))
-    closed = set(
-        Transcript.objects.filter(call_id__in=ended, closed_at__isnull=False).values_list(
-            "call_id", flat=True
-        )
-    )
+    """Those of the calls that are over and all of which is in the tables, or will not be any more."""
+    ended = dict(Call.objects.filter(pk__in=call_ids, status__in=OVER).values_list("pk", "ended_at"))
+    written = calls_written(ended)
     return {
         call_id
         for call_id, ended_at in ended.items()
-        if call_id in closed or ended_at is None or now - ended_at > TRANSCRIPT_WITHIN
+        if call_id in written or ended_at is None or now - ended_at > TRANSCRIPT_WITHIN
     }
 
 

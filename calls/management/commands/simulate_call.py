@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from calls.management.commands.seed_demo import DEMO_DID
-from calls.models import Call
+from calls.models import OVER, Call
 from tools.models import ToolCall
 from transcripts.selectors import transcript_of_call
 
@@ -103,7 +103,7 @@ class Command(BaseCommand):
         until = time.monotonic() + WRITTEN_WITHIN_S
         while time.monotonic() < until:
             call = Call.objects.select_related("version").filter(call_sid=call_sid).first()
-            if call is not None and call.status in (Call.Status.ENDED, Call.Status.REFUSED):
+            if call is not None and call.status in OVER:
                 transcript = transcript_of_call(call.id)
                 if call.status == Call.Status.REFUSED or (transcript is not None and transcript.closed_at):
                     return call
