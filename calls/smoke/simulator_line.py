@@ -14,7 +14,7 @@ from calls.models import SmokePair
 from calls.smoke.lines import Played, PlayError, StoppedError
 from calls.smoke.markers import Placing, marker_make
 from calls.smoke.scripts import ScriptError, script_read
-from calls.smoke.stories import story
+from calls.smoke.stories import story, strayed
 
 CALLER: Final = "+12025550148"
 _LONGEST_S: Final = 480.0
@@ -48,6 +48,8 @@ class SimulatorLine:
             raise PlayError("The simulator ended the call without a word on how it went. See its log.")
         if not ended.get("answered"):
             raise PlayError(f"The call was not answered: {ended.get('reason') or 'no reason given'}.")
+        if pair.run.simulated_model and (how := strayed(ended)):
+            raise PlayError(how)
         return Played(str(ended["call_sid"]))
 
     def _order(self, pair: SmokePair) -> dict[str, Any]:

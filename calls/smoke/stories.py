@@ -1,10 +1,13 @@
 """A script as the simulator plays it: what its caller does, and what its model says and calls. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from calls.smoke.scripts import Did, Script, Turn
 
+# What the simulated model says to words that are not in its story.
+FALLBACK: Final = "Sorry, could you say that again?"
+_GAVE_UP: Final = "the caller gave up waiting"
 # The caller waits so long after the assistant has fallen silent. Shorter, and a pause for breath would count as an end.
 _QUIET_MS: Final = 600
 _PATIENCE_MS: Final = 20_000
@@ -24,9 +27,24 @@ def story(script: Script, *, name: str) -> dict[str, Any]:
             {"instructions": "goodbye", "say": "Goodbye."},
             {"instructions": "still there", "say": "Are you still there?"},
         ],
-        "model": {"fallback": "Sorry, could you say that again?"},
+        "model": {"fallback": FALLBACK},
         "patience_ms": _PATIENCE_MS + 1000 * max([turn.silence_s for turn in script.turns], default=0),
     }
+
+
+def strayed(report: Mapping[str, Any]) -> str:
+    """How a call of the simulated model left its story, from the simulator's report of it; empty if it did not.
+
+    Neither the caller nor the model of a story does anything else by itself, so such a call says nothing about any prompt.
+    """
+    said = [line for response in report.get("responses") or [] for line in response.get("said") or []]
+    if FALLBACK in said:
+        how = "the simulated model heard words that are not in the scenario"
+    elif report.get("reason") == _GAVE_UP:
+        how = "the caller waited in vain for what the scenario has the assistant say"
+    else:
+        return ""
+    return f"The call left its scenario: {how}. A machine that is too busy to play sound in time does that: try fewer side by side."
 
 
 def _steps(turns: Sequence[Turn]) -> Iterable[dict[str, Any]]:

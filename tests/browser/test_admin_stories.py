@@ -10,10 +10,21 @@ from assistants.models import Assistant, AssistantVersion
 from assistants.tests.factories import make_assistant
 from calls.models import PhoneNumber
 from calls.tests.factories import make_call, make_problem
+from tests.browser.conftest import PASSWORD
 from tools.tests.factories import make_tool, make_tool_call
 from transcripts.tests.factories import make_transcript, make_utterance
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def log_in(page: Page, live_server: LiveServer) -> None:
+    """As everybody does who has no session yet."""
+    page.context.clear_cookies()
+    page.goto(f"{live_server.url}/admin/")
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{live_server.url}/admin/")
 
 
 def open_from_sidebar(page: Page, name: str) -> None:
@@ -22,6 +33,7 @@ def open_from_sidebar(page: Page, name: str) -> None:
 
 def test_a_prompt_is_edited_and_published_as_a_version(ops: Page, live_server: LiveServer) -> None:
     assistant = make_assistant(name="Front desk", instructions="Say good morning.", published=True)
+    log_in(ops, live_server)
     open_from_sidebar(ops, "Assistants")
     ops.get_by_role("link", name="Front desk").click()
     expect(ops.get_by_text("Callers hear what you see here")).to_be_visible()
@@ -70,6 +82,7 @@ def test_a_tool_is_given_to_an_assistant(ops: Page, live_server: LiveServer) -> 
 
 def test_a_number_is_assigned(ops: Page, live_server: LiveServer) -> None:
     make_assistant(name="Front desk", published=True)
+    ops.goto(f"{live_server.url}/admin/")
     open_from_sidebar(ops, "Numbers")
     ops.get_by_role("link", name="Add the first").click()
 
@@ -100,6 +113,7 @@ def test_a_call_that_went_wrong_is_found_and_read(ops: Page, live_server: LiveSe
     make_problem(call=call, source="tool", code="tool_failed")
     make_call(caller="+493011111111")
 
+    ops.goto(f"{live_server.url}/admin/")
     ops.get_by_role("link", name="with problems").click()
     ops.get_by_role("row").filter(has_text="+13125550177").get_by_role("link").first.click()
 

@@ -24,6 +24,7 @@ def _worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_export_is_imported_read_and_settled(ops: Page, live_server: LiveServer) -> None:
+    ops.goto(f"{live_server.url}/admin/")
     ops.locator("#nav-sidebar").get_by_role("link", name="Imports from Vapi").click()
     ops.get_by_role("link", name="Add the first").click()
     ops.get_by_label("JSON files").set_input_files(

@@ -26,6 +26,7 @@ def _worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_calls_are_uploaded_read_and_deleted(ops: Page, live_server: LiveServer) -> None:
+    ops.goto(f"{live_server.url}/admin/")
     ops.locator("#nav-sidebar").get_by_role("link", name="Imports of calls").click()
     ops.get_by_role("link", name="Add the first").click()
     ops.get_by_role("button", name="Import", exact=True).click()
