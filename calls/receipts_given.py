@@ -6,7 +6,7 @@ from typing import Any
 from celery import Task
 from celery.signals import task_failure, task_success
 
-from calls.receipts import HEADER, receipt_give
+from calls.lasting.receipts import HEADER, receipt_give
 from calls.records import task_failed_keep
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ What the database cannot take, or the code not write, becomes an `UnwrittenRecor
 import hashlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,16 +18,19 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from calls.costs.together import Report, usages_keep
+from calls.costs.together import Report, usages_keep, usages_settle
+from calls.lasting.sorting import Rank, Sorting
 from calls.models import CallProblem, UnwrittenRecord
-from calls.outbox import Rank, Sorting
 from tools.observing.context import observing
+from tools.services import Told, tool_calls_told
 from transcripts.services import Said, utterances_write_many
 
 logger = logging.getLogger(__name__)
 
 UTTERANCES: Final = "transcripts.tasks.utterances_write"
 USAGE: Final = "calls.costs.tasks.usage_write"
+TOLD: Final = "tools.tasks.tool_call_told"
+COST: Final = "calls.costs.tasks.call_cost"
 GATHERING: Final = "calls.tasks.records_write"
 # Tasks that do nothing but write a few rows, whatever else has or has not been written.
 TOGETHER: Final = frozenset(
@@ -39,7 +42,7 @@ TOGETHER: Final = frozenset(
         "calls.tasks.problem_write",
         "tools.tasks.tool_call_done",
         "tools.tasks.tool_call_refuse",
-        "tools.tasks.tool_call_told",
+        TOLD,
     }
 )
 # A caller or an operator waits for these.
@@ -82,9 +85,7 @@ SORTING: Final = Sorting(together=TOGETHER, gathering=GATHERING, ahead=AHEAD, ra
 
 def records_write(lines: str) -> int:
     """Write the records, one JSON object a line; how many were put aside. Raises while the database is away."""
-    records = [
-        Record(one["task"], one["kwargs"]) for one in map(orjson.loads, filter(None, lines.split("\n")))
-    ]
+    records, put_aside = _records_in(lines), 0
     try:
         with transaction.atomic():
             _write_together(records)
@@ -92,17 +93,40 @@ def records_write(lines: str) -> int:
         if database_away(exc):
             raise
         logger.warning("records could not be written together", extra={"why": type(exc).__name__})
-        return sum(not _write_alone(one) for one in records)
-    return 0
+        put_aside = sum(not _written_alone(one) for one in records)
+    used = {call_id for one in records if one.task == USAGE and (call_id := _call_id(one.kwargs))}
+    return put_aside + _settle(used)
+
+
+def _records_in(lines: str) -> list[Record]:
+    return [Record(one["task"], one["kwargs"]) for one in map(orjson.loads, filter(None, lines.split("\n")))]
+
+
+def calls_in(lines: str) -> list[str]:
+    """The calls that these lines are about, each once."""
+    found = (_call_id(one["kwargs"]) for one in map(orjson.loads, filter(None, lines.split("\n"))))
+    return list(dict.fromkeys(str(one) for one in found if one is not None))
 
 
 def _write_together(records: Sequence[Record]) -> None:
     utterances_write_many([_said(one.kwargs) for one in records if one.task == UTTERANCES])
     for one in records:
-        if one.task not in (UTTERANCES, USAGE):
+        if one.task not in (UTTERANCES, USAGE, TOLD):
             record_write(one)
-    # Last, because a spending limit may have a call say goodbye: nothing after it takes that back.
-    usages_keep([_report(one.kwargs) for one in records if one.task == USAGE], now=timezone.now())
+    tool_calls_told([_told(one.kwargs) for one in records if one.task == TOLD])
+    usages_keep([_report(one.kwargs) for one in records if one.task == USAGE])
+
+
+def _settle(call_ids: Collection[uuid.UUID]) -> int:
+    """Reckon what use was written of these calls, now that it is committed; how many records were put aside for it."""
+    try:
+        usages_settle(call_ids, now=timezone.now())
+    except Exception as exc:
+        if database_away(exc):
+            raise
+        # One of them cannot be reckoned. It is what a person will try again; the others are reckoned all the same.
+        return sum(not _written_alone(Record(COST, {"call_id": str(one)})) for one in sorted(call_ids))
+    return 0
 
 
 def record_write(record: Record) -> None:
@@ -113,10 +137,13 @@ def record_write(record: Record) -> None:
         current_app.tasks[record.task].run(**record.kwargs)
 
 
-def _write_alone(record: Record) -> bool:
+def _written_alone(record: Record) -> bool:
     try:
         with transaction.atomic():
-            record_write(record)
+            if record.task == USAGE:
+                usages_keep([_report(record.kwargs)])
+            else:
+                record_write(record)
     except Exception as exc:
         if database_away(exc):
             raise
@@ -132,6 +159,17 @@ def _said(kwargs: dict[str, Any]) -> Said:
         started_at=datetime.fromisoformat(kwargs["started_at"]),
         utterances=kwargs["utterances"],
         closed_at=datetime.fromisoformat(closed_at) if closed_at else None,
+    )
+
+
+def _told(kwargs: dict[str, Any]) -> Told:
+    return Told(
+        call_id=uuid.UUID(kwargs["call_id"]),
+        item_id=kwargs["tool_call_id"],
+        at=datetime.fromisoformat(kwargs["at"]),
+        output=kwargs["output"],
+        orphaned=kwargs["orphaned"],
+        awaited=kwargs.get("awaited", True),
     )
 
 
@@ -160,9 +198,7 @@ def database_away(exc: BaseException) -> bool:
 def unwritten_keep(record: Record, exc: BaseException) -> UnwrittenRecord:
     """Keep what could not be written where people see it, once. Raises DatabaseError while the database is away."""
     content = orjson.dumps(record.kwargs, option=orjson.OPT_SORT_KEYS)
-    # Texts of drivers may hold rows, so only the kind of error is kept, with PostgreSQL's own code for it.
-    state = getattr(exc.__cause__, "sqlstate", None)
-    error = f"{type(exc).__name__} {state}" if state else type(exc).__name__
+    error = _kind(exc)
     now = timezone.now()
     kept, is_new = UnwrittenRecord.objects.get_or_create(
         digest=hashlib.sha256(record.task.encode() + b"\0" + content).hexdigest(),
@@ -182,6 +218,12 @@ def unwritten_keep(record: Record, exc: BaseException) -> UnwrittenRecord:
     return kept
 
 
+def _kind(exc: BaseException) -> str:
+    # Texts of drivers may hold rows, so only the kind of error is kept, with PostgreSQL's own code for it.
+    state = getattr(exc.__cause__, "sqlstate", None)
+    return f"{type(exc).__name__} {state}" if state else type(exc).__name__
+
+
 def unwritten_write(kept: UnwrittenRecord) -> bool:
     """Try once more to write what was put aside; gone from there when that works. Raises while the database is away."""
     record = Record(kept.task, orjson.loads(kept.content))
@@ -193,7 +235,7 @@ def unwritten_write(kept: UnwrittenRecord) -> bool:
         if database_away(exc):
             raise
         UnwrittenRecord.objects.filter(digest=kept.digest).update(
-            error=type(exc).__name__, tries=F("tries") + 1, tried_at=timezone.now()
+            error=_kind(exc)[:200], tries=F("tries") + 1, tried_at=timezone.now()
         )
         return False
     return True
@@ -201,14 +243,7 @@ def unwritten_write(kept: UnwrittenRecord) -> bool:
 
 def task_failed_keep(task: str, kwargs: dict[str, Any], exc: BaseException) -> bool:
     """Keep what a task of the outbox could not do; whether it is kept."""
-    records = (
-        [
-            Record(one["task"], one["kwargs"])
-            for one in map(orjson.loads, filter(None, kwargs["lines"].split("\n")))
-        ]
-        if task == GATHERING
-        else [Record(task, kwargs)]
-    )
+    records = _records_in(kwargs["lines"]) if task == GATHERING else [Record(task, kwargs)]
     try:
         for one in records:
             unwritten_keep(one, exc)

@@ -14,9 +14,12 @@ from django.urls import reverse
 from psycopg import errors
 
 from calls import records
-from calls.models import Call, CallProblem, CallUsage, UnwrittenRecord
-from calls.outbox import Outbox, Rank
-from calls.receipts import HEADER, Workers, receipt_give
+from calls.costs import together
+from calls.costs.reckoning import call_reckon
+from calls.lasting.outbox import Outbox
+from calls.lasting.receipts import HEADER, Workers, receipt_give
+from calls.lasting.sorting import Rank
+from calls.models import Call, CallCost, CallProblem, CallUsage, UnwrittenRecord
 from calls.receipts_given import receipts_connect
 from calls.records import AHEAD, GATHERING, SORTING, TOGETHER, Record, rank_of, records_write, unwritten_write
 from calls.tests.factories import make_call
@@ -184,6 +187,35 @@ def test_ops_see_what_was_put_aside_and_write_it_again(admin_client: Client) -> 
     )
 
 
+@pytest.mark.django_db
+def test_ops_who_write_again_are_told_when_there_is_too_much_or_the_database_is_busy(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = make_call()
+    records_write(lines(*(problem(call.pk, str(n), source="x" * 30) for n in range(4))))
+    tried: list[int] = []
+
+    def write(kept: UnwrittenRecord) -> bool:
+        tried.append(kept.pk)
+        if len(tried) == 2:
+            raise OperationalError("deadlock detected")
+        return False
+
+    monkeypatch.setattr("calls.unwritten_admin.unwritten_write", write)
+    monkeypatch.setattr("calls.unwritten_admin.MOST_AT_ONCE", 3)
+    oldest = list(UnwrittenRecord.objects.order_by("created_at", "pk").values_list("pk", flat=True))
+
+    answer = admin_client.post(
+        reverse("admin:calls_unwrittenrecord_changelist"),
+        {"action": "write_again", "_selected_action": oldest},
+        follow=True,
+    ).content.decode()
+
+    assert tried == oldest[:2]
+    assert "The database is busy" in answer
+    assert "These were the 3 oldest" in answer
+
+
 # What the outbox knows of tasks
 
 
@@ -234,6 +266,20 @@ def test_a_receipt_comes_back_once_and_an_emptied_redis_is_noticed(
     assert not workers.receipts("o").remembers
     assert workers.receipts("o").remembers  # said once: from here on it counts anew
     workers.send("task", {}, outbox="o", number=3)
+    assert workers.receipts("o").remembers
+
+
+def test_a_message_that_is_sent_before_anybody_looks_does_not_hide_that_redis_was_emptied(
+    redis_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    workers = Workers()
+    workers.send("task", {}, outbox="o", number=1)
+    redis_client.flushdb()
+
+    workers.send("task", {}, outbox="o", number=2)
+
+    assert not workers.receipts("o").remembers
     assert workers.receipts("o").remembers
 
 
@@ -297,6 +343,32 @@ def test_reports_of_use_are_kept_together_as_one_by_one() -> None:
     ]
     assert seen[0] == seen[1]
     assert [item for item, *_ in seen[0]] == ["a", "b", "c"]
+
+
+@pytest.mark.django_db
+def test_a_call_that_cannot_be_reckoned_is_put_aside_and_its_use_and_the_others_are_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good, bad = make_call(), make_call()
+    really = call_reckon
+
+    def reckon_unless(*, call_id: uuid.UUID, now: datetime) -> bool:
+        if call_id == bad.pk:
+            raise DataError("numeric field overflow")
+        return really(call_id=call_id, now=now)
+
+    monkeypatch.setattr(together, "call_reckon", reckon_unless)
+    monkeypatch.setattr("calls.costs.tasks.call_reckon", reckon_unless)
+
+    assert records_write(lines(used(good.pk), used(bad.pk))) == 1
+
+    assert CallUsage.objects.count() == 2
+    assert CallCost.objects.get().call_id == good.pk
+    kept = UnwrittenRecord.objects.get()
+    assert (kept.task, kept.call_id) == (records.COST, bad.pk)
+    monkeypatch.undo()
+    assert unwritten_write(kept)
+    assert CallCost.objects.filter(call=bad, priced_at__isnull=False).exists()
 
 
 @pytest.mark.django_db

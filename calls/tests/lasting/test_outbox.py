@@ -16,11 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calls import outbox as module
-from calls.journal import BROKEN
-from calls.outbox import Broker, Outbox, Rank, Receipts, Sorting
+from calls.lasting import outbox as module
+from calls.lasting import waiting
+from calls.lasting.broker import Broker, Receipts
+from calls.lasting.journal import BROKEN
+from calls.lasting.outbox import Outbox
+from calls.lasting.sorting import Rank, Sorting
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -29,7 +32,7 @@ def _no_pauses() -> Iterator[None]:
         patch.setattr(module, "FIRST_PAUSE_S", 0.001)
         patch.setattr(module, "LONGEST_PAUSE_S", 0.002)
         patch.setattr(module, "ADOPT_EVERY_S", 0.05)
-        patch.setattr(module, "GATHER_S", 0.001)
+        patch.setattr(waiting, "GATHER_S", 0.001)
         patch.setattr(module, "RECEIPTS_EVERY_S", 0.002)
         patch.setattr(module, "LAST_RECEIPTS_S", 0.2)
         yield
@@ -108,6 +111,7 @@ def die(outbox: Outbox) -> None:
     with outbox._changed:
         outbox._broker = Dead()
         segments, outbox._journal._segments = outbox._journal._segments, []
+        outbox._journal._current = None
         outbox._on_disk = False
         outbox._journal.done = lambda place: None  # type: ignore[method-assign]  # noqa: ARG005  # a receipt that is on its way
     for segment in segments:
@@ -325,15 +329,62 @@ def test_what_a_full_disk_took_a_half_of_is_taken_back(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", half)
         outbox.put("task", {"n": 1})
-        assert outbox.written(5)
+        assert not outbox.written(5)
     outbox.put("task", {"n": 2})
-    assert outbox.written(5)
+    assert not outbox.written(5)  # the first one would die with the process
 
     assert [path.read_bytes() for path in outbox._journal.paths] == [b'{"task":"task","kwargs":{"n":2}}\n']
     broker.failures = 0
     assert outbox.settle(5)
     assert broker.taken == [1, 2]
     outbox.close()
+
+
+def test_a_process_that_began_without_a_disk_takes_to_it_once_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    broker = Taker()
+    broker.failures = 1_000_000
+    outbox = started(tmp_path / "file" / "spool", broker)
+    outbox.put("task", {"n": 1})
+    assert not outbox.written(5)
+    assert not outbox.state().well
+
+    (tmp_path / "file").unlink()
+    eventually(lambda: outbox._on_disk)
+    outbox.put("task", {"n": 2})
+    outbox.written(5)
+
+    assert [path.read_bytes() for path in outbox._journal.paths] == [b'{"task":"task","kwargs":{"n":2}}\n']
+    broker.failures = 0
+    assert outbox.settle(5)
+    assert broker.taken == [1, 2]
+    assert outbox.state().well
+    outbox.close()
+    assert not outbox.state().works
+
+
+@pytest.mark.parametrize("task", ["task", "alone"])
+def test_a_journal_that_somebody_emptied_costs_its_entries_and_keeps_nobody_else_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, task: str
+) -> None:
+    broker = Taker()
+    broker.failures = 1_000_000
+    outbox = started(tmp_path, broker)
+    outbox.put(task, {"n": 1})
+    assert outbox.written(5)
+    (journal,) = outbox._journal.paths
+
+    os.truncate(journal, 0)
+    broker.failures = 0
+    eventually(lambda: outbox.state().dropped == 1)
+    outbox.put(task, {"n": 2})
+
+    assert outbox.settle(5)
+    assert broker.taken == [2]
+    assert outbox.state().bytes_used == 0
+    assert "cannot be read and are lost" in caplog.text
+    outbox.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 # Done, and not only handed over
@@ -375,7 +426,7 @@ def test_a_broker_that_forgot_what_it_had_is_given_it_again_in_order(tmp_path: P
 def test_what_nobody_calls_done_is_handed_over_again_and_ever_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(waiting, "AGAIN_AFTER_S", 0.01)
     broker = Taker()
     broker.keeps = True
     outbox = started(tmp_path, broker)
@@ -384,7 +435,7 @@ def test_what_nobody_calls_done_is_handed_over_again_and_ever_later(
     eventually(lambda: len(broker.messages) >= 3)
 
     with outbox._changed:
-        (handed,) = outbox._handed.values()
+        (handed,) = outbox._waiting._handed.values()
         assert handed.due_at - time.monotonic() > 0.02
     broker.work()
     assert outbox.settle(5)
@@ -412,7 +463,7 @@ def test_what_a_killed_process_had_handed_over_is_handed_over_by_the_next(tmp_pa
 def test_small_records_travel_together_and_nobody_overtakes_but_what_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GATHER_S", 30.0)
+    monkeypatch.setattr(waiting, "GATHER_S", 30.0)
     broker = Taker()
     outbox = started(tmp_path, broker)
     for number, task in enumerate(["task", "task", "alone", "task", "ahead"]):
@@ -430,7 +481,7 @@ def test_small_records_travel_together_and_nobody_overtakes_but_what_is_waited_f
 
 
 def test_a_message_holds_no_more_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GATHER_MOST", 10)
+    monkeypatch.setattr(waiting, "GATHER_MOST", 10)
     broker = Taker()
     outbox = started(tmp_path, broker)
     for number in range(95):
@@ -439,6 +490,31 @@ def test_a_message_holds_no_more_than_it_may(tmp_path: Path, monkeypatch: pytest
     assert outbox.settle(5)
     assert max(len(one) for one in broker.messages) <= 10
     assert broker.taken == list(range(95))
+    outbox.close()
+
+
+def test_what_was_tried_for_an_hour_goes_to_whoever_takes_records_of_every_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "AGAIN_AFTER_S", 0.0001)
+    broker = Taker()
+    broker.keeps = True
+    sent: list[str] = []
+    really = broker.send
+
+    def send(task: str, kwargs: dict[str, Any], **options: Any) -> None:
+        sent.append(task)
+        really(task, kwargs, **options)
+
+    monkeypatch.setattr(broker, "send", send)
+    outbox = started(tmp_path, broker)
+    outbox.put("a task that is gone", {"n": 1})
+
+    eventually(lambda: "many" in sent)
+
+    assert sent[: sent.index("many")] == ["a task that is gone"] * waiting.GATHER_AFTER_TRIES
+    broker.work()
+    assert outbox.settle(5)
     outbox.close()
 
 
@@ -493,7 +569,7 @@ def test_what_the_disk_does_not_take_is_bounded_in_memory_as_well(tmp_path: Path
     outbox = started(tmp_path / "file" / "spool", broker, limit_bytes=5_000)
     for number in range(1000):
         outbox.put("task", {"n": number})
-    assert outbox.written(5)
+    assert not outbox.written(5)
 
     assert outbox.state().bytes_used <= 5_000
     assert outbox.state().dropped > 500
@@ -503,8 +579,29 @@ def test_what_the_disk_does_not_take_is_bounded_in_memory_as_well(tmp_path: Path
     outbox.close()
 
 
+def test_what_was_dropped_without_a_disk_is_told_once_there_is_room_again(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    broker = Taker()
+    broker.failures = 1_000_000
+    told = Sorting(lost=lambda _call_id, count: ("tell", {"n": -count}))
+    outbox = started(tmp_path / "file" / "spool", broker, sorting=told, limit_bytes=2_000)
+    for number in range(100):
+        outbox.put("task", {"n": number, "call_id": "call"})
+        outbox.written(5)
+    dropped = outbox.state().dropped
+    assert dropped > 20
+
+    broker.failures = 0
+    assert outbox.settle(5)
+    outbox.put("task", {"n": 1000})
+
+    assert outbox.settle(5)
+    assert broker.taken[-2:] == [-dropped, 1000]
+    outbox.close()
+
+
 def test_segments_that_are_done_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calls.journal.SEGMENT_BYTES", 500)
+    monkeypatch.setattr("calls.lasting.journal.SEGMENT_BYTES", 500)
     broker = Taker()
     broker.failures = 1_000_000
     outbox = started(tmp_path, broker)
@@ -553,7 +650,7 @@ def test_close_gives_up_after_its_time_and_leaves_the_rest_for_the_next(tmp_path
 CHILD = """
 import sys, time
 from pathlib import Path
-from calls.outbox import Outbox
+from calls.lasting.outbox import Outbox
 
 class Away:
     def send(self, *_, **__):
@@ -572,7 +669,7 @@ time.sleep(60)
 
 def test_a_process_that_is_really_killed_loses_nothing_that_was_written(tmp_path: Path) -> None:
     children = [
-        subprocess.Popen(  # noqa: S603 - ourselves
+        subprocess.Popen(
             [sys.executable, "-c", CHILD, str(tmp_path), str(first), str(first + 40)],
             cwd=ROOT,
             stdout=subprocess.PIPE,

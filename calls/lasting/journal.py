@@ -5,12 +5,13 @@ Written lines are with the operating system at once, so they outlive the process
 owner alone, and holds speech in plain text.
 """
 
+import errno
 import fcntl
 import logging
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 SYNC_EVERY_S = 1.0
+_OURS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 BROKEN = "broken"
 BROKEN_MOST_BYTES = 16 * 1024 * 1024
 
@@ -47,6 +49,7 @@ class Journal:
         self.name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._folder = folder
         self._segments: list[_Segment] = []
+        self._current: _Segment | None = None  # the one that is written to
         self._serial = 0
         self._synced_at = 0.0
 
@@ -63,14 +66,19 @@ class Journal:
     def open(self) -> None:
         """Make the folder and the first segment. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._segments:
-            self._grow()
+        if self._current is None:
+            self._current = self._grown()
 
     def append(self, lines: Sequence[bytes]) -> list[Place]:
         """Write whole lines; all of them or none. Raises OSError, as when the disk is full."""
-        if not self._segments or self._segments[-1].size >= SEGMENT_BYTES:
-            self._grow()
-        segment = self._segments[-1]
+        segment = self._current
+        # A file that somebody has emptied under us is not where we think it is.
+        if (
+            segment is None
+            or segment.size >= SEGMENT_BYTES
+            or os.fstat(segment.handle).st_size != segment.size
+        ):
+            segment = self._current = self._grown()
         content = b"".join(lines)
         try:
             _write_all(segment.handle, content)
@@ -99,16 +107,19 @@ class Journal:
         return [Place(segment, offset, length) for offset, length in lengths]
 
     def read(self, place: Place) -> bytes:
-        """The line that stands there. Raises OSError."""
-        return os.pread(place.segment.handle, place.length, place.offset)
+        """The line that stands there. Raises OSError, also where it stands there no more."""
+        line = os.pread(place.segment.handle, place.length, place.offset)
+        if len(line) < place.length or not line.endswith(b"\n") or line.startswith((b"\n", b"\0")):
+            raise OSError(errno.EIO, "the journal was cut or overwritten")
+        return line
 
     def done(self, place: Place) -> None:
-        """The line is done with. A segment in which all are is deleted, the last one emptied. Raises OSError."""
+        """The line is done with. A segment in which all are is deleted, the one in use emptied. Raises OSError."""
         segment = place.segment
         segment.open_n -= 1
         if segment.open_n:
             return
-        if segment is self._segments[-1]:
+        if segment is self._current:
             os.ftruncate(segment.handle, 0)
             segment.size = 0
         else:
@@ -140,20 +151,23 @@ class Journal:
             else:
                 self._drop(segment)
         self._segments.clear()
+        self._current = None
 
-    def _grow(self) -> None:
+    def _grown(self) -> _Segment:
         self._serial += 1
         # By its beginning, so that whoever adopts several takes the oldest first.
         path = self._folder / f"{time.time_ns():020}-{self.name}-{self._serial:06}.jsonl"
         # It gets its name only when it is locked, or somebody might adopt it before.
         draft = path.with_suffix(".new")
-        handle = open_locked(draft)
+        handle = _locked(os.open(draft, _OURS, 0o600))
         try:
             draft.rename(path)
         except OSError:
             os.close(handle)
             raise
-        self._segments.append(_Segment(path, handle))
+        segment = _Segment(path, handle)
+        self._segments.append(segment)
+        return segment
 
     @staticmethod
     def _drop(segment: _Segment) -> None:
@@ -162,8 +176,14 @@ class Journal:
 
 
 def open_locked(path: Path) -> int:
-    """A descriptor of the file, locked as long as it is open. Raises BlockingIOError while another process has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """A descriptor of a file that is there, locked as long as it is open.
+
+    Raises BlockingIOError while another process has it, FileNotFoundError where it is gone, and other OSErrors.
+    """
+    return _locked(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+
+
+def _locked(handle: int) -> int:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -177,8 +197,8 @@ def orphans(folder: Path) -> Iterator[tuple[Path, int]]:
     for path in sorted(folder.glob("*.jsonl")):
         try:
             handle = open_locked(path)
-        except BlockingIOError:
-            continue  # its process lives; one of them is our own
+        except (BlockingIOError, FileNotFoundError):
+            continue  # its process lives, as our own does, or somebody has adopted it meanwhile
         except OSError:
             logger.exception("a journal could not be opened", extra={"journal": path.name})
             continue
@@ -205,6 +225,22 @@ def lines_of(handle: int) -> list[tuple[int, bytes]]:
             found.append((begin, line))
         begin += len(line) + 1
     return found
+
+
+def take_out(handle: int, unwanted: Callable[[bytes], bool]) -> int:
+    """Make lines of a file illegible, for good; how many. Raises OSError, and may be done again then.
+
+    They are overwritten where they stand: the others are never in danger, whatever happens meanwhile and however full the
+    disk is. What is left of a line counts as no line.
+    """
+    places = [(begin, len(line)) for begin, line in lines_of(handle) if unwanted(line)]
+    for begin, length in places:
+        at = begin
+        while at < begin + length:
+            at += os.pwrite(handle, b"\n" * (begin + length - at), at)
+    if places:
+        os.fsync(handle)
+    return len(places)
 
 
 def put_aside(folder: Path, origin: str, lines: Sequence[bytes]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from celery import current_app
 from redis.exceptions import RedisError
 
-from calls.outbox import Receipts
+from calls.lasting.broker import Receipts
 from tools.shared_state import key, store
 
 HEADER: Final = "receipt"
@@ -22,6 +22,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._marked: dict[str, int] = {}
+        self._forgotten: set[str] = set()
 
     def send(self, task: str, kwargs: dict[str, Any], *, outbox: str, number: int) -> None:
         """Hand a message to the broker, now or never: the outbox does the trying again."""
@@ -39,9 +40,11 @@ class Workers:
     def _mark(self, outbox: str, number: int) -> None:
         try:
             # After the message: whoever knows the number knows the message, too.
-            store().set(_sent_key(outbox), number, ex=_KEPT_S)
+            known = store().set(_sent_key(outbox), number, ex=_KEPT_S, get=True)
         except RedisError:
             return  # the next one will tell; the message itself is there
+        if int(known or 0) < self._marked.get(outbox, 0):
+            self._forgotten.add(outbox)  # it was emptied since the last look, and this number would hide it
         self._marked[outbox] = number
 
     def receipts(self, outbox: str) -> Receipts:
@@ -50,8 +53,9 @@ class Workers:
             pipe.getex(_sent_key(outbox), ex=_KEPT_S)
             pipe.lpop(_done_key(outbox), _AT_ONCE)
             known, done = pipe.execute()
-        remembers = int(known or 0) >= self._marked.get(outbox, 0)
+        remembers = int(known or 0) >= self._marked.get(outbox, 0) and outbox not in self._forgotten
         if not remembers:
+            self._forgotten.discard(outbox)
             self._marked.pop(outbox)  # until the next message, which tells a number again
         return Receipts([int(one) for one in done or ()], remembers)
 
