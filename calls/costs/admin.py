@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 
 from calls.costs.overview import costs_overview
 from calls.costs.reckoning import call_reckon
-from calls.models import Call, CallCost, CostLine, Price, SpendingAlert, SpendingLimit
-from calls.searching import calls_matching
+from calls.models import CallCost, CostLine, Price, SpendingAlert, SpendingLimit
+from calls.searching import calls_found
 from tools.adminkit import BoundedPaginator, ModelAdmin, SinceFilter, badge, moment, object_link, unbroken
 
 PERIODS = {1: "Today", 7: "7 days", 30: "30 days"}
@@ -82,9 +82,7 @@ class PriceAdmin(ModelAdmin[Price]):
             valid_from=OuterRef("valid_from"), pk__gt=OuterRef("pk")
         )
         queryset: QuerySet[Price] = super().get_queryset(request)
-        return queryset.annotate(
-            followed=Exists(later), used=Exists(CostLine.objects.filter(price=OuterRef("pk")))
-        )
+        return queryset.annotate(followed=Exists(later))
 
     def has_change_permission(self, request: HttpRequest, obj: Price | None = None) -> bool:
         return False
@@ -109,7 +107,7 @@ class PriceAdmin(ModelAdmin[Price]):
             return badge("Replaced")
         if price.valid_from > timezone.now():
             return badge("Later", "info")
-        return badge("In force", "good", title="Used" if price.used else "Not used yet")
+        return badge("In force", "good")
 
     @admin.display(description="source", ordering="source")
     def where_from(self, price: Price) -> SafeString:
@@ -156,6 +154,8 @@ class CallCostAdmin(_ReadOnly):
     search_fields = ["call__id", "call__did", "call__caller", "call__call_sid"]
     search_help_text = "By number, caller, call id or call SID."
     ordering = ["-day", "-call__created_at"]
+    # By the others all costs of all years would be read; a day or an assistant is what the filters are for.
+    sortable_by = ["day"]
     actions = ["reckon_again"]
     paginator = BoundedPaginator
 
@@ -164,7 +164,7 @@ class CallCostAdmin(_ReadOnly):
     ) -> tuple[QuerySet[CallCost], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(call__in=Call.objects.filter(calls_matching(search_term)).values("pk")), False
+        return queryset.filter(call__in=calls_found(search_term)), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallCost]:
         queryset: QuerySet[CallCost] = super().get_queryset(request)

@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet, Sum
 
 from assistants.models import Assistant
 from calls import services
-from calls.costs.reckoning import cost_so_far, is_live
+from calls.costs.reckoning import cost_day, cost_so_far, is_live
 from calls.models import Call, CallCost, CallProblem, SpendingAlert, SpendingLimit
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def _written(call: Call) -> Decimal:
 
 
 def _spent(call: Call, limits: Iterable[SpendingLimit], usd: Decimal) -> Iterator[Spent]:
-    day = call.created_at.astimezone(UTC).date()
+    day = cost_day(call)
     # The assistant's own row comes first; the one for all is for those without.
     own = next(iter(limits))
     if own.call_usd is not None:

@@ -61,6 +61,8 @@ def line_lines(use: LineUse, book: PriceBook, moment: datetime) -> list[Priced]:
 def _lines(use: LineUse, book: PriceBook, moment: datetime) -> Iterator[Priced]:
     item = line_item(inbound=use.inbound, ours=use.ours, theirs=use.theirs)
     thing = Thing(PROVIDER, "line", item, "minutes")
+    if not use.inbound and not use.seconds and not use.charged_usd:
+        return  # we have called, and nobody answered
     if use.charged_usd is not None:
         yield Priced(thing, minutes(use.seconds), None, use.charged_usd, CHARGED)
     else:

@@ -138,7 +138,7 @@ def _cells(since: date, today: date) -> list[tuple[date, uuid.UUID | None, Sums]
 
 
 def _assistants(sums: dict[uuid.UUID | None, Sums]) -> Iterable[AssistantRow]:
-    names = dict(Assistant.objects.filter(pk__in=[pk for pk in sums if pk]).values_list("pk", "name"))
+    names = dict(Assistant.every.filter(pk__in=[pk for pk in sums if pk]).values_list("pk", "name"))
     book, now = price_book(), timezone.now()
     for assistant_id, of_it in sorted(sums.items(), key=lambda one: (-one[1].usd, str(one[0]))):
         name = names.get(assistant_id, "Gone") if assistant_id else "No assistant"

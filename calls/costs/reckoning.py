@@ -1,22 +1,23 @@
 """What a call costs: its use and its time on the line, priced by the list, written down so that nothing is overwritten."""
 
 import uuid
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from calls.costs.line_use import LineUse, line_lines
 from calls.costs.pricing import PriceBook, Priced, PriceRow, Used, total, usage_lines
-from calls.costs.usage import better, response_read, transcription_read
+from calls.costs.usage import response_read, transcription_read
 from calls.models import (
     LIVE,
     OVER,
     Call,
     CallCost,
+    CallStripped,
     CallUsage,
     CarrierCall,
     CostLine,
@@ -39,36 +40,6 @@ def price_book() -> PriceBook:
         )
         for row in Price.objects.all()
     )
-
-
-def usage_keep(
-    *,
-    call_id: uuid.UUID,
-    kind: str,
-    session: str,
-    item: str,
-    model: str,
-    status: str,
-    usage: Mapping[str, Any],
-    at: datetime,
-) -> Call | None:
-    """The call, with this report on it kept once, however often and in whatever order it comes; None for an unknown one.
-
-    Of two reports on the same thing the fuller one counts.
-    """
-    call = Call.objects.filter(pk=call_id).first()
-    if call is None:
-        return None
-    where = {"call": call, "kind": kind, "session": session, "item": item}
-    with transaction.atomic():
-        row, made = CallUsage.objects.select_for_update().get_or_create(
-            **where, defaults={"model": model, "status": status, "usage": dict(usage), "at": at}
-        )
-        kept = better(row.usage, usage)
-        if not made and kept != row.usage:
-            row.usage, row.status = dict(kept), status
-            row.save(update_fields=["usage", "status"])
-    return call
 
 
 # --- Lines ----------------------------------------------------------------------------------------------------
@@ -100,7 +71,7 @@ def _is_on_the_line(call: Call) -> bool:
 
 def _line_use(call: Call, now: datetime) -> LineUse:
     over_at = call.ended_at or now
-    began_at = min(call.created_at, call.started_at or call.created_at)
+    inbound = call.direction == Call.Direction.INBOUND
     carrier = CarrierCall.objects.filter(call=call).first()
     transfers = [
         (address, seconds or 0)
@@ -109,7 +80,6 @@ def _line_use(call: Call, now: datetime) -> LineUse:
         )
     ]
     away_s = sum(seconds for _, seconds in transfers)
-    inbound = call.direction == Call.Direction.INBOUND
     known_s = carrier.duration_s if carrier is not None else None
     messages = ToolCall.objects.filter(
         call_id=call.pk, tool__kind=Tool.Kind.SMS, status=ToolCall.Status.ANSWERED
@@ -118,13 +88,20 @@ def _line_use(call: Call, now: datetime) -> LineUse:
         inbound=inbound,
         ours=call.did,
         theirs=call.caller,
-        seconds=_seconds(began_at, over_at) if known_s is None else known_s,
+        seconds=_line_seconds(call, over_at) if known_s is None else known_s,
         stream_seconds=max(0, _seconds(call.started_at, over_at) - away_s) if call.started_at else None,
         transfers=tuple(transfers),
         recordings=_recordings(call),
         messages=(call.caller,) * messages,
         charged_usd=carrier.price_usd if carrier is not None else None,
     )
+
+
+def _line_seconds(call: Call, over_at: datetime) -> int:
+    """How long the line was up, as far as we know: a call that we have placed costs nothing while it rings."""
+    if call.direction == Call.Direction.OUTBOUND:
+        return _seconds(call.started_at, over_at) if call.started_at else 0
+    return _seconds(min(call.created_at, call.started_at or call.created_at), over_at)
 
 
 def _recordings(call: Call) -> tuple[int, ...]:
@@ -139,18 +116,29 @@ def _seconds(begin: datetime, end: datetime) -> int:
 # --- Written down ---------------------------------------------------------------------------------------------
 
 
-def cost_row(call: Call) -> CallCost:
-    """The call's row of costs, held until the transaction ends."""
+def cost_day(call: Call) -> date:
+    """The day that a call counts for, in UTC: on which it came in, or was answered that we placed."""
+    placed = call.direction == Call.Direction.OUTBOUND
+    return ((call.started_at if placed else None) or call.created_at).astimezone(UTC).date()
+
+
+def _row_held(call_id: uuid.UUID) -> tuple[CallCost, Call]:
+    """The row of costs, held until the transaction ends, and the call as it is since nobody else holds that."""
+    call = Call.objects.get(pk=call_id)
     CallCost.objects.get_or_create(
-        call=call, defaults={"day": call.created_at.astimezone(UTC).date(), "assistant_id": call.assistant_id}
+        call=call, defaults={"day": cost_day(call), "assistant_id": call.assistant_id}
     )
-    return CallCost.objects.select_for_update().get(call=call)
+    row = CallCost.objects.select_for_update().get(call=call)
+    call.refresh_from_db()
+    return row, call
 
 
 def cost_so_far(call: Call, *, now: datetime) -> Decimal:
-    """What a call that runs has cost until now, kept for the sums of the day."""
+    """What a call that runs has cost until now, kept for the sums of the day; of one that is over, what it cost."""
     with transaction.atomic():
-        row = cost_row(call)
+        row, call = _row_held(call.pk)
+        if not is_live(call):
+            return row.total_usd
         lines = call_lines(call, now=now)
         row.total_usd, row.unpriced_n = total(lines), _unknown(lines)
         row.save(update_fields=["total_usd", "unpriced_n"])
@@ -161,13 +149,17 @@ def call_reckon(*, call_id: uuid.UUID, now: datetime) -> bool:
     """Write the lines of a call of ours that is over; whether it is one.
 
     What has not changed stays as it was written. What has is written anew, and the line of before keeps its figures and
-    says since when it is out of force.
+    says since when it is out of force. Of a call that was stripped nobody knows any more whom it went to: once priced, it
+    stays as it is.
     """
     with transaction.atomic():
-        call = Call.objects.filter(pk=call_id, stack=Call.Stack.DIRECT, status__in=OVER).first()
-        if call is None:
+        if not Call.objects.filter(pk=call_id, stack=Call.Stack.DIRECT, status__in=OVER).exists():
             return False
-        row = cost_row(call)
+        row, call = _row_held(call_id)
+        if call.status not in OVER:
+            return False
+        if row.priced_at is not None and CallStripped.objects.filter(call_id=call_id).exists():
+            return True
         lines = call_lines(call, now=now)
         _write(call, lines, now)
         row.total_usd, row.unpriced_n, row.priced_at = total(lines), _unknown(lines), now
@@ -188,7 +180,9 @@ def _write(call: Call, lines: Iterable[Priced], now: datetime) -> None:
             del written[old.provider, old.kind, old.item, old.part]
         else:
             new.append(made)
-    CostLine.objects.filter(pk__in=[one.pk for one in written.values()]).update(superseded_at=now)
+    # Another worker may have looked at its clock later than this one, and written before it.
+    gone = CostLine.objects.filter(pk__in=[one.pk for one in written.values()])
+    gone.update(superseded_at=Greatest(Value(now), F("written_at")))
     CostLine.objects.bulk_create(new)
 
 
@@ -217,8 +211,11 @@ def _unknown(lines: Iterable[Priced]) -> int:
 
 
 def calls_to_reckon(*, since: datetime) -> QuerySet[Call]:
-    """Calls of ours that are over and have no lines yet, those that came in last first."""
+    """Calls of ours that are over and have no lines since, those that came in last first."""
     unwritten = Q(cost__isnull=True) | Q(cost__priced_at__isnull=True)
+    # It went on in another stream, and ended again.
+    stripped = CallStripped.objects.filter(call_id=OuterRef("pk"))
+    unwritten |= Q(ended_at__gt=F("cost__priced_at")) & ~Q(Exists(stripped))
     over = Call.objects.filter(unwritten, stack=Call.Stack.DIRECT, status__in=OVER, created_at__gte=since)
     return over.order_by("-created_at")
 

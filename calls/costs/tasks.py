@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import shared_task
+from django.db import DataError, IntegrityError
 from django.utils import timezone
 
 from calls.costs.carrier import carrier_call_note, carrier_prices_fetch
 from calls.costs.goodbye import goodbye_say
 from calls.costs.limits import limits_check
-from calls.costs.reckoning import call_reckon, calls_to_reckon, is_live, usage_keep
+from calls.costs.reckoning import call_reckon, calls_to_reckon
+from calls.costs.together import Report, usages_keep, usages_settle
 from calls.models import Call
 from tools.tasks import RECORDS, PrivateTask
 
@@ -34,7 +36,7 @@ def usage_write(
     at: str,
 ) -> None:
     """Write what a response or a transcription used, and see to the spending limits."""
-    call = usage_keep(
+    report = Report(
         call_id=uuid.UUID(call_id),
         kind=kind,
         session=session,
@@ -44,13 +46,8 @@ def usage_write(
         usage=usage or {},
         at=datetime.fromisoformat(at),
     )
-    if call is None:
-        return
-    now = timezone.now()
-    if not is_live(call):
-        # It came after the end of the call, whose lines may be written.
-        call_reckon(call_id=call.pk, now=now)
-    limits_check(call, now=now, tell=goodbye_say)
+    usages_keep([report])
+    usages_settle([report.call_id], now=timezone.now())
 
 
 @shared_task(name="calls.costs.tasks.call_cost", **RECORDS)
@@ -75,7 +72,11 @@ def costs_catch_up() -> None:
     now = timezone.now()
     waiting = calls_to_reckon(since=now - CATCH_UP_FOR).values_list("pk", flat=True)
     for call_id in list(waiting[:MOST_CAUGHT_UP]):
-        call_reckon(call_id=call_id, now=now)
+        try:
+            call_reckon(call_id=call_id, now=now)
+        except (DataError, IntegrityError, ArithmeticError):
+            # The others are not to wait for it; it is tried again with each run.
+            logger.exception("a call could not be reckoned", extra={"call_id": str(call_id)})
 
 
 @shared_task(name="calls.costs.tasks.carrier_prices_look", base=PrivateTask, ignore_result=True)

@@ -16,6 +16,8 @@ _INPUTS: Final = (TEXT, AUDIO, IMAGE)
 _OUTPUTS: Final = (TEXT, AUDIO)
 UNKNOWN_KIND: Final = "Tokens of a kind that the server did not name were counted as audio."
 TOO_MANY_CACHED: Final = "The server told more cached tokens than tokens; those too many were left out."
+# No call has so many of anything; a figure beyond it is a mistake of the server's, and counts as not told.
+MOST: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def response_read(usage: Mapping[str, Any]) -> Reading:
 def transcription_read(usage: Mapping[str, Any]) -> Reading:
     """What a transcription used: seconds of audio, or tokens."""
     seconds = usage.get("seconds")
-    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0:
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= MOST:
         exact = Decimal(str(seconds)).quantize(Decimal("0.001"))
         return Reading({"seconds": exact} if exact else {}, told=True)
     if not _known(usage, "input_tokens", "output_tokens"):
@@ -116,4 +118,6 @@ def _part(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _count(tree: Mapping[str, Any], name: str) -> int:
     value = tree.get(name)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 < value <= MOST else 0

@@ -10,7 +10,7 @@ from typing import Final
 from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
 
 from calls.costs.pricing import SMALLEST, PriceBook
-from calls.models import VapiCall
+from calls.models import Call, VapiCall
 
 LEAST_CALLS: Final = 5  # fewer than that say more of themselves than of the next call
 MOST_CALLS: Final = 500  # the newest; prices of years ago are no comparison
@@ -33,10 +33,10 @@ class VapiRate:
 def vapi_rate(assistant_id: uuid.UUID | None, *, book: PriceBook, moment: datetime) -> VapiRate | None:
     """The rate for an assistant's calls: its own calls at Vapi, else all of them, else the list; None without any."""
     if assistant_id is not None:
-        own = _measured(VapiCall.objects.filter(call__assistant=assistant_id))
+        own = _measured(VapiCall.objects.filter(call__assistant=assistant_id, call__stack=Call.Stack.VAPI))
         if own is not None:
             return VapiRate(own.rate, f"As {own.words} of this assistant at Vapi were charged.", own.calls_n)
-    every = _measured(VapiCall.objects.all())
+    every = _measured(VapiCall.objects.filter(call__stack=Call.Stack.VAPI))
     if every is not None:
         return VapiRate(every.rate, f"As {every.words} at Vapi were charged.", every.calls_n)
     listed = book.at(moment, provider="vapi", item=LIST_ITEM, part="minutes")

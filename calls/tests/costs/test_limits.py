@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from assistants.tests.factories import make_assistant
-from calls.costs import tasks
+from calls.costs import tasks, together
 from calls.costs.goodbye import goodbye_say
 from calls.costs.limits import day_limit_spent, limits_check
 from calls.costs.refusing import ENDED_REASON, call_refuse_if_spent
@@ -157,7 +157,7 @@ def test_a_call_is_ended_by_the_order_that_live_calls_understand(monkeypatch: py
 def test_the_report_of_an_answer_sees_to_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     make_limit(**END)
     told = Told()
-    monkeypatch.setattr(tasks, "goodbye_say", told)
+    monkeypatch.setattr(together, "goodbye_say", told)
     call = running(1)
     usage = call.usages.get().usage
 

@@ -3,7 +3,7 @@
 from pytest_django import Settings
 
 from calls.tests.costs.test_usage import EXAMPLE
-from calls.tests.test_consumers import Stage, playing, stage, until
+from calls.tests.stage import Stage, playing, stage, until
 
 __all__ = ["stage"]
 

@@ -206,7 +206,7 @@ def test_transfers_recordings_and_messages_are_lines_too() -> None:
     ],
 )
 def test_the_line_has_the_name_that_the_list_has(
-    inbound: bool,  # noqa: FBT001
+    inbound: bool,
     ours: str,
     theirs: str,
     item: str,

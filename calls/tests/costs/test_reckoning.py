@@ -2,20 +2,23 @@
 
 import itertools
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError, Sum
 from django.utils import timezone
 
 from calls import tasks as call_tasks
-from calls.costs import tasks
-from calls.costs.reckoning import call_reckon, calls_to_reckon
+from calls.breaks import lost_begin
+from calls.costs import tasks, together
+from calls.costs.reckoning import call_reckon, calls_to_reckon, cost_day, cost_so_far
 from calls.costs.selectors import call_costs
+from calls.erasing.erasing import caller_erase
 from calls.models import Call, CallCost, CallUsage, CarrierCall, CostLine, Price
+from calls.services import STREAM_CLOSED
 from calls.tests.costs.factories import MODEL, make_price, make_usage, make_vapi_call
 from calls.tests.costs.test_usage import EXAMPLE
 from calls.tests.factories import make_call, make_transfer
@@ -225,6 +228,125 @@ def test_calls_that_ended_without_anybodys_telling_are_caught_up_with() -> None:
 
     assert list(CallCost.objects.values_list("call", flat=True)) == [call.pk]
     assert not calls_to_reckon(since=timezone.now() - timedelta(days=1)).exists()
+
+
+def test_one_that_cannot_be_reckoned_keeps_nobody_from_being_caught_up_with(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, bad = make_call(), make_call()
+    really = call_reckon
+
+    def reckon_unless(*, call_id: uuid.UUID, now: datetime) -> bool:
+        if call_id == bad.pk:
+            raise DataError("numeric field overflow")
+        return really(call_id=call_id, now=now)
+
+    monkeypatch.setattr(tasks, "call_reckon", reckon_unless)
+
+    tasks.costs_catch_up()
+
+    assert list(CallCost.objects.values_list("call", flat=True)) == [good.pk]
+    assert "could not be reckoned" in caplog.text
+
+
+def test_use_that_is_told_in_the_moment_in_which_the_call_ends_is_in_its_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    call = make_call(status=Call.Status.IN_PROGRESS, ended_at=None)
+    write = together._write
+
+    def ends_meanwhile(fullest: Any) -> None:
+        """Another worker writes the end and the cost, and does not see yet what is written here."""
+        Call.objects.filter(pk=call.pk).update(status=Call.Status.ENDED, ended_at=timezone.now())
+        reckon(call)
+        write(fullest)
+
+    monkeypatch.setattr(together, "_write", ends_meanwhile)
+
+    tasks.usage_write(**report(call))
+
+    cost = CallCost.objects.get(call=call)
+    assert cost.total_usd >= ANSWER
+    assert (
+        cost.total_usd
+        == CostLine.objects.filter(call=call, superseded_at=None).aggregate(usd=Sum("amount_usd"))["usd"]
+    )
+
+
+def test_what_a_call_has_cost_so_far_does_not_replace_what_it_cost_when_it_is_over() -> None:
+    call = make_call(status=Call.Status.IN_PROGRESS, ended_at=None)
+    make_usage(call)
+    as_it_was = Call.objects.get(pk=call.pk)
+    Call.objects.filter(pk=call.pk).update(status=Call.Status.ENDED, ended_at=timezone.now())
+    reckon(call)
+    cost = CallCost.objects.get(call=call).total_usd
+
+    told = cost_so_far(as_it_was, now=timezone.now() + timedelta(hours=1))
+
+    assert told == CallCost.objects.get(call=call).total_usd == cost
+
+
+def test_two_reckonings_at_once_may_read_their_clocks_in_one_order_and_write_in_the_other() -> None:
+    call = make_call()
+    now = timezone.now()
+    assert call_reckon(call_id=call.pk, now=now + timedelta(milliseconds=5))
+    tasks.carrier_call_write(call_sid=call.call_sid, duration_s=59)
+
+    CarrierCall.objects.filter(call=call).update(duration_s=300)
+    assert call_reckon(call_id=call.pk, now=now)
+
+    (line,) = [one for one in lines(call) if one.kind == "line"]
+    assert line.quantity == 5
+
+
+def test_a_call_that_went_on_after_it_was_priced_is_priced_again() -> None:
+    call = make_call(ended_reason=STREAM_CLOSED)
+    reckon(call)
+    assert lost_begin(call=call) is not None
+    # It ends without anybody's telling the workers, as by the reaper.
+    Call.objects.filter(pk=call.pk).update(
+        status=Call.Status.ENDED, ended_at=timezone.now() + timedelta(minutes=10)
+    )
+
+    tasks.costs_catch_up()
+
+    (line,) = [one for one in lines(call) if one.kind == "line"]
+    assert line.quantity == 13
+
+
+def test_a_call_that_we_placed_costs_from_its_answer_on_and_nothing_where_nobody_answered() -> None:
+    asked_at = timezone.now() - timedelta(hours=30)
+    answered = make_call(direction=Call.Direction.OUTBOUND)
+    rang = make_call(direction=Call.Direction.OUTBOUND, started_at=None)
+    Call.objects.filter(pk__in=[answered.pk, rang.pk]).update(created_at=asked_at)
+
+    for call in (answered, rang):
+        reckon(call)
+        reckon(call)
+
+    (line,) = [one for one in lines(answered) if one.kind == "line"]
+    assert line.quantity == 3
+    assert CallCost.objects.get(call=answered).day == cost_day(answered) == timezone.now().date()
+    assert lines(rang) == []
+    tasks.carrier_call_write(call_sid=rang.call_sid, duration_s=0)
+    assert CallCost.objects.get(call=rang).total_usd == 0
+
+
+def test_what_an_erased_call_has_cost_stays_whatever_comes_late() -> None:
+    call, unpriced = make_call(), make_call()
+    for one in (call, unpriced):
+        make_usage(one)
+        make_transfer(call=one, dialled_at=timezone.now(), duration_s=70)
+    reckon(call)
+    before = CallCost.objects.get(call=call).total_usd
+
+    caller_erase(call.caller)
+    tasks.usage_write(**report(call))
+    tasks.costs_catch_up()
+
+    assert (
+        CallCost.objects.get(call=call).total_usd == CallCost.objects.get(call=unpriced).total_usd == before
+    )
 
 
 def test_twilios_own_count_and_price_take_the_place_of_ours() -> None:

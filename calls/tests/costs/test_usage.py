@@ -124,6 +124,13 @@ def test_a_transcription_is_seconds_or_tokens() -> None:
     assert transcription_read(tokens).quantities == {"audio_in": Decimal(28), "text_out": Decimal(8)}
 
 
+@pytest.mark.parametrize("figure", [1e300, 10**30, 1e28])
+def test_a_figure_beyond_all_sense_is_not_told(figure: float) -> None:
+    assert not transcription_read({"type": "duration", "seconds": figure}).told
+    read = response_read({"input_tokens": figure, "output_tokens": 7})
+    assert read.quantities == {"audio_out": Decimal(7)}
+
+
 @settings(max_examples=60)
 @given(_usages)
 def test_no_report_counts_a_token_twice_or_below_nothing(usage: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from calls.summaries import SummaryError
 from calls.tests.costs.factories import MODEL, make_limit
 from calls.tests.costs.test_usage import EXAMPLE
 from calls.tests.factories import make_call, make_phone_number, make_transfer
-from calls.tests.test_consumers import CALL, FakeOutbox
+from calls.tests.stage import CALL, FakeOutbox
 from calls.tests.test_views import DID, FORM, SID, Post, post, verbs
 
 __all__ = ["post"]
@@ -64,7 +64,7 @@ def test_twilios_count_of_the_seconds_is_kept(
     post: Post,
     monkeypatch: pytest.MonkeyPatch,
     seconds: str,
-    kept: bool,  # noqa: FBT001
+    kept: bool,
 ) -> None:
     outbox = FakeOutbox()
     monkeypatch.setattr(views, "process_outbox", lambda: outbox)
