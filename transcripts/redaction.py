@@ -24,6 +24,7 @@ class _Turn:
     text: str = field(repr=False)
     tokens: Sequence[Token] = field(repr=False)
     spans: list[Span] = field(default_factory=list, repr=False)
+    tail: list[Span] = field(default_factory=list, repr=False)  # digits that the next turn may make a number
 
 
 class SpokenRedactor:
@@ -56,8 +57,8 @@ class SpokenRedactor:
                 # What only an earlier look has found stays found: its beginning may have left the window.
                 news = [replace(span, part=0) for span in spans if span.part == number]
                 one.spans = _in_order(apart(news, one.spans))
-        tail = [replace(span, part=0) for span in _open(parts)]
-        return replaced(text, _in_order(apart(turn.spans, tail)))
+        turn.tail = [replace(span, part=0) for span in _open(parts)]
+        return replaced(text, _in_order(apart(turn.spans, turn.tail)))
 
     def settled(self, key: str, speaker: str, text: str) -> str:
         """A turn as it may be written down once the call is over."""
@@ -66,6 +67,7 @@ class SpokenRedactor:
         turn = self._turns.get(key)
         if turn is None or turn.text != text:
             return self.said(key, speaker, text)
+        turn.tail = []
         return replaced(text, turn.spans)
 
     def heard(self, key: str, text: str, heard: str, *, written: str) -> str:
@@ -77,7 +79,7 @@ class SpokenRedactor:
             return redactor(self._kinds)(heard)
         spans = [
             Span(one.part, one.start, min(one.end, len(heard)), one.kind)
-            for one in turn.spans
+            for one in _in_order(apart(turn.spans, turn.tail))
             if one.start < len(heard)
         ]
         return replaced(heard, spans)

@@ -4,22 +4,30 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import redis
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.db.models import Q
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
 
 from calls.erasing.tables import GONE
-from calls.journal import BROKEN, lines_of, open_locked
+from calls.lasting.journal import BROKEN, open_locked, take_out
 from calls.live.feed import stream_key
 from calls.models import (
     Call,
+    CallBreak,
+    CallProblem,
+    CallRequest,
+    CallTransfer,
     FallbackCall,
     Scenario,
     ScenarioVersion,
+    ServerMessage,
     SmokeLeg,
     SmokePair,
     UnwrittenRecord,
@@ -37,6 +45,8 @@ def rows_of_calls(call_ids: Sequence[uuid.UUID], *, erased: bool) -> Counter[str
     """Delete and clear what is kept of these calls beside their own rows; how many rows it were in which table."""
     counts: Counter[str] = Counter()
     counts["calls_unwrittenrecord"] += UnwrittenRecord.objects.filter(call_id__in=call_ids).delete()[0]
+    # What waits is told to nobody any more: its body would be made of rows that are empty now.
+    counts["calls_servermessage"] += ServerMessage.objects.filter(call_id__in=call_ids).delete()[0]
     counts += pairs_clear(call_ids)
     if erased:
         counts["calls_fallbackcall"] += fallbacks_clear(call_ids)
@@ -92,16 +102,17 @@ def scenarios_delete(call_ids: Sequence[uuid.UUID]) -> int:
 
 def log_clear(call_ids: Sequence[uuid.UUID]) -> int:
     """Take the names of these calls, which are made of numbers, out of the admin's log."""
-    wanted = [str(one) for one in call_ids]
-    wanted += [str(pk) for pk in Transcript.objects.filter(call_id__in=call_ids).values_list("pk", flat=True)]
-    wanted += [str(pk) for pk in ToolCall.objects.filter(call_id__in=call_ids).values_list("pk", flat=True)]
-    rows = LogEntry.objects.filter(
-        object_id__in=wanted, content_type__app_label__in=["calls", "transcripts", "tools"]
-    )
-    ours = rows.filter(
-        content_type__model__in=["call", "transcript", "toolcall", "calltransfer", "callbreak"]
-    )
-    return ours.exclude(object_repr=GONE).update(object_repr=GONE, change_message="")
+    # Rows that share the call's id are found by that; those with numbers of their own only among their kind.
+    ours = Q(object_id__in=[str(one) for one in call_ids])
+    models: tuple[Any, ...] = (Transcript, ToolCall, CallTransfer, CallBreak, CallProblem)
+    for model in models:
+        found = model._base_manager.filter(call_id__in=call_ids).values_list("pk", flat=True)
+        kind = {"app_label": model._meta.app_label, "model": model._meta.model_name}
+        ours |= Q(object_id__in=[str(pk) for pk in found]) & Q(
+            **{f"content_type__{name}": value for name, value in kind.items()}
+        )
+    rows = LogEntry.objects.filter(ours).exclude(object_repr=GONE)
+    return rows.update(object_repr=GONE, change_message="")
 
 
 def captures_delete(call_ids: Collection[uuid.UUID], needles: Collection[str]) -> int:
@@ -144,6 +155,31 @@ def log_clear_number(needles: Collection[str]) -> int:
     return rows.update(object_repr=GONE, change_message="")
 
 
+def requests_clear(needles: Collection[str]) -> int:
+    """Empty what requests for calls say of customers that were not called, where it names the number; how many."""
+    something = Q()
+    for needle in needles:
+        something |= Q(told__contains=needle) | Q(idempotency_key__contains=needle)
+    rows = CallRequest.objects.annotate(told=Cast("errors", TextField())).filter(something)
+    return rows.update(errors=[], idempotency_key="") if needles else 0
+
+
+def unwritten_delete(call_ids: Collection[uuid.UUID], needles: Collection[str]) -> int:
+    """Delete what could not be written and names its call nowhere but in its content. They are few, and sealed."""
+    wanted = [*(str(one) for one in call_ids), *needles]
+    found = []
+    for pk in list(UnwrittenRecord.objects.filter(call_id=None).values_list("pk", flat=True)):
+        try:
+            content = UnwrittenRecord.objects.values_list("content", flat=True).get(pk=pk)
+        except UnwrittenRecord.DoesNotExist:
+            continue
+        except SecretUnreadableError:
+            content = ""  # nobody can tell what is in it, and nobody can write it any more
+        if not content or _holds(content, wanted):
+            found.append(pk)
+    return UnwrittenRecord.objects.filter(pk__in=found).delete()[0]
+
+
 def feeds_delete(call_ids: Collection[uuid.UUID]) -> int:
     """Delete what readers of live transcripts may still read; how many there were. 0 while Redis is away: it forgets by itself."""
     client = redis.Redis.from_url(
@@ -168,9 +204,9 @@ def journals_clear(call_ids: Collection[uuid.UUID], needles: Collection[str]) ->
     """Take these calls out of the journals of processes that are gone: lines taken out, and lines that live processes hold.
 
     A live process reads its journal by place, so nobody else may write to it. What it holds is handed over in seconds, and
-    what comes of it is deleted by the second look.
+    what comes of it is deleted as it is written.
     """
-    wanted = [one.encode() for one in (*(str(one) for one in call_ids), *needles)]
+    wanted = _Wanted(frozenset(str(one) for one in call_ids), tuple(one.encode() for one in needles))
     taken = held = 0
     for path in _journals():
         try:
@@ -181,7 +217,7 @@ def journals_clear(call_ids: Collection[uuid.UUID], needles: Collection[str]) ->
         except OSError:
             continue  # gone meanwhile
         try:
-            taken += _take_out(handle, wanted)
+            taken += take_out(handle, wanted.has)
         finally:
             os.close(handle)
     return taken, held
@@ -192,26 +228,34 @@ def _journals() -> Iterable[Path]:
     return sorted([*folder.glob("*.jsonl"), *(folder / BROKEN).glob("*.txt")])
 
 
-def _take_out(handle: int, wanted: Sequence[bytes]) -> int:
-    lines = [line for _, line in lines_of(handle)]
-    left = [line for line in lines if not _is_in(line, wanted)]
-    if len(left) == len(lines):
-        return 0
-    os.ftruncate(handle, 0)
-    os.write(handle, b"".join(line + b"\n" for line in left))
-    os.fsync(handle)
-    return len(lines) - len(left)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which lines of a journal are to go."""
+
+    call_ids: frozenset[str]
+    needles: tuple[bytes, ...]
+
+    def has(self, line: bytes) -> bool:
+        """Whether it is about one of the calls. A line of somebody else's call stays, whatever numbers are said in it."""
+        whose = _call_of(line)
+        if whose is not None:
+            return whose in self.call_ids
+        return any(one.encode() in line for one in self.call_ids) or any(one in line for one in self.needles)
 
 
-def _count(path: Path, wanted: Sequence[bytes]) -> int:
+def _call_of(line: bytes) -> str | None:
     try:
-        return sum(_is_in(line, wanted) for line in path.read_bytes().split(b"\n"))
+        kwargs = orjson.loads(line)["kwargs"]
+        return str(kwargs["call_id"] if "call_id" in kwargs else kwargs["order"]["call_id"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _count(path: Path, wanted: _Wanted) -> int:
+    try:
+        return sum(wanted.has(line) for line in path.read_bytes().split(b"\n"))
     except OSError:
         return 0
-
-
-def _is_in(line: bytes, wanted: Sequence[bytes]) -> bool:
-    return any(one in line for one in wanted)
 
 
 def _holds(text: Any, wanted: Sequence[str]) -> bool:

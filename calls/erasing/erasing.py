@@ -16,7 +16,7 @@ from django.utils import timezone
 from calls.erasing import elsewhere
 from calls.erasing.numbers import CallerNumber, number_read
 from calls.erasing.stripping import calls_strip, rows_strip
-from calls.models import LIVE, Call, CallStripped, Erasure, Recording
+from calls.models import AHEAD, LIVE, Call, CallStripped, Erasure, Recording
 
 COMMAND: Final = "manage.py"
 _LABEL_MAX: Final = 150
@@ -135,11 +135,11 @@ def _erase(subject: _Subject, *, actor: Any, by: str = COMMAND, dry_run: bool) -
 
 
 def _refuse_live(call_ids: Collection[uuid.UUID]) -> None:
-    live = Call.objects.filter(pk__in=call_ids, status__in=LIVE).count()
+    live = Call.objects.filter(pk__in=call_ids, status__in=(*AHEAD, *LIVE)).count()
     if live:
         raise StillTalkingError(
-            f"{live} of these calls {'is' if live == 1 else 'are'} still going on. Nothing was deleted. Wait until the caller has "
-            "hung up, or end the call on its live page, and do it again."
+            f"{live} of these calls {'is' if live == 1 else 'are'} still going on, or to be placed. Nothing was deleted. Wait until the "
+            "caller has hung up, or end the call on its live page or under Outbound calls, and do it again."
         )
 
 
@@ -148,6 +148,8 @@ def _elsewhere(call_ids: Collection[uuid.UUID], needles: Collection[str]) -> Cou
         {
             "tools_capture": elsewhere.captures_delete(call_ids, needles),
             "calls_vapicallimport": elsewhere.imports_clear(call_ids, needles),
+            "calls_unwrittenrecord": elsewhere.unwritten_delete(call_ids, needles),
+            "calls_callrequest": elsewhere.requests_clear(needles),
             "django_admin_log": elsewhere.log_clear_number(needles),
         }
     )
@@ -167,7 +169,7 @@ def _notes(call_ids: Collection[uuid.UUID], held: int) -> list[str]:
     if held:
         notes.append(
             f"{held} lines are still in the journal of a running process, or on their way to the workers. What comes of them is "
-            "deleted by itself within the hour."
+            "deleted as it is written, or within the hour."
         )
     left = Recording.objects.filter(call=None, state=Recording.State.DELETING).count() if call_ids else 0
     if left:

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from assistants.models import Assistant
 from calls.erasing.stripping import BATCH, calls_strip
-from calls.models import LIVE, Call, CallStripped, UnwrittenRecord
+from calls.models import AHEAD, LIVE, Call, CallStripped, UnwrittenRecord
 from tools.models import ToolCall
 from transcripts.models import Transcript
 
@@ -95,7 +95,7 @@ def _older(than: datetime) -> QuerySet[Call]:
     stripped = CallStripped.objects.filter(call_id=OuterRef("pk"))
     return (
         Call.objects.filter(~Exists(stripped), created_at__lt=than)
-        .exclude(status__in=LIVE)
+        .exclude(status__in=(*AHEAD, *LIVE))
         .order_by("-created_at")
     )
 

@@ -3,6 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.apps import apps
@@ -10,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from calls.costs.reckoning import call_reckon, calls_to_reckon
 from calls.erasing import elsewhere
 from calls.erasing.tables import TABLES, Table
 from calls.history.writing import calls_stay_away
@@ -20,6 +22,7 @@ from calls.warehouse.outbox import call_changed, calls_forget
 BATCH: Final = 200
 # A statement waits for a row of a call that is being written, but not for long: the next beat comes back to it.
 _LOCK_TIMEOUT: Final = "2s"
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def calls_strip(call_ids: Collection[uuid.UUID], *, why: CallStripped.Why) -> Counter[str]:
@@ -46,12 +49,20 @@ def _batch_strip(call_ids: Sequence[uuid.UUID], *, why: CallStripped.Why) -> Cou
     return +counts
 
 
+def _price(call_ids: Sequence[uuid.UUID]) -> None:
+    """Write what calls cost that nobody has reckoned yet: by their numbers and recordings, which go now."""
+    unpriced = calls_to_reckon(since=_EVER).filter(pk__in=call_ids).values_list("pk", flat=True)
+    for call_id in list(unpriced):
+        call_reckon(call_id=call_id, now=timezone.now())
+
+
 def rows_strip(call_ids: Collection[uuid.UUID], *, why: CallStripped.Why) -> Counter[str]:
     """The rows alone, all at once, in the transaction of whoever calls."""
     listed, erased = list(call_ids), why == CallStripped.Why.ERASED
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+    _price(listed)
     now = timezone.now()
     CallStripped.objects.bulk_create(
         [CallStripped(call_id=one, why=why, at=now) for one in listed], ignore_conflicts=True

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
 from calls.models import CallOpened
@@ -30,18 +31,20 @@ def calls_opened(
     if person is None and key is None:
         raise ValueError("A call is opened by a person or by a key.")
     label = f"{person.get_username()}" if person is not None else f"API key {key}"
-    now = timezone.now()
-    CallOpened.objects.bulk_create(
-        CallOpened(
-            call_id=call_id,
-            what=CallOpened.What(what),
-            actor=person,
-            key=key,
-            actor_label=label[:_LABEL_MAX],
-            at=now,
+    # One statement of the database's own: a list shows a thousand calls.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO calls_callopened (call_id, what, actor_id, key_id, actor_label, at) "
+            "SELECT unnest(%s::uuid[]), %s, %s, %s, %s, %s",
+            [
+                [str(call_id) for call_id in call_ids],
+                CallOpened.What(what).value,
+                person.pk if person is not None else None,
+                key.pk if key is not None else None,
+                label[:_LABEL_MAX],
+                timezone.now(),
+            ],
         )
-        for call_id in call_ids
-    )
 
 
 def opened_keep(*, call_id: uuid.UUID, user: Any, what: str, **_: Any) -> None:

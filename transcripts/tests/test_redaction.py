@@ -57,6 +57,20 @@ def test_wherever_a_card_number_is_cut_into_turns_nothing_of_it_is_left(cuts: se
     assert all(len(set(one.split()) & {"four", "one"}) == 0 or len(one.split()) <= 2 for one in at_once)
 
 
+def test_a_turn_that_is_cut_short_in_the_middle_of_digits_shows_none_of_them_until_it_is_known_what_they_are() -> (
+    None
+):
+    spoken = SpokenRedactor(KINDS)
+    whole, cut = "Your card is 4111 1111", "Your card is 4111 11"
+
+    written = spoken.said("a1", "assistant", whole)
+    assert written == "Your card is [number]"
+    assert spoken.heard("a1", whole, cut, written=written) == "Your card is [number]"
+
+    written = spoken.settled("a1", "assistant", whole)
+    assert (written, spoken.heard("a1", whole, cut, written=written)) == (whole, cut)
+
+
 def test_digits_that_were_none_are_shown_once_the_call_is_over() -> None:
     at_once, settled = told(["My order is four four one seven", "That's all."])
 

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
+from calls import tasks as call_tasks
 from calls.erasing.erasing import StillTalkingError, call_erase, caller_erase, number_digests
 from calls.erasing.numbers import NotANumberError, number_read
 from calls.erasing.retention import stripped_again
@@ -29,12 +31,18 @@ from calls.models import (
     CallBreak,
     CallHandover,
     CallOpened,
+    CallRequest,
+    CallStripped,
+    CallVariables,
     Erasure,
     FallbackCall,
+    Placing,
     Recording,
     Scenario,
     ScenarioVersion,
+    ServerMessage,
     SmokePair,
+    SocketCall,
     UnwrittenRecord,
     VapiCall,
     VapiCallImport,
@@ -162,6 +170,26 @@ def beside(call: Call, spool: Path) -> None:
         "kwargs": {"call_id": str(call.pk), "utterances": [WORDS]},
     }
     (spool / "0001-dead.jsonl").write_text(f'{{"task": "x", "kwargs": {{}}}}\n{json.dumps(line)}\n')
+    CallVariables.objects.create(call=call, values={"name": CANARY}, secret_values=CANARY)
+    asked = CallRequest.objects.create(
+        by_label="API key", digest="d", errors=[{"customer": {"number": NUMBER}}], idempotency_key=f"{NUMBER} today"
+    )  # fmt: skip
+    now = timezone.now()
+    customer: dict[str, Any] = {"number": NUMBER, "name": CANARY}
+    given: dict[str, Any] = {"call": call, "customer": customer, "metadata": WORDS["json"]}
+    placing = Placing.objects.create(request=asked, due_at=now, give_up_at=now, **given)
+    LogEntry.objects.create(
+        user=User.objects.get(username="Ana"),
+        content_type=ContentType.objects.get_for_model(Placing),
+        object_id=str(placing.pk),
+        object_repr=f"Call to {CANARY}",
+        action_flag=CHANGE,
+    )
+    SocketCall.objects.create(kind=SocketCall.Kind.WEBSOCKET, **given)
+    ServerMessage.objects.create(call=call, kind="transcript", key="1", at=now, facts={"said": CANARY})
+    UnwrittenRecord.objects.create(
+        digest=uuid.uuid4().hex, task="calls.tasks.transfer_summarise", content=json.dumps(WORDS), tried_at=now, error="E"
+    )  # fmt: skip
     (spool / "broken").mkdir(exist_ok=True)
     (spool / "broken" / "old.txt").write_text(f"half a line about {NUMBER}\n")
 
@@ -177,12 +205,75 @@ def test_a_caller_is_erased_from_every_column_of_every_table(
 
     assert found_anywhere(CANARY, *FORMS) == []
     assert not redis_client.exists(stream_key(call.pk))
-    assert (spool / "0001-dead.jsonl").read_text() == '{"task": "x", "kwargs": {}}\n'
-    assert (spool / "broken" / "old.txt").read_text() == ""
+    assert (spool / "0001-dead.jsonl").read_text().strip() == '{"task": "x", "kwargs": {}}'
+    assert (spool / "broken" / "old.txt").read_text().strip() == ""
     assert receipt.calls_n == 1
     assert receipt.counts["transcripts_utterance"] == 1
     assert receipt.counts["journal lines"] == 2
     assert NUMBER not in json.dumps(receipt.to_json())
+
+
+def test_every_table_that_is_cleared_by_calls_has_something_in_these_tests(spool: Path) -> None:
+    call = everything_of(NUMBER, spool)
+
+    empty = [
+        label
+        for label, table in TABLES.items()
+        if table.calls and not apps.get_model(label)._base_manager.filter(**{table.calls: call.pk}).exists()
+    ]
+
+    assert empty == []
+
+
+def test_a_journals_lines_of_other_calls_stay_whatever_is_said_in_them(spool: Path) -> None:
+    call, other = make_call(caller=NUMBER), make_call(caller="+14155550199")
+    theirs = json.dumps({"task": "x", "kwargs": {"call_id": str(other.pk), "text": f"Call me at {NUMBER}."}})
+    order = json.dumps({"task": "x", "kwargs": {"order": {"call_id": str(call.pk)}, "text": CANARY}})
+    nobodys = json.dumps({"task": "x", "kwargs": {"transfer_id": "7", "request": f"Who is {NUMBER}?"}})
+    journal = spool / "0001-dead.jsonl"
+    journal.write_text(f"{theirs}\n{order}\n{nobodys}\n{theirs}\n")
+
+    receipt = caller_erase(NUMBER)
+
+    assert receipt.counts["journal lines"] == 2
+    assert [line for line in journal.read_text().split("\n") if line] == [theirs, theirs]
+    assert caller_erase(NUMBER).counts == {}
+
+
+def test_a_crash_while_a_journal_is_cleared_costs_nobody_else_a_word(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, other = make_call(caller=NUMBER), make_call(caller="+14155550199")
+    lines = [json.dumps({"task": "x", "kwargs": {"call_id": str(one.pk)}}) for one in (other, call, other)]
+    journal = spool / "0001-dead.jsonl"
+    journal.write_text("\n".join(lines) + "\n")
+
+    def full(*_: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    for name in ("write", "pwrite"):
+        monkeypatch.setattr(f"os.{name}", full)
+    with pytest.raises(OSError, match="No space"):
+        caller_erase(NUMBER)
+
+    assert journal.read_text().splitlines().count(lines[0]) == 2
+
+
+def test_what_comes_days_late_about_an_erased_call_is_deleted_as_it_is_written(spool: Path) -> None:
+    call = everything_of(NUMBER, spool)
+    caller_erase(NUMBER)
+    CallStripped.objects.update(at=timezone.now() - timedelta(days=9))
+    late = {
+        "item_id": "late", "speaker": "caller", "text": CANARY, "heard_text": CANARY, "began_ms": 1, "ended_ms": 2,
+        "generated_ms": 0, "heard_ms": 0, "interrupted": False, "latency_ms": None, "transcribed": True,
+    }  # fmt: skip
+    said = {"call_id": str(call.pk), "started_at": timezone.now().isoformat(), "utterances": [late]}
+    line = json.dumps({"task": "transcripts.tasks.utterances_write", "kwargs": said})
+
+    call_tasks.records_write(lines=line + "\n")
+
+    assert Utterance.objects.filter(item_id="late", text="").exists()
+    assert found_anywhere(CANARY) == []
 
 
 def test_what_is_left_of_an_erased_call_is_its_skeleton(spool: Path) -> None:

@@ -1,6 +1,7 @@
 """That nobody adds a column without saying what becomes of it when somebody is erased."""
 
 from django.apps import apps
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from calls.erasing.tables import TABLES, holding_columns, undeclared
@@ -17,6 +18,8 @@ def test_a_forgotten_column_is_noticed() -> None:
         notes = models.TextField()
         seconds = models.IntegerField()
         sound = models.BinaryField()
+        words = ArrayField(models.CharField(max_length=80))
+        times = ArrayField(models.IntegerField())
 
         class Meta:
             app_label = "calls"
@@ -26,7 +29,7 @@ def test_a_forgotten_column_is_noticed() -> None:
             return ""
 
     try:
-        assert holding_columns(Forgotten) == {"notes", "sound"}
+        assert holding_columns(Forgotten) == {"notes", "sound", "words"}
     finally:
         apps.all_models["calls"].pop("forgotten", None)
         apps.clear_cache()

@@ -11,7 +11,7 @@ from calls import recorder
 from calls.bridge import commands as do
 from calls.privacy.keeping import CallKeeping, history_opened
 from calls.recorder import Recorder
-from calls.tests.test_consumers import CALL, FakeOutbox
+from calls.tests.stage import CALL, FakeOutbox
 from tools.orders import ToolOrder
 from tools.redaction.keeping import NOT_KEPT, Keeping
 from tools.redaction.redact import KINDS
