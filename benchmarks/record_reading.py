@@ -161,11 +161,20 @@ def _admin_lists() -> Iterator[Reading]:
             yield Reading("list", f"{label}, search: {_kind(query)}", _opened(client, f"{url}?{words}"))
         for words in _filters(client, url):
             yield Reading("list", f"{label}, {words}", _opened(client, f"{url}?{words}"))
-        anyway = getattr(model_admin, "always_sortable", ())
-        for n, column in enumerate(model_admin.list_display, start=1):
-            # The others can be chosen once the list is narrowed.
-            words = f"o=-{n}" if not anyway or column in anyway else f"since=week&o=-{n}"
+        for n, column in enumerate(_columns(client, url)):
+            if not column:
+                continue
+            words = f"o=-{n}"
             yield Reading("list", f"{label}, ordered by {column}", _opened(client, f"{url}?{words}"))
+
+
+def _columns(client: Any, url: str) -> list[str]:
+    """The columns of the list in the order in which its address counts them; those by which it is not ordered are empty."""
+    changelist = client.get(url, secure=True).context_data["cl"]
+    return [
+        one if changelist.sortable_by is None or one in changelist.sortable_by else ""
+        for one in map(str, changelist.list_display)
+    ]
 
 
 def _is_many(model: Any) -> bool:
@@ -284,7 +293,7 @@ def _asked(sql: str) -> Callable[[], None]:
 
         from calls.reporting.role import SETTINGS  # noqa: PLC0415
 
-        planning = [one for one in SETTINGS if one[0] in ("work_mem", "jit")]
+        planning = [one for one in SETTINGS if one[0] in ("work_mem", "jit", "random_page_cost")]
         with connection.cursor() as cursor:
             for name, value in planning:
                 cursor.execute(f"SET {name} = '{value}'")

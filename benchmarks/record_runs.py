@@ -29,7 +29,11 @@ example:
 """
 REPORT: Final = ROOT / "docs" / "performance-records.md"
 WRITING: Final = "writing"
-_PLANS_MOST: Final = 12
+# A reader wants the figures; plans are for whoever mends something, and all of them are in the JSON.
+_PLANS_MOST: Final = 5
+_PLAN_LINES: Final = 24
+_PLAN_WIDTH: Final = 150
+_ROWS_MOST: Final = 25
 
 
 def options(arguments: list[str]) -> Namespace:
@@ -156,7 +160,7 @@ def _document(
         "",
         (
             "Written by `benchmarks/records.py --report`. Calls of a year, with twenty turns each on average, every tenth from Vapi; "
-            "the database has its defaults and the indices of the migrations, nothing else."
+            "the database has its defaults and the indices of the migrations, the figures of past days are kept, and questions run with the settings of the reporting role."
         ),
         "",
         f"{where['cpu']}, {where['cores']} cores, {facts['version'].split(' on ')[0]} with shared_buffers {facts['shared_buffers']}; "
@@ -198,10 +202,13 @@ def _reading_part(timed: Sequence[Timed]) -> list[str]:
         if not ours:
             continue
         parts += ["", f"### {title}", "", "| what | first | usual | worst |", "| --- | ---: | ---: | ---: |"]
+        by_time = sorted(ours, key=lambda one: -one.worst_ms)
         parts += [
             f"| {one.name.replace('|', '/')} | {one.first_ms:.0f} | {one.typical_ms:.0f} | {one.worst_ms:.0f}{' ' + one.failed if one.failed else ''} |"
-            for one in sorted(ours, key=lambda one: -one.worst_ms)
+            for one in by_time[:_ROWS_MOST]
         ]
+        if rest := by_time[_ROWS_MOST:]:
+            parts.append(f"| {len(rest)} others, at most | | | {rest[0].worst_ms:.0f} |")
     plans = sorted((one for one in timed if one.plan), key=lambda one: -one.worst_ms)[:_PLANS_MOST]
     if plans:
         parts += ["", f"### Plans of what took longer than {SLOW_MS:.0f} ms"]
@@ -211,10 +218,23 @@ def _reading_part(timed: Sequence[Timed]) -> list[str]:
                 f"{one.name}: {one.statement_ms:.0f} ms in its slowest statement",
                 "",
                 "```",
-                one.plan,
+                _shortened(one.plan),
                 "```",
             ]
     return parts
+
+
+def _shortened(plan: str) -> str:
+    """The plan without what tells little, each line as wide as a page."""
+    lines = [
+        line
+        for line in plan.split("\n")
+        if not line.lstrip().startswith(("Buffers:", "Index Searches:", "Planning:"))
+    ]
+    kept = [line if len(line) <= _PLAN_WIDTH else f"{line[:_PLAN_WIDTH]} …" for line in lines[:_PLAN_LINES]]
+    return "\n".join(
+        [*kept, *([f"… and {len(lines) - _PLAN_LINES} lines more"] if len(lines) > _PLAN_LINES else [])]
+    )
 
 
 def _writing_part(written: Sequence[Written], asked: Namespace) -> list[str]:

@@ -153,7 +153,7 @@ def _server_s() -> float:
 
 
 def _together(entries: list[dict[str, Any]]) -> None:
-    from calls.outbox import GATHER_MOST  # noqa: PLC0415
+    from calls.lasting.waiting import GATHER_MOST  # noqa: PLC0415
     from calls.records import records_write  # noqa: PLC0415
 
     for begin in range(0, len(entries), GATHER_MOST // 4):

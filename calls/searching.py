@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from assistants.models import Assistant
@@ -15,8 +16,11 @@ from transcripts.models import Transcript
 from transcripts.search import Found, Part, Place, Snippet, parts_read, snippets_of, transcripts_find
 
 # Of a list only the first pages are read; whoever wants more searches what was said, page by page.
-_LISTED: Final = 500
-_FEWEST_DIGITS: Final = 7
+_LISTED: Final = 200
+# Fewer digits are looked for in what was said alone; so many are a number, and are not.
+_FEWEST_DIGITS: Final = 4
+_DIGITS_OF_A_NUMBER: Final = 7
+_HOME: Final = "1"  # the country whose numbers are typed without it
 # A number as people write it, so that its digits can be looked for.
 _PHONE_LIKE: Final = re.compile(r"\+?[\d\s().\-/]{3,24}")
 _SID: Final = re.compile(r"CA[0-9A-Za-z]{4,}")
@@ -91,7 +95,7 @@ def phone_search_term(term: str) -> str:
 def calls_matching(term: str) -> Q:
     """Calls by what somebody types above their list: an id, a SID, a number, a name, or words that were said.
 
-    Only columns that can hold what is typed are looked at: each costs a walk through the table.
+    Of a number its beginning or its end is enough, with or without the country; every way is one that an index goes.
     """
     text = term.strip()
     try:
@@ -99,17 +103,65 @@ def calls_matching(term: str) -> Q:
     except ValueError:
         pass
     if _SID.fullmatch(text):
-        return Q(call_sid__startswith=text)
+        # The index is one of calls that have a SID.
+        return Q(call_sid__startswith=text) & ~Q(call_sid="")
     digits = phone_search_term(text)
     is_number = bool(_PHONE_LIKE.fullmatch(text))
-    if is_number and len(digits.lstrip("+")) >= _FEWEST_DIGITS:
-        return Q(did__contains=digits) | Q(caller__contains=digits)
+    numbered = _numbered(digits) if is_number and len(digits.lstrip("+")) >= _FEWEST_DIGITS else Q(pk__in=[])
+    if is_number and len(digits.lstrip("+")) >= _DIGITS_OF_A_NUMBER:
+        return numbered
     found = transcripts_find(parts_read(text), Transcript.objects.all(), limit=_LISTED)
     said = Q(pk__in=list(Transcript.objects.filter(pk__in=found.ids).values_list("call_id", flat=True)))
     if is_number:
-        return said | Q(did__contains=digits) | Q(caller__contains=digits)
-    named = Assistant.objects.filter(name__icontains=text_clean(text)).values("pk")
-    return said | Q(assistant__in=named) | Q(caller__icontains=text_clean(text))
+        return said | numbered
+    # Ids, not a query: what is one arm of an OR has to be found by an index of its own.
+    named = list(Assistant.objects.filter(name__icontains=text_clean(text)).values_list("pk", flat=True))
+    called = Q(caller__icontains=text_clean(text)) & ~Q(caller__startswith="+") & ~Q(caller="")
+    return said | called | (Q(assistant__in=named) if named else Q(pk__in=[]))
+
+
+def calls_found(term: str) -> list[uuid.UUID]:
+    """The newest calls of those, so many as anybody reads in a list of something else."""
+    matching = Call.objects.filter(calls_matching(term)).order_by("-created_at")
+    return list(matching.values_list("pk", flat=True)[:_LISTED])
+
+
+def numbers_found(term: str, *, stack: str) -> list[uuid.UUID] | None:
+    """The newest calls of a stack from or to a number that begins or ends so; None for what is no part of a number."""
+    digits = phone_search_term(term)
+    if not _PHONE_LIKE.fullmatch(term.strip()) or len(digits.lstrip("+")) < _FEWEST_DIGITS:
+        return None
+    calls = Call.objects.filter(_numbered(digits), stack=stack).order_by("-created_at")
+    return list(calls.values_list("pk", flat=True)[:_LISTED])
+
+
+def _numbered(digits: str) -> Q:
+    """Calls from or to a number that begins or ends so."""
+    if digits.startswith("+"):
+        begins, ends = [digits], ""
+    else:
+        begins, ends = [f"+{digits}", f"+{_HOME}{digits}"], digits
+    dids = [did for did in _dids() if did.startswith(tuple(begins)) or (ends and did.endswith(ends))]
+    wanted = Q(did__in=dids) if dids else Q(pk__in=[])
+    for begin in begins:
+        wanted |= Q(caller__startswith=begin)
+    return wanted | Q(caller__reverse__startswith=ends[::-1]) if ends else wanted
+
+
+def _dids() -> list[str]:
+    """Every number that was ever called, each found by one step down the index."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH RECURSIVE d (did) AS (
+                (SELECT did FROM calls_call ORDER BY did LIMIT 1)
+                UNION ALL
+                SELECT (SELECT c.did FROM calls_call c WHERE c.did > d.did ORDER BY c.did LIMIT 1) FROM d WHERE d.did IS NOT NULL
+            )
+            SELECT did FROM d WHERE did IS NOT NULL
+            """
+        )
+        return [did for (did,) in cursor.fetchall()]
 
 
 def transcript_lost(call_id: str) -> int | None:

@@ -33,7 +33,7 @@ class SpokenLine:
 
 
 # Of a list only the first pages are read.
-_LISTED = 500
+_LISTED = 200
 # A guess: beyond it callers begin to ask whether anybody is there.
 SLOW_ANSWER_MS = 2000
 
@@ -103,6 +103,8 @@ class TranscriptAdmin(HistoryAdmin):
     search_fields = ["call_id"]
     search_help_text = "By words that were said, “phrases”, beginnings*, -exclusions, or the id of a call."
     ordering = ["-started_at", "-id"]
+    # How many utterances each has is counted for a page of them, not for all.
+    sortable_by = ["started"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Transcript]:
         said = Utterance.objects.filter(transcript=OuterRef("pk"))

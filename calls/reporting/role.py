@@ -17,6 +17,8 @@ SETTINGS: Final = (
     ("idle_in_transaction_session_timeout", "60s"),
     ("search_path", SCHEMA),
     ("work_mem", "64MB"),  # a year by day and assistant is sorted in memory
+    # A disk without a head, or rows that are in memory: a few thousand calls are looked up, and not found by reading all.
+    ("random_page_cost", "1.1"),
     ("jit", "off"),  # it compiles for longer than these queries run
 )
 _TOO_MUCH: Final = """

@@ -20,6 +20,7 @@ SELECT
     s.name::text AS squad,
     c.ended_reason::text AS ended_reason,
     CASE
+        WHEN c.status IN ('scheduled', 'queued') THEN 'to come'
         WHEN c.status IN ('ringing', 'in-progress', 'forwarding') THEN 'running'
         WHEN c.status = 'refused' THEN 'not answered'
         WHEN c.ended_reason IN ('customer-did-not-answer', 'customer-busy') THEN 'not answered'
@@ -87,7 +88,7 @@ COMMENT ON COLUMN reporting.v_calls.assistant IS 'Its name today. Empty where no
 COMMENT ON COLUMN reporting.v_calls.version IS 'The published version that the call ran on.';
 COMMENT ON COLUMN reporting.v_calls.squad IS 'The squad whose first member took the call.';
 COMMENT ON COLUMN reporting.v_calls.ended_reason IS 'Why it ended, in Vapi''s words (endedReason).';
-COMMENT ON COLUMN reporting.v_calls.outcome IS 'The same in a few words: running, not answered, broke, transferred, caller hung up, assistant hung up, silence, too long, voicemail, other, unknown.';
+COMMENT ON COLUMN reporting.v_calls.outcome IS 'The same in a few words: to come, running, not answered, broke, transferred, caller hung up, assistant hung up, silence, too long, voicemail, other, unknown.';
 COMMENT ON COLUMN reporting.v_calls.refused_because IS 'Why no assistant answered, in plain words.';
 COMMENT ON COLUMN reporting.v_calls.first_sound_ms IS 'From the start of the stream to the first sound sent, in ms. At Vapi: to the assistant''s first words.';
 COMMENT ON COLUMN reporting.v_calls.barge_ins IS 'How often the caller interrupted the assistant.';

@@ -5,13 +5,12 @@ SELECT
     c.assistant_id,
     c.assistant,
     c.did,
-    count(*) AS calls_n,
-    count(*) FILTER (WHERE c.started_at IS NOT NULL) AS answered_n,
-    round(coalesce(sum(c.duration_s), 0) / 60, 2) AS minutes,
-    coalesce(sum(ceil(c.duration_s / 60)), 0)::bigint AS begun_minutes,
-    round(max(c.duration_s) / 60, 2) AS longest_minutes
-FROM reporting.v_calls c
-WHERE NOT c.smoke_test
+    sum(c.calls_n)::bigint AS calls_n,
+    sum(c.answered_n)::bigint AS answered_n,
+    round(sum(c.seconds) / 60, 2) AS minutes,
+    sum(c.begun_minutes)::bigint AS begun_minutes,
+    round(max(c.longest_s) / 60, 2) AS longest_minutes
+FROM reporting.v_calls_daily c
 GROUP BY c.day, c.stack, c.assistant_id, c.assistant, c.did;
 
 COMMENT ON VIEW reporting.v_minutes_daily IS 'Calls and minutes by day, stack, assistant and number. Without smoke tests.';

@@ -6,9 +6,8 @@ SELECT
     c.assistant,
     c.outcome,
     c.ended_reason,
-    count(*) AS calls_n
-FROM reporting.v_calls c
-WHERE NOT c.smoke_test
+    sum(c.calls_n)::bigint AS calls_n
+FROM reporting.v_calls_daily c
 GROUP BY c.day, c.stack, c.assistant_id, c.assistant, c.outcome, c.ended_reason;
 
 COMMENT ON VIEW reporting.v_outcomes_daily IS 'How calls ended, by day, stack and assistant. Without smoke tests.';

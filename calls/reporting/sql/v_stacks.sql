@@ -4,27 +4,24 @@ SELECT
     c.assistant_id,
     c.assistant,
     c.stack,
-    count(*) AS calls_n,
-    count(*) FILTER (WHERE c.outcome = 'not answered') AS not_answered_n,
-    count(*) FILTER (WHERE c.outcome = 'broke') AS broke_n,
-    count(*) FILTER (WHERE c.outcome = 'transferred') AS transferred_n,
-    round(coalesce(sum(c.duration_s), 0) / 60, 2) AS minutes,
-    round(avg(c.duration_s), 1) AS average_s,
-    round(percentile_cont(0.50) WITHIN GROUP (ORDER BY c.first_sound_ms))::int AS first_sound_p50_ms,
-    sum(c.barge_ins) AS barge_ins_n,
+    sum(c.calls_n)::bigint AS calls_n,
+    coalesce(sum(c.calls_n) FILTER (WHERE c.outcome = 'not answered'), 0)::bigint AS not_answered_n,
+    coalesce(sum(c.calls_n) FILTER (WHERE c.outcome = 'broke'), 0)::bigint AS broke_n,
+    coalesce(sum(c.calls_n) FILTER (WHERE c.outcome = 'transferred'), 0)::bigint AS transferred_n,
+    round(sum(c.seconds) / 60, 2) AS minutes,
+    round(sum(c.seconds) / nullif(sum(c.timed_n), 0), 1) AS average_s,
+    (
+        SELECT max(s.first_sound_p50_ms) FROM reporting.v_latency_daily s
+        WHERE s.day = c.day AND s.stack = c.stack AND s.assistant_id IS NOT DISTINCT FROM c.assistant_id
+    ) AS first_sound_p50_ms,
+    sum(c.barge_ins_n)::bigint AS barge_ins_n,
     sum(c.tool_calls_n)::bigint AS tool_calls_n,
-    sum(
-        (
-            SELECT count(*) FROM tools_toolcall x
-            WHERE x.call_id = c.call_id AND x.status IN ('failed', 'timed_out', 'refused')
-        )
-    )::bigint AS tool_errors_n,
+    sum(c.tool_errors_n)::bigint AS tool_errors_n,
     sum(c.vapi_cost_usd) AS vapi_cost_usd,
-    round(sum(c.duration_s) FILTER (WHERE c.vapi_cost_usd IS NOT NULL) / 60, 2) AS vapi_costed_minutes,
+    round(sum(c.vapi_costed_s) / 60, 2) AS vapi_costed_minutes,
     sum(c.cost_usd) AS cost_usd,
-    round(sum(c.duration_s) FILTER (WHERE c.cost_usd IS NOT NULL) / 60, 2) AS costed_minutes
-FROM reporting.v_calls c
-WHERE NOT c.smoke_test
+    round(sum(c.costed_s) / 60, 2) AS costed_minutes
+FROM reporting.v_calls_daily c
 GROUP BY c.day, c.assistant_id, c.assistant, c.stack;
 
 COMMENT ON VIEW reporting.v_stacks IS 'Both stacks side by side: the same figures of an assistant''s day for direct (Tandem) and for vapi. Without smoke tests.';

@@ -1,0 +1,19 @@
+"""An index of tool calls that went wrong, for the reports. Calls go on meanwhile."""
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("tools", "0007_transient")]
+    operations = [
+        AddIndexConcurrently(
+            model_name="toolcall",
+            index=models.Index(
+                fields=["requested_at"],
+                condition=models.Q(status__in=["failed", "timed_out", "refused"]),
+                name="tool_call_failed",
+            ),
+        )
+    ]
