@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import Exists, OuterRef, ProtectedError
 from django.utils import timezone
 
 from assistants.api.checking import READ_ONLY, body_problems
@@ -57,9 +57,9 @@ class ClientWriter(Writer):
             # One id for programs and for people.
             ours.pk = _as_uuid(draft.key) or ours.pk
         elif before is not None:
-            fields = {**before.fields, "credential": self._credential(before.credential_id)}
+            fields = {**before.fields, "credential": self.credential(before.credential_id)}
             row.base = {"fields": fields, "tools": list(getattr(before, "tools", ())), "secrets": {}}
-            _headers_keep(draft.secrets, before.secrets, ours)
+            headers_keep(draft.secrets, before.secrets, ours)
             # Its name here may differ from Vapi's, which stays so unless the program gives it another.
             if before.name == draft.name:
                 draft.fields["name"] = fields["name"] = column_read(ours, "name")
@@ -86,19 +86,19 @@ def object_create(kind: str, body: Mapping[str, Any], *, key: ApiKey) -> Row:
     """The new object, in force. Raises ApiError 400 with everything that is wrong with it."""
     given = {name: value for name, value in body.items() if name not in READ_ONLY and value is not None}
     _check(kind, given)
-    with _writing():
+    with writing():
         _adopt_mentioned(given, key)
         chosen = str(uuid.uuid4())
         drafts = _translated(kind, chosen, given)
         row = _write(kind, chosen, drafts, Drafts(), key)
         if isinstance(row, Assistant):
-            _publish(row, key)
+            publish_for(row, key)
     return row
 
 
 def object_change(kind: str, given_id: str, body: Mapping[str, Any], *, key: ApiKey) -> Row:
     """The object with these settings replaced, in force. What is null is taken out. Raises ApiError."""
-    with _writing():
+    with writing():
         row: Row = row_of(kind, given_id, lock=True)
         before = Documents("").settings(row)
         # What is sent back as it was read changes nothing.
@@ -114,13 +114,13 @@ def object_change(kind: str, given_id: str, body: Mapping[str, Any], *, key: Api
         if not any(value is not None or name in before for name, value in patch.items()):
             return row
         after = {name: value for name, value in {**before, **patch}.items() if value is not None}
-        _adopt(row, key)
+        adopt(row, key)
         _adopt_mentioned(after, key)
         chosen = id_of(row_of(kind, given_id))
         differed = _live_users(row)
         _write(kind, chosen, _translated(kind, chosen, after), _translated(kind, chosen, before), key)
         for user in differed:
-            _publish(user, key)
+            publish_for(user, key)
     return row
 
 
@@ -129,10 +129,10 @@ def object_delete(kind: str, given_id: str, *, key: ApiKey) -> None:
 
     Raises ApiError 409 where something else needs it.
     """
-    with _writing():
+    with writing():
         row = row_of(kind, given_id, lock=True)
         _free_require(row)
-        _adopt(row, key)
+        adopt(row, key)
         source = VapiObject.objects.filter(**{kind: row}).order_by("pk")[0]
         try:
             with transaction.atomic():
@@ -155,7 +155,7 @@ def object_delete(kind: str, given_id: str, *, key: ApiKey) -> None:
 # --- Parts
 
 
-def _headers_keep(given: dict[str, str], before: Mapping[str, str], ours: Row) -> None:
+def headers_keep(given: dict[str, str], before: Mapping[str, str], ours: Row) -> None:
     """Headers that are never given back stay where a program sends the others: it cannot know them."""
     if "server_headers" not in given:
         return
@@ -167,7 +167,7 @@ def _headers_keep(given: dict[str, str], before: Mapping[str, str], ours: Row) -
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """All or nothing, one writer at a time."""
     try:
         with transaction.atomic():
@@ -192,7 +192,7 @@ def _translated(kind: str, chosen: str, settings: Mapping[str, Any]) -> Drafts:
 
 
 def _write(kind: str, chosen: str, drafts: Drafts, before: Drafts, key: ApiKey) -> Row:
-    writer = ClientWriter(run=_run(key), key=key, drafts=drafts, before=before)
+    writer = ClientWriter(run=run_of(key), key=key, drafts=drafts, before=before)
     for tool in drafts.tools:
         writer.tool(tool)
     for assistant in drafts.assistants:
@@ -203,7 +203,7 @@ def _write(kind: str, chosen: str, drafts: Drafts, before: Drafts, key: ApiKey) 
     return row
 
 
-def _run(key: ApiKey) -> VapiImport:
+def run_of(key: ApiKey) -> VapiImport:
     """What stands for all that this key writes among the imports."""
     return VapiImport.objects.get_or_create(
         source=f"API key {key.prefix}… ({key.name})"[:400],
@@ -211,7 +211,8 @@ def _run(key: ApiKey) -> VapiImport:
     )[0]
 
 
-def _publish(assistant: Assistant, key: ApiKey) -> None:
+def publish_for(assistant: Assistant, key: ApiKey) -> None:
+    """Publish an assistant for a program. Raises ApiError 400 with the reasons why that cannot be."""
     try:
         assistant_publish(assistant=assistant, note=f"By a program, with the API key {key.prefix}…"[:200])
     except ValidationError as exc:
@@ -226,7 +227,7 @@ def _live_users(row: Row) -> list[Assistant]:
     return [one for one in users.defer("server_secret", "server_headers") if not draft_differs(one)]
 
 
-def _adopt(row: Row, key: ApiKey) -> VapiObject:
+def adopt(row: Row, key: ApiKey) -> VapiObject:
     """The object behind a row; of one that was made here, its present state in Vapi's shape."""
     source = source_of(row)
     if source is not None:
@@ -234,7 +235,7 @@ def _adopt(row: Row, key: ApiKey) -> VapiObject:
     kind = kind_of_row(row)
     if isinstance(row, Assistant):
         for tool in _tools_of(row):
-            _adopt(tool, key)
+            adopt(tool, key)
     raw = Documents("").settings(row_of(kind, str(row.pk)))
     drafts = _translated(kind, str(row.pk), raw)
     draft = (drafts.assistants or drafts.tools)[-1]
@@ -246,7 +247,7 @@ def _adopt(row: Row, key: ApiKey) -> VapiObject:
         base["tools"] = [id_of(tool) for tool in _tools_of(row)]  # type: ignore[assignment]  # JSON
     owner: Any = {kind: row}
     made = VapiObject.objects.create(
-        kind=kind, key=str(row.pk), name=str(row.name), raw=raw, base=base, last_import=_run(key),
+        kind=kind, key=str(row.pk), name=str(row.name), raw=raw, base=base, last_import=run_of(key),
         imported_at=timezone.now(), **owner,
     )  # fmt: skip
     row._prefetched_objects_cache = {}  # type: ignore[union-attr]  # it has an object now
@@ -264,7 +265,7 @@ def _adopt_mentioned(body: Mapping[str, Any], key: ApiKey) -> None:
     named = model.get("toolIds") if isinstance(model, dict) else None
     ids = [found for one in (named if isinstance(named, list) else []) if (found := _as_uuid(one))]
     for tool in Tool.objects.filter(pk__in=ids, vapi_objects=None).defer("server_secret", "server_headers"):
-        _adopt(tool, key)
+        adopt(tool, key)
     if ids:
         _known_require([one for one in (named or []) if isinstance(one, str)])
 
@@ -282,7 +283,12 @@ def _known_require(ids: list[str]) -> None:
 
 def _free_require(row: Row) -> None:
     if isinstance(row, Tool):
-        users = list(Assistant.objects.filter(tools=row).values_list("name", flat=True))
+        # Of one that was deleted only the records of its calls are left.
+        deleted = VapiObject.objects.filter(
+            assistant=OuterRef("pk"), client_document__deleted_at__isnull=False
+        )
+        using = Assistant.objects.filter(~Exists(deleted), tools=row)
+        users = list(using.values_list("name", flat=True))
         told = "assistants"
     else:
         answered = Assistant.objects.filter(pk=row.pk)

@@ -13,14 +13,20 @@ from assistants.vapi.paths import Path
 from assistants.vapi.reverse import has_marks
 from assistants.vapi.rules import Rules, Type
 from assistants.vapi.shapes import misfit
+from assistants.vapi.squad_rules import NUMBER, SQUAD
 from assistants.vapi.tool_rules import TOOL
 
-RULES: Final[dict[str, Rules]] = {"assistant": ASSISTANT, "tool": TOOL}
+RULES: Final[dict[str, Rules]] = {
+    "assistant": ASSISTANT,
+    "tool": TOOL,
+    "squad": SQUAD,
+    "phone-number": NUMBER,
+}
 # What Vapi sets itself. Vapi refuses them; here a body that was read can be sent back as it is.
 READ_ONLY: Final = frozenset(
     {"id", "orgId", "createdAt", "updatedAt", "isServerUrlSecretSet", "latestVersion"}
 )
-_NAME_MAX: Final = 40
+NAME_MAX: Final = 40
 _MOST: Final = 50
 _BREAK: Final = re.compile(r"[\r\n\0]")
 _valid_url: Final = URLValidator(schemes=["http", "https"])
@@ -38,6 +44,8 @@ def body_problems(kind: Any, body: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with a body, one sentence for each."""
     raw = dict(body)
     found = [*_leaf_problems(RULES[kind], raw), *_inline_problems(kind, raw), *_name_problems(kind, raw)]
+    if kind == "squad":
+        found += _member_problems(raw)
     wrong = misfit(kind, raw)
     if wrong and not found:
         path, due, _ = wrong
@@ -48,6 +56,15 @@ def body_problems(kind: Any, body: Mapping[str, Any]) -> list[str]:
             f"{HIDDEN} stands for a secret that is never given back: send the whole value, or leave it out"
         )
     return list(dict.fromkeys(found))[:_MOST]
+
+
+def part_problems(kind: Any, part: Any, at: str) -> list[str]:
+    """The same of an object that stands in a body, each sentence with its place."""
+    if not isinstance(part, dict):
+        return [f"{at} must be an object"]
+    own = f"{kind}."
+    found = body_problems(kind, {name: value for name, value in part.items() if name not in READ_ONLY})
+    return [one if HIDDEN in one else f"{at}.{one.removeprefix(own)}" for one in found]
 
 
 def _leaf_problems(rules: Rules, raw: dict[str, Any], base: Path = ()) -> Iterator[str]:
@@ -78,10 +95,31 @@ def _inline_problems(kind: str, raw: dict[str, Any]) -> Iterator[str]:
                 yield f"model.tools.{number}.type should not be empty"
 
 
+def _member_problems(raw: dict[str, Any]) -> Iterator[str]:
+    """The assistants that a squad holds, its overrides, and members that are nobody."""
+    members = raw.get("members")
+    if not isinstance(members, list) or not members:
+        yield "members should not be empty" if members in (None, []) else "members must be an array"
+        return
+    if isinstance(over := raw.get("membersOverrides"), dict):
+        yield from part_problems("assistant", over, "membersOverrides")
+    for number, member in enumerate(members):
+        at = f"members.{number}"
+        if not isinstance(member, dict):
+            yield f"{at} must be an object"
+            continue
+        who = [name for name in ("assistantId", "assistant") if member.get(name) is not None]
+        if len(who) != 1:
+            yield f"{at} needs either assistantId or assistant"
+        for name in ("assistant", "assistantOverrides"):
+            if isinstance(member.get(name), dict):
+                yield from part_problems("assistant", member[name], f"{at}.{name}")
+
+
 def _name_problems(kind: str, raw: dict[str, Any]) -> Iterator[str]:
     name = raw.get("name")
-    if isinstance(name, str) and len(name) > _NAME_MAX:
-        yield f"{kind}.name must be shorter than or equal to {_NAME_MAX} characters"
+    if isinstance(name, str) and len(name) > NAME_MAX:
+        yield f"{kind}.name must be shorter than or equal to {NAME_MAX} characters"
 
 
 def _server_problems(raw: dict[str, Any]) -> Iterator[str]:
@@ -92,6 +130,9 @@ def _server_problems(raw: dict[str, Any]) -> Iterator[str]:
     url = server.get("url")
     if isinstance(url, str) and url and not _is_url(url):
         yield "server.url must be a URL address"
+    secret = server.get("secret")
+    if isinstance(secret, str) and not (secret.isascii() and secret.isprintable()):
+        yield "server.secret must be printable ASCII: it is sent in a header"
     headers = server.get("headers")
     for name, value in headers.items() if isinstance(headers, dict) else ():
         if _BREAK.search(name) or (isinstance(value, str) and _BREAK.search(value)):

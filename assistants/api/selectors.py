@@ -20,7 +20,7 @@ MODELS: Final[dict[str, Any]] = {"assistant": Assistant, "tool": Tool}
 # As Vapi writes moments; texts of this form sort by time.
 _MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 # An import of much may take as long to write.
-_IMPORT_TAKES: Final = timedelta(minutes=10)
+IMPORT_TAKES: Final = timedelta(minutes=10)
 
 
 def rows_of(kind: str) -> QuerySet[Any]:
@@ -31,16 +31,16 @@ def rows_of(kind: str) -> QuerySet[Any]:
     behind = VapiObject.objects.filter(**{kind: OuterRef("pk")}).order_by("pk")
     hidden = behind.filter(Q(key__contains="/") | Q(client_document__deleted_at__isnull=False))
     untouched = behind.filter(
-        client_document__isnull=True, imported_at__gte=OuterRef("updated_at") - Value(_IMPORT_TAKES)
+        client_document__isnull=True, imported_at__gte=OuterRef("updated_at") - Value(IMPORT_TAKES)
     )
     rows: QuerySet[Any] = (
         MODELS[kind]
         .objects.filter(~Exists(hidden))
         .annotate(
-            api_created=Coalesce(_told(behind, "createdAt"), _text("created_at")),
+            api_created=Coalesce(told_moment(behind, "createdAt"), moment_column("created_at")),
             # As it is stored: one that no key opens must not break a list.
             api_headers=stored_token("server_headers"),
-            api_updated=Coalesce(_told(untouched, "updatedAt"), _text("updated_at")),
+            api_updated=Coalesce(told_moment(untouched, "updatedAt"), moment_column("updated_at")),
         )
         .defer("server_secret", "server_headers")
         .prefetch_related(_objects())
@@ -83,12 +83,13 @@ def _objects(path: str = "") -> Prefetch[str]:
     return Prefetch(f"{path}vapi_objects", queryset=VapiObject.objects.select_related("client_document"))
 
 
-def _told(objects: QuerySet[VapiObject], name: str) -> Subquery:
+def told_moment(objects: QuerySet[VapiObject], name: str) -> Subquery:
     """The moment that Vapi told of an object, where it is one."""
     rows = objects.filter(**{f"raw__{name}__regex": _MOMENT}).annotate(told=KeyTextTransform(name, "raw"))
     return Subquery(rows.values("told")[:1], output_field=TextField())
 
 
-def _text(column: str) -> Func:
+def moment_column(column: str) -> Func:
+    """A column's moment as Vapi writes it, which sorts by time."""
     form = Value('YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
     return Func(F(column), form, function="to_char", output_field=TextField())

@@ -1,4 +1,4 @@
-"""What programs that were written for Vapi ask for: assistants and tools."""
+"""What programs that were written for Vapi ask for: assistants, tools and squads."""
 
 import uuid
 from http import HTTPStatus
@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from assistants.api.changing import object_change, object_create, object_delete
 from assistants.api.documents import Documents
 from assistants.api.selectors import page_of, row_of
+from assistants.api.squad_changing import squad_change, squad_create, squad_delete
+from assistants.api.squad_documents import squad_document, squad_row, squads_page
 from tools.access.bodies import body_read
 from tools.access.views import Answer, Handler, api_view
 from tools.models import ApiKey
@@ -48,9 +50,45 @@ def single(kind: str) -> Any:
     return api_view(kind, **handlers)
 
 
+def _squads(request: HttpRequest, _: ApiKey) -> Answer:
+    return Answer([squad_document(row, org_id=_org_id()) for row in squads_page(request.GET.dict())])
+
+
+def _squad_post(request: HttpRequest, key: ApiKey) -> Answer:
+    made = squad_create(body_read(request), key=key)
+    return Answer(_squad_shown(str(made.pk)), HTTPStatus.CREATED)
+
+
+def _squad_get(_request: HttpRequest, _: ApiKey, given: str) -> Answer:
+    return Answer(_squad_shown(given))
+
+
+def _squad_patch(request: HttpRequest, key: ApiKey, given: str) -> Answer:
+    squad_change(given, body_read(request), key=key)
+    return Answer(_squad_shown(given))
+
+
+def _squad_delete(_request: HttpRequest, key: ApiKey, given: str) -> Answer:
+    before = _squad_shown(given)
+    squad_delete(given, key=key)
+    return Answer(before)
+
+
+squads = api_view("squad", GET=_squads, POST=_squad_post)
+squad = api_view("squad", GET=_squad_get, PATCH=_squad_patch, DELETE=_squad_delete)
+
+
+def _squad_shown(given: str) -> dict[str, Any]:
+    return squad_document(squad_row(given), org_id=_org_id())
+
+
 def _shown(kind: str, given: str) -> dict[str, Any]:
     return _documents().document(row_of(kind, given))
 
 
 def _documents() -> Documents:
-    return Documents(settings.VAPI_ORG_ID or str(uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_ORIGIN)))
+    return Documents(_org_id())
+
+
+def _org_id() -> str:
+    return settings.VAPI_ORG_ID or str(uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_ORIGIN))

@@ -5,6 +5,7 @@ from assistants.models.catalogue import RealtimeModel, TranscriptionModel, Voice
 from assistants.models.client_document import ClientDocument
 from assistants.models.clips import VoiceClip, VoiceRecording
 from assistants.models.squad import Squad, SquadMember
+from assistants.models.transient import Transient
 from assistants.models.vapi import ImportFinding, VapiImport, VapiObject, VapiWatch, VoiceMapping
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Squad",
     "SquadMember",
     "TranscriptionModel",
+    "Transient",
     "VapiImport",
     "VapiObject",
     "VapiWatch",

@@ -1,6 +1,7 @@
 """What an assistant is: an editable draft, and the immutable versions that calls run on."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, URLValidator
@@ -8,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from assistants.models.catalogue import RealtimeModel, TranscriptionModel, Voice
+from assistants.models.transient import ListedManager, Transient
 from tools.encryption import EncryptedTextField
 from tools.models import Credential, Tool
 from tools.ordered_json import OrderedJSONField
@@ -313,8 +315,20 @@ class Assistant(models.Model):
     live_version = models.ForeignKey(
         "AssistantVersion", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="+"
     )
+    transient = models.OneToOneField(
+        Transient,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="assistant",
+        help_text="What it was made of, where it exists for the calls of a program alone.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[models.Manager["Assistant"]] = ListedManager()
+    every: ClassVar[models.Manager["Assistant"]] = models.Manager()
 
     class Meta:
         ordering = ["name"]

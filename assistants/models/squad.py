@@ -1,10 +1,12 @@
 """Several assistants that share one call."""
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
 
 from assistants.models.assistant import Assistant
+from assistants.models.transient import ListedManager, Transient
 
 # What nobody needs in order to know who is meant, and secrets, which need not be opened for it.
 _HEAVY = ("assistant__instructions", "assistant__server_secret", "assistant__server_headers")
@@ -16,8 +18,20 @@ class Squad(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80, unique=True)
     members = models.ManyToManyField(Assistant, through="SquadMember", related_name="squads")
+    transient = models.OneToOneField(
+        Transient,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="squad",
+        help_text="What it was made of, where it exists for the calls of a program alone.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[models.Manager["Squad"]] = ListedManager()
+    every: ClassVar[models.Manager["Squad"]] = models.Manager()
 
     class Meta:
         ordering = ["name"]

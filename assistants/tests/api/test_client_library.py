@@ -79,3 +79,31 @@ def test_a_wrong_key_and_a_wrong_body_raise_the_librarys_errors(client: Vapi, li
     with pytest.raises(ClientError) as invalid:
         client.assistants.create(name="x" * 41, model=MODEL)
     assert invalid.value.body["message"] == ["assistant.name must be shorter than or equal to 40 characters"]
+
+
+def test_a_program_creates_lists_changes_reads_and_deletes_a_squad(client: Vapi) -> None:
+    first = client.assistants.create(name="Front desk", model=MODEL)
+    members: Any = [
+        {
+            "assistantId": first.id,
+            "assistantOverrides": {"firstMessage": "The shop, hello."},
+            "assistantDestinations": [
+                {"type": "assistant", "assistantName": "Billing", "message": "One moment."}
+            ],
+        },
+        {"assistant": {"name": "Billing", "model": MODEL}},
+    ]
+
+    made = client.squads.create(name="Shop", members=members)
+
+    read = client.squads.get(made.id)
+    assert read.name == "Shop"
+    assert [one.assistant_id for one in read.members] == [first.id, None]
+    assert read.members[1].assistant is not None
+    assert [one.id for one in client.squads.list()] == [made.id]
+    changed = client.squads.update(made.id, members=[{"assistantId": first.id}], name="Store")
+    assert (changed.name, len(changed.members)) == ("Store", 1)
+    assert client.squads.delete(made.id).id == made.id
+    with pytest.raises(ClientError) as gone:
+        client.squads.get(made.id)
+    assert gone.value.status_code == 404

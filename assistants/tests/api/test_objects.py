@@ -306,3 +306,18 @@ def test_a_tool_that_nothing_uses_is_deleted_and_given_back(program: Program) ->
     assert not Tool.objects.exists()
     assert not VapiObject.objects.exists()
     assert program.ask("DELETE", f"/tool/{made['id']}", status=404)["error"] == "Not Found"
+
+
+def test_a_tool_of_an_assistant_that_was_deleted_can_be_deleted_too(program: Program) -> None:
+    tool = program.ask("POST", "/tool", {"type": "endCall"}, 201)
+    made = program.ask(
+        "POST", "/assistant", {"name": "Desk", "model": {**PROMPT, "toolIds": [tool["id"]]}}, 201
+    )
+    program.ask("DELETE", f"/tool/{tool['id']}", status=409)
+
+    program.ask("DELETE", f"/assistant/{made['id']}")
+
+    # What its calls ran on is kept, but no program sees it any more.
+    assert Assistant.objects.filter(pk=made["id"], enabled=False).exists()
+    assert program.ask("DELETE", f"/tool/{tool['id']}") == tool
+    program.ask("GET", f"/tool/{tool['id']}", status=404)

@@ -1,0 +1,1 @@
+"""What a call runs on, by what a program asks for."""
