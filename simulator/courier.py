@@ -100,7 +100,7 @@ class Courier:
             self._log.violation("15003", f"status callback {what} was answered {answer.status}")
 
     async def progress(
-        self, url: str, *, status: str, seconds: int, ended: bool, method: str = "POST"
+        self, url: str, *, status: str, seconds: int, ended: bool, method: str = "POST", sip_code: str = "200"
     ) -> None:
         """Tell the call's status; at its end with its length."""
         form = self._form() | {
@@ -113,7 +113,7 @@ class Courier:
             form |= {
                 "CallDuration": str(seconds),
                 "Duration": str(-(-seconds // 60)),
-                "SipResponseCode": "200",
+                "SipResponseCode": sip_code,
             }
         self._callbacks += 1
         await self.callback(url, form, method=method)

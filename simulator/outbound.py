@@ -22,7 +22,15 @@ _FIELDS: Final = frozenset(
     | {"Record", "RecordingChannels", "RecordingTrack", "RecordingStatusCallback", "Trim", "CallToken"}
     | {"RecordingStatusCallbackEvent", "RecordingStatusCallbackMethod", "MachineDetection", "AsyncAmd"}
     | {"AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "MachineDetectionTimeout", "CallReason"}
+    | {f"MachineDetection{part}" for part in ("SpeechThreshold", "SpeechEndThreshold", "SilenceTimeout")}
 )
+# Twilio's codes for values out of these bounds.
+_MACHINE: Final = {
+    "MachineDetectionTimeout": (3, 59, 21234),
+    "MachineDetectionSpeechThreshold": (1000, 6000, 21262),
+    "MachineDetectionSpeechEndThreshold": (500, 5000, 21263),
+    "MachineDetectionSilenceTimeout": (2000, 10000, 21234),
+}
 EVENTS: Final = frozenset({"initiated", "ringing", "answered", "completed"})
 
 
@@ -44,11 +52,26 @@ def check_call(
             _check_url(name, form[name], code)
     if not form.get("Timeout", "60").isdecimal() or not 1 <= int(form.get("Timeout", "60")) <= 600:
         raise Refusal(400, 20001, "Timeout is not from 1 to 600")
+    _check_machine(form, complaints)
     for name, value in pairs:
         if name == "StatusCallbackEvent" and value not in EVENTS:
             raise Refusal(
                 400, 21626, f"Invalid StatusCallbackEvents: {value}; repeat the key for more than one"
             )
+
+
+def _check_machine(form: dict[str, str], complaints: Complaints) -> None:
+    if form.get("MachineDetection", "Enable") not in ("Enable", "DetectMessageEnd"):
+        raise Refusal(400, 20001, "MachineDetection is Enable or DetectMessageEnd")
+    if form.get("AsyncAmd", "true") not in ("true", "false"):
+        raise Refusal(400, 20001, "AsyncAmd is true or false, in lower case")
+    if form.get("MachineDetection") and form.get("SendDigits"):
+        complaints.note("machine-and-digits", "SendDigits switches MachineDetection off")
+    if form.get("AsyncAmdStatusCallback"):
+        _check_url("AsyncAmdStatusCallback", form["AsyncAmdStatusCallback"], 21205)
+    for name, (least, most, code) in _MACHINE.items():
+        if name in form and not (form[name].isdecimal() and least <= int(form[name]) <= most):
+            raise Refusal(400, code, f"{name} is not from {least} to {most}")
 
 
 def _check_parties(form: dict[str, str], may_show: Callable[[str], bool]) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from simulator import twiml
 from simulator.accounts import Account
+from simulator.callees import machine_form
 from simulator.caller import Caller, Line, Party
 from simulator.clock import Clock
 from simulator.courier import Courier, voice_fields
@@ -50,6 +51,9 @@ class Order:
     status_method: str = "POST"
     status_events: tuple[str, ...] = ("completed",)
     direction: str = "inbound"
+    sip_code: str = ""  # of the network, where nobody answers
+    machine_url: str = ""  # is told who has picked up, ...
+    machine_words: tuple[tuple[str, float], ...] = ()  # ... in these words, each so long after the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,6 @@ class Phone:
         on_refused: Callable[["Phone"], None] | None = None,
         before_next_stream: Callable[["Phone"], Awaitable[None]] | None = None,
         party: Party | None = None,
-        ring: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self.order = order
         self.account = account
@@ -85,7 +88,7 @@ class Phone:
         self.created_at = datetime.now(UTC)
         self.caller = party or Caller(order.scenario, log, heard_since=self._lines_since)
         self.answered = asyncio.Event()
-        self._ring = ring  # waits for the callee, and says what came of it
+        self.ring: Callable[[], Awaitable[str]] | None = None  # waits for the callee, says what came of it
         self._on_upgrade = on_upgrade
         self._on_refused = on_refused
         self._before_next_stream = before_next_stream
@@ -141,6 +144,7 @@ class Phone:
             if not refused:
                 self._answer()
                 await self._progress("answered")
+                self._say_who()
         report.reason = refused or await self._play()
         if self.status in {"ringing", "in-progress", "queued"}:
             self.status = "completed"
@@ -178,11 +182,27 @@ class Phone:
         """What the caller heard, each piece with when it began."""
         return ((passage.start_ms, bytes(passage.audio)) for passage in self._passages())
 
+    def _say_who(self) -> None:
+        """Tell who has picked up, while the call goes on."""
+
+        async def say(word: str, after_ms: float) -> None:
+            await self.clock.sleep(after_ms)
+            if not self.ended:
+                self.log.event("answered by", word=word)
+                await self._courier.callback(
+                    self.order.machine_url, machine_form(word, self._form(), ms=after_ms)
+                )
+
+        for word, after_ms in self.order.machine_words if self.order.machine_url else ():
+            task = asyncio.ensure_future(say(word, after_ms))
+            _TASKS.add(task)  # held until done, or it may be collected
+            task.add_done_callback(_TASKS.discard)
+
     async def _rung(self) -> str:
         """Why nobody answered an outbound call; empty when somebody did."""
-        if self._ring is None:
+        if self.ring is None:
             return ""
-        ringing = asyncio.ensure_future(self._ring())
+        ringing = asyncio.ensure_future(self.ring())
         stopped = asyncio.ensure_future(self._interrupted.wait())
         try:
             await asyncio.wait({ringing, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -409,7 +429,9 @@ class Phone:
     # The stream
 
     async def _connect(self, verb: twiml.Connect) -> list[twiml.Verb] | str | None:
-        if self.streams and self._before_next_stream is not None:
+        # A call that REST has placed begins whenever it is answered, so it takes its turn like one that goes on.
+        placed = self.order.direction == "outbound-api" and self._on_upgrade is not None
+        if (self.streams or placed) and self._before_next_stream is not None:
             await self._before_next_stream(self)
         line = self.order.scenario.line
         sid = new_sid("MZ")
@@ -489,6 +511,7 @@ class Phone:
                 seconds=round(self.clock.now_ms() / 1000),
                 ended=event == "completed",
                 method=self.order.status_method,
+                sip_code=self.order.sip_code if self.status in {"busy", "failed"} else "200",
             )
 
     def _form(self) -> dict[str, str]:

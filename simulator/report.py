@@ -110,6 +110,7 @@ class CallReport:
     responses: list[JSON] = field(default_factory=list)  # {"id", "status", "reason", "metadata", "said"}
     tool_calls: list[ToolCall] = field(default_factory=list)
     tool_requests: list[JSON] = field(default_factory=list)  # what the tool server received for this call
+    messages: list[JSON] = field(default_factory=list)  # what it was told of this call besides
     truncations: list[Truncation] = field(default_factory=list)
     frames_sent: int = 0
     marks_received: int = 0

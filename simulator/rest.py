@@ -249,7 +249,7 @@ class Rest:
         if phone.ended:
             raise Refusal(400, 21220)
         if form.get("Status") == "completed" or (
-            form.get("Status") == "canceled" and phone.status == "queued"
+            form.get("Status") == "canceled" and phone.status in ("queued", "ringing")
         ):
             phone.interrupt(Interruption("completed by REST"))
             return 200, resource(phone)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from simulator.accounts import Account, Accounts
+from simulator.callees import Callees, words_due
 from simulator.caller import Party
 from simulator.clock import Clock
 from simulator.line_end import LineEnd, join
@@ -51,6 +52,7 @@ class Switchboard:
         self.outbound_scenario: str | Scenario = "one_tool"  # what someone who is called does
         self.outbound_origins = Origins()
         self.outbound_speed = 1.0
+        self.callees = Callees()  # who they are
         self.origins = Origins()  # of all calls, besides each call's own
         # Awaited before a call opens one more stream: streams that open together may get each other's session.
         self.before_next_stream: Callable[[Phone], Awaitable[None]] | None = None
@@ -118,7 +120,8 @@ class Switchboard:
         tell: Callable[[dict[str, Any]], None] | None,
         *,
         party: Party | None = None,
-        ring: Callable[[], Awaitable[str]] | None = None,
+        ring: Callable[[Phone], Callable[[], Awaitable[str]]] | None = None,
+        near: bool = False,
     ) -> Phone:
         order = replace(order, origins=Origins({**self.origins.local_of, **order.origins.local_of}))
         report = CallReport(call_sid=new_sid("CA"), scenario=order.scenario.name)
@@ -127,12 +130,12 @@ class Switchboard:
             self.accounts[order.account_sid] if order.account_sid else self.account,
             log=CallLog(report, Clock(speed=order.speed), tell=tell),
             # A near leg's stream goes to whoever tests us; a session of the model belongs to the far leg.
-            on_upgrade=self.realtime.expect if ring is None else None,
+            on_upgrade=None if near else self.realtime.expect,
             on_refused=self.realtime.forget,
             before_next_stream=self.before_next_stream,
             party=party,
-            ring=ring,
         )
+        phone.ring = ring(phone) if ring is not None else None
         while len(self.calls) >= _REMEMBERED:
             ended = next((sid for sid, known in self.calls.items() if known.ended), None)
             if ended is None:
@@ -175,7 +178,16 @@ class Switchboard:
         if form["To"] in self.numbers:
             phone, playing = self._two_legs(order, timeout_s=float(form.get("Timeout", "60")))
         else:
-            phone = self._prepare(order, None)
+            callee, timeout_s = self.callees.find(form["To"]), float(form.get("Timeout", "60"))
+            order = replace(
+                order,
+                sip_code=callee.sip_code,
+                machine_url=form.get("AsyncAmdStatusCallback", ""),
+                machine_words=words_due(callee, form),
+            )
+            phone = self._prepare(
+                order, None, ring=lambda phone: callee.ring(phone.clock, timeout_s=timeout_s)
+            )
             playing = self._play_outbound(phone)
         task = asyncio.create_task(playing)
         self._tasks.add(task)
@@ -196,7 +208,9 @@ class Switchboard:
         legs = TwoLegs(far, lambda: self._play(far), timeout_s=timeout_s)
         # Without the story's tools: what the tool server is asked belongs to the far leg.
         story = order.scenario.but(tools={})
-        near = self._prepare(replace(order, scenario=story), None, party=near_end, ring=legs.ring)
+        near = self._prepare(
+            replace(order, scenario=story), None, party=near_end, ring=lambda _: legs.ring, near=True
+        )
 
         async def play() -> None:
             near_report, far_report = await legs.play(near, lambda: self._play(near))

@@ -1,5 +1,6 @@
-"""A customer's tool server: `POST /tools/{name}`, in Vapi's envelope. Asked for the destination of a transfer, it answers
-with the story's result as it stands.
+"""A customer's tool server: `POST /tools/{name}`, in Vapi's envelope. Asked for the destination of a transfer, or for the
+assistant of a call, it answers with the story's result as it stands. What it is only told, such as the status of a call, it keeps
+apart (`GET /tools/messages`) and takes.
 
 A behaviour may stand before the name: `/tools/slow-3000/{name}`. Behaviours: `slow-MS` and `late` (25 s, past
 Vapi's limit of 20) answer after a while; `status-CODE` answers with that status; `html`, `plain`, `empty`,
@@ -26,28 +27,37 @@ DEMO: Final[dict[str, Any]] = {
     "get_repair_status": {"status": "waiting_for_parts", "ready_on": "2026-11-24", "price_usd": 86.5},
 }
 _REMEMBERED: Final = 1000
+_TOLD: Final = {
+    "assistant.speechStarted", "assistant.started", "conversation-update", "end-of-call-report", "hang", "model-output",
+    "speech-update", "status-update", "transcript", 'transcript[transcriptType="final"]', "transfer-update", "user-interrupted",
+}  # fmt: skip
 _LATE_MS: Final = 25_000
 _HUGE: Final = 5_000_000
 
 
 class Tools:
-    """The tool server. `requests` holds every request in order, `answers` overrides stories and demo data."""
+    """The tool server. `requests` holds every request in order, `messages` what it was only told, `answers` overrides stories and
+    demo data.
+    """
 
     def __init__(self, find_call: Callable[[str | None, str], Phone | None]) -> None:
         self.requests: deque[JSON] = deque(maxlen=_REMEMBERED)
+        self.messages: deque[JSON] = deque(maxlen=_REMEMBERED)
         self.answers: dict[str, ToolAnswer] = {}
         self._find_call = find_call
 
     def reset(self) -> None:
-        """Forget requests and overrides."""
+        """Forget requests, messages and overrides."""
         self.requests.clear()
+        self.messages.clear()
         self.answers.clear()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request below /tools/."""
         path = [part for part in scope["path"].split("/") if part][1:]
-        if scope["method"] == "GET" and path == ["requests"]:
-            await respond_json(send, list(self.requests))
+        kept = {("requests",): self.requests, ("messages",): self.messages}.get(tuple(path))
+        if scope["method"] == "GET" and kept is not None:
+            await respond_json(send, list(kept))
             return
         if scope["method"] == "DELETE" and path == ["requests"]:
             self.requests.clear()
@@ -69,6 +79,9 @@ class Tools:
             "calls": calls,
             "problems": problems,
         }
+        if tells(body):
+            await self._told(request, phone, path, receive, send)
+            return
         self.requests.append(request)
         answer = self._answer_for(name, phone)
         if phone is not None:
@@ -83,10 +96,25 @@ class Tools:
         if behaviour == "drop":
             _drop(receive)
             return
-        if asks_destination(body) and not behaviour:
+        if asks_whither(body) and not behaviour:
             await respond_json(send, answer.result)
             return
         await _behave(behaviour or "", calls, answer.result, send)
+
+    async def _told(
+        self, request: JSON, phone: Phone | None, path: list[str], receive: Receive, send: Send
+    ) -> None:
+        """Take a message to which nobody waits for an answer, or fail as the path says."""
+        self.messages.append(request)
+        if phone is not None:
+            phone.log.report.messages.append(request)
+        behaviour = path[0] if len(path) == 2 else ""
+        if behaviour == "drop":
+            _drop(receive)
+        elif behaviour:
+            await _behave(behaviour, [], None, send)
+        else:
+            await respond_json(send, {})
 
     def _answer_for(self, name: str, phone: Phone | None) -> ToolAnswer:
         if name in self.answers:
@@ -108,7 +136,7 @@ def read_envelope(raw: bytes) -> tuple[list[str], list[JSON], Any]:
     message = body.get("message") if isinstance(body, dict) else None
     if not isinstance(message, dict):
         return ["message is missing"], [], body
-    if asks_destination(body):
+    if asks_whither(body) or tells(body):
         return ([] if _has_call_id(message) else ["message.call.id is missing"]), [], body
     if message.get("type") == "function-call":
         return _function_call(message, body)
@@ -144,10 +172,20 @@ def _tool_calls(message: JSON, body: Any) -> tuple[list[str], list[JSON], Any]:
     return problems, calls, body
 
 
-def asks_destination(body: Any) -> bool:
-    """Whether a body asks where a call is to be transferred, rather than for a tool."""
+def asks_whither(body: Any) -> bool:
+    """Whether a body asks where a call is to be transferred, or who is to take it, rather than for a tool."""
+    return _kind(body) in ("transfer-destination-request", "assistant-request")
+
+
+def tells(body: Any) -> bool:
+    """Whether a body only tells of a call: one of Vapi's messages to which no answer is read."""
+    return _kind(body) in _TOLD
+
+
+def _kind(body: Any) -> Any:
     message = body.get("message") if isinstance(body, dict) else None
-    return isinstance(message, dict) and message.get("type") == "transfer-destination-request"
+    kind = message.get("type") if isinstance(message, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _has_call_id(message: JSON) -> bool:

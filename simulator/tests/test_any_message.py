@@ -73,7 +73,7 @@ def test_items_and_responses(value: Any) -> None:
 
 
 @given(values, st.booleans())
-def test_session_updates(value: Any, voice_locked: bool) -> None:  # noqa: FBT001
+def test_session_updates(value: Any, voice_locked: bool) -> None:
     session = defaults("gpt-realtime-2.1", "sess_1")
     for update in (
         value,

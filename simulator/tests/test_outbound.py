@@ -187,3 +187,68 @@ async def test_a_number_on_the_old_provider_is_heard_too(sim: Simulator, runner:
     heard = clips.recogniser_of([SENTENCE], "assistant").words(runner.heard)
     assert heard.endswith("old provider.")  # its beginning is lost while the runner's stream opens
     assert near.reason == "the other end hung up"
+
+
+STRANGER = "+13125550177"
+
+
+@pytest.mark.parametrize(
+    ("to", "status"), [("+13125550001", "busy"), ("+13125550002", "no-answer"), ("+13125550003", "failed")]
+)
+async def test_nobody_answers_whose_number_says_so(
+    sim: Simulator, bridge: Bridge, to: str, status: str
+) -> None:
+    sim.switchboard.outbound_speed = 20
+
+    await create(
+        sim,
+        *[("StatusCallbackEvent", event) for event in ("initiated", "ringing", "answered", "completed")],
+        To=to,
+        Url=f"{ORIGIN}/twilio/voice",
+        StatusCallback=f"{ORIGIN}/twilio/status",
+        Timeout="5",
+    )
+    report = await sim.outbound_report()
+
+    assert (report.answered, report.reason) == (False, f"not answered: {status}")
+    assert [form["CallStatus"] for form in bridge.webhooks] == ["initiated", "ringing", status]
+    assert bridge.webhooks[-1]["SipResponseCode"] == {"busy": "486", "failed": "404"}.get(status, "200")
+
+
+@pytest.mark.parametrize(
+    ("to", "mode", "words"),
+    [
+        (STRANGER, "Enable", ["human"]),
+        ("+13125550004", "Enable", ["machine_start"]),
+        ("+13125550004", "DetectMessageEnd", ["machine_end_beep"]),
+    ],
+)
+async def test_twilio_says_who_has_picked_up(
+    sim: Simulator, bridge: Bridge, to: str, mode: str, words: list[str]
+) -> None:
+    sim.switchboard.outbound_speed = 20
+
+    await create(
+        sim,
+        To=to,
+        Twiml="<Response><Pause length='8'/></Response>",
+        MachineDetection=mode,
+        AsyncAmd="true",
+        AsyncAmdStatusCallback=f"{ORIGIN}/twilio/machine",
+    )
+    await sim.outbound_report()
+
+    assert [form["AnsweredBy"] for form in bridge.webhooks] == words
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ({"MachineDetection": "Yes"}, 20001),
+        ({"AsyncAmd": "True"}, 20001),
+        ({"MachineDetectionTimeout": "2"}, 21234),
+        ({"MachineDetectionSpeechThreshold": "7000"}, 21262),
+    ],
+)
+async def test_options_for_machines_are_checked(sim: Simulator, form: dict[str, str], code: int) -> None:
+    assert (await create(sim, Twiml="<Response/>", **form)).json()["code"] == code

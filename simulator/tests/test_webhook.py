@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from simulator.webhook import read_envelope
+from simulator.webhook import asks_whither, read_envelope, tells
 
 REQUEST: dict[str, Any] = json.loads(
     (Path(__file__).parent / "fixtures" / "tool-calls-request.json").read_text()
@@ -55,3 +55,22 @@ def test_nonsense_is_a_problem(body: Any) -> None:
 
 def test_what_is_not_json_is_a_problem() -> None:
     assert read_envelope(b"\xff")[0] == ["the body is not JSON"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["status-update", "end-of-call-report", 'transcript[transcriptType="final"]']
+)
+def test_what_is_only_told_is_no_tool_call_and_no_problem(kind: str) -> None:
+    body = {"message": {"type": kind, "call": {"id": "1"}}}
+
+    assert tells(body)
+    assert read_envelope(json.dumps(body).encode())[:2] == ([], [])
+    assert problems_of({"message": {"type": kind, "call": {}}}) == ["message.call.id is missing"]
+
+
+@pytest.mark.parametrize(
+    "body", [None, 3, {}, {"message": 3}, {"message": {"type": 3}}, {"message": {"type": "?"}}]
+)
+def test_what_is_neither_told_nor_asked_is_nothing(body: Any) -> None:
+    assert not tells(body)
+    assert not asks_whither(body)

@@ -1,0 +1,1 @@
+"""Telephone calls that Twilio places for us."""

@@ -1,0 +1,275 @@
+"""Taking orders for calls: read, checked and written down. Who dials them comes later (calls.placing.dialling).
+
+An order is taken once. A client library that repeats a request, because an answer was lost on its way, is given the calls that
+the first one had made.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q
+
+from assistants.snapshots import snapshot_read
+from assistants.vapi.hiding import cleaned
+from assistants.vapi.overrides import merged
+from calls.choosing.services import Choice, RefusedError, choice_pin, choose
+from calls.costs.limits import day_limit_spent
+from calls.models import OVER, Call, CallRequest, PhoneNumber, Placing
+from calls.placing.bodies import Asked, Customer, body_asked, body_digest
+from calls.placing.guards import calls_allowed, number_named, why_not_called
+from calls.placing.locks import ORDERS, locked
+from calls.placing.machines import machine_options, rings_for
+from tools.access.errors import ApiError
+from tools.models import ApiKey
+
+Body = Mapping[str, Any]
+
+# Client libraries repeat a request after a second or two; a proxy may have waited a minute before it gave one up.
+AGAIN_WITHIN: Final = timedelta(seconds=10)
+AGAIN_WHILE_ON: Final = timedelta(minutes=2)
+IDEMPOTENCY_KEY_MAX: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Orderer:
+    """Who has calls placed: a program by its key, or somebody in the admin."""
+
+    label: str
+    key: ApiKey | None = None
+    user: User | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The calls of a request, in its order; ``again``: it was known, and nothing new was made."""
+
+    request: CallRequest
+    call_ids: tuple[uuid.UUID, ...]
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One call to be made."""
+
+    position: int
+    customer: Customer
+    choice: Choice
+
+
+def calls_place(body: Body, orderer: Orderer, *, now: datetime, idempotency_key: str = "") -> Placed:
+    """The calls that this body asks for, written down and waiting for their turn. Raises ApiError.
+
+    The same body of the same key is the same request for some seconds, and for two minutes as long as its calls go on; with an
+    idempotency key it is for good.
+    """
+    if len(idempotency_key) > IDEMPOTENCY_KEY_MAX or "\x00" in idempotency_key:
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            f"Idempotency-Key must be no longer than {IDEMPOTENCY_KEY_MAX} characters.",
+        )
+    digest = body_digest(body)
+    known = _known(orderer, digest, idempotency_key, now)
+    if known is not None:
+        return known
+    asked, number, wishes, errors = _read(body, orderer, now)
+    with transaction.atomic():
+        # One order at a time: whether this one is known, and how many calls were placed, is not to change meanwhile.
+        locked(ORDERS)
+        known = _known(orderer, digest, idempotency_key, now)
+        if known is not None:
+            return known
+        calls_allowed(orderer.key, len(wishes), now=now)
+        request = CallRequest.objects.create(
+            key=orderer.key,
+            user=orderer.user,
+            by_label=orderer.label[:200],
+            idempotency_key=idempotency_key,
+            digest=digest,
+            batch=asked.batch,
+            errors=errors,
+        )
+        ids = [_write(request, asked, number, wish, now=now) for wish in wishes]
+    return Placed(request, tuple(ids), again=False)
+
+
+def call_place(body: Body, orderer: Orderer, *, now: datetime) -> Call:
+    """The one call that this body asks for. Raises ApiError."""
+    return Call.objects.get(pk=calls_place(body, orderer, now=now).call_ids[0])
+
+
+# Known already ----------------------------------------------------------------------------------------------
+
+
+def _known(orderer: Orderer, digest: str, idempotency_key: str, now: datetime) -> Placed | None:
+    """What was made of this request before; None where it is new. Raises ApiError for a key that was used otherwise."""
+    if idempotency_key:
+        found = _of(orderer).filter(idempotency_key=idempotency_key).first()
+        if found is not None and found.digest != digest:
+            raise ApiError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "This Idempotency-Key was used for another body. Use a new one for another call.",
+            )
+        return _placed_before(found)
+    going_on = Q(placings__call__isnull=False) & ~Q(placings__call__status__in=OVER)
+    recent = Q(created_at__gt=now - AGAIN_WITHIN) | (Q(created_at__gt=now - AGAIN_WHILE_ON) & going_on)
+    same = _of(orderer).filter(recent, digest=digest, idempotency_key="")
+    return _placed_before(same.order_by("-created_at").first())
+
+
+def _of(orderer: Orderer) -> Any:
+    if orderer.key is not None:
+        return CallRequest.objects.filter(key=orderer.key)
+    return CallRequest.objects.filter(key=None, user=orderer.user)
+
+
+def _placed_before(request: CallRequest | None) -> Placed | None:
+    if request is None:
+        return None
+    ids = request.placings.order_by("position").values_list("call_id", flat=True)
+    return Placed(request, tuple(ids), again=True)
+
+
+# Reading ----------------------------------------------------------------------------------------------------
+
+
+def _read(
+    body: Body, orderer: Orderer, now: datetime
+) -> tuple[Asked, PhoneNumber, list[_Wish], list[dict[str, Any]]]:
+    """What is asked for, the number to call from, the calls to be made, and why others are not. Raises ApiError."""
+    problems: list[str] = []
+    asked: Asked | None = None
+    base: Choice | None = None
+    try:
+        asked = body_asked(body, now=now)
+    except ApiError as exc:
+        problems += _sentences(exc)
+    try:
+        base = choose(body, actor=orderer.label)
+    except RefusedError as exc:
+        problems += exc.messages
+    if problems or asked is None or base is None:
+        raise ApiError(HTTPStatus.BAD_REQUEST, problems)
+    number = number_named(asked.phone_number_id, asked.phone_number)
+    _able_require(base, asked, now)
+    wishes: list[_Wish] = []
+    errors: list[dict[str, Any]] = []
+    for position, customer in enumerate(asked.customers):
+        found = _wish(body, base, number, position, customer, orderer)
+        if isinstance(found, _Wish):
+            wishes.append(found)
+        elif asked.batch:
+            errors.append({"position": position, "error": " ".join(found)})
+        else:
+            raise ApiError(HTTPStatus.BAD_REQUEST, found)
+    return asked, number, wishes, errors
+
+
+def _wish(
+    body: Body, base: Choice, number: PhoneNumber, position: int, customer: Customer, orderer: Orderer
+) -> _Wish | list[str]:
+    """The call to this customer, or why there is none."""
+    if customer.problems:
+        return list(customer.problems)
+    if why := why_not_called(customer.number, caller=number.did):
+        return [why]
+    try:
+        return _Wish(position, customer, _with_customer(_choice(body, base, customer, orderer), customer))
+    except RefusedError as exc:
+        return exc.messages
+
+
+def _choice(body: Body, base: Choice, customer: Customer, orderer: Orderer) -> Choice:
+    """What the call to this customer runs on. Raises RefusedError."""
+    overrides = [customer.given.get(name) or {} for name in ("squadOverrides", "assistantOverrides")]
+    if any(one.keys() - {"variableValues"} for one in overrides):
+        return choose(body, actor=orderer.label, customer=customer.given)
+    values: dict[str, Any] = dict(base.variables)
+    for one in overrides:
+        own = one.get("variableValues")
+        if own is not None and not isinstance(own, Mapping):
+            raise RefusedError(["customer.assistantOverrides.variableValues must be an object"])
+        values = merged(values, cleaned(own or {}))
+    return replace(base, variables=values)
+
+
+def _with_customer(choice: Choice, customer: Customer) -> Choice:
+    """Templates see what was given of the customer; their number they know anyway."""
+    if customer.told.keys() == {"number"}:
+        return choice
+    given = choice.variables.get("customer")
+    own = given if isinstance(given, Mapping) else {}
+    return replace(choice, variables={**choice.variables, "customer": {**customer.told, **own}})
+
+
+def _able_require(choice: Choice, asked: Asked, now: datetime) -> None:
+    """Raises ApiError where no call could be held now, whoever it is for."""
+    if not settings.OPENAI_API_KEY:
+        raise ApiError(HTTPStatus.BAD_REQUEST, ["Couldn't Start Call. OPENAI_API_KEY is not set."])
+    if not settings.TWILIO_ACCOUNT_SID:
+        raise ApiError(HTTPStatus.BAD_REQUEST, ["Couldn't Start Call. TWILIO_ACCOUNT_SID is not set."])
+    limit = day_limit_spent(choice.assistant, now=now)
+    if limit is not None and (asked.earliest_at is None or asked.earliest_at <= now):
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            [f"Couldn't Start Call. The ${limit.day_usd} that may be spent in a day are spent."],
+        )
+
+
+def _sentences(exc: ApiError) -> Iterator[str]:
+    if isinstance(exc.message, str):
+        yield exc.message
+    else:
+        yield from exc.message
+
+
+# Writing ----------------------------------------------------------------------------------------------------
+
+
+def _write(
+    request: CallRequest, asked: Asked, number: PhoneNumber, wish: _Wish, *, now: datetime
+) -> uuid.UUID:
+    choice = wish.choice
+    due_at = max(asked.earliest_at or now, now)
+    waits = due_at + timedelta(minutes=settings.OUTBOUND_WAIT_MINUTES)
+    call = Call.objects.create(
+        direction=Call.Direction.OUTBOUND,
+        status=Call.Status.SCHEDULED if due_at > now else Call.Status.QUEUED,
+        account_sid=number.account_sid or settings.TWILIO_ACCOUNT_SID,
+        did=number.did,
+        caller=wish.customer.number,
+        phone_number=number,
+        name=asked.name,
+        **choice.columns(),
+    )
+    choice_pin(call, choice)
+    snapshot = snapshot_read(choice.version.snapshot)
+    Placing.objects.create(
+        call=call,
+        request=request,
+        position=wish.position,
+        earliest_at=asked.earliest_at,
+        latest_at=asked.latest_at,
+        due_at=due_at,
+        give_up_at=asked.latest_at or waits,
+        follows_live=due_at > now and not asked.pinned and _is_live(choice),
+        customer=wish.customer.told,
+        metadata=asked.metadata,
+        # Twilio looks for no machine where keys are pressed.
+        machine={} if wish.customer.extension else machine_options(snapshot),
+        rings_s=rings_for(snapshot),
+    )
+    return call.pk
+
+
+def _is_live(choice: Choice) -> bool:
+    """Whether the call runs on what anybody's would, so that a later publication goes for it too."""
+    live = choice.assistant.live_version_id
+    return choice.squad is None and choice.version.pk == live
