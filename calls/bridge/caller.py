@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable
 
 from calls.bridge import realtime, twilio
-from calls.bridge.audio import BYTES_PER_MS, payload_bytes, silence
-from calls.bridge.limits import GAP_MS, HELD_FRAMES, LONGEST_GAP_MS, ONSET_FRAMES, SHORTEST_COMMIT_BYTES
+from calls.bridge.audio import payload_bytes
+from calls.bridge.limits import GAP_MS, HELD_FRAMES, LONGEST_GAP_MS, ONSET_FRAMES, SHORTEST_COMMIT_MS
 from calls.bridge.line import Line
 
 
@@ -14,6 +14,7 @@ class CallerAudio:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._audio = line.audio
         self._held: deque[twilio.Media] = deque(maxlen=HELD_FRAMES)
         self._appended = 0
         self._zero_ms: int | None = None  # stream time of the first byte appended
@@ -41,13 +42,13 @@ class CallerAudio:
 
     def _pass_on_silence(self, frame: twilio.Media) -> None:
         # As long as the frame: the turn that was cut off ends by it, and the clock goes on.
-        self._pass_on(twilio.Media(silence(payload_bytes(frame.payload)), frame.timestamp_ms))
+        self._pass_on(twilio.Media(self._audio.silence(payload_bytes(frame.payload)), frame.timestamp_ms))
 
     def _pass_on(self, frame: twilio.Media) -> None:
         """Pass a frame on."""
         if self._zero_ms is None:
             self._zero_ms = frame.timestamp_ms
-        gap_ms = frame.timestamp_ms - self._zero_ms - self._appended // BYTES_PER_MS
+        gap_ms = frame.timestamp_ms - self._zero_ms - self._appended // self._audio.bytes_per_ms
         if gap_ms > GAP_MS:
             filled_ms = min(gap_ms, LONGEST_GAP_MS)
             self.append_silence(filled_ms)
@@ -77,13 +78,14 @@ class CallerAudio:
 
     def append_silence(self, ms: int) -> None:
         """Pass on silence, as if it had been heard."""
-        self._appended += ms * BYTES_PER_MS
-        self._line.to_realtime(realtime.append_audio(silence(ms * BYTES_PER_MS)))
+        n_bytes = ms * self._audio.bytes_per_ms
+        self._appended += n_bytes
+        self._line.to_realtime(realtime.append_audio(self._audio.silence(n_bytes)))
 
     @property
     def enough_to_commit(self) -> bool:
         """Whether the API would make an item of what was appended."""
-        return self._appended >= SHORTEST_COMMIT_BYTES
+        return self._appended >= SHORTEST_COMMIT_MS * self._audio.bytes_per_ms
 
     def call_ms(self, audio_ms: int, now: float) -> int:
         """Ms of the call at a place in the appended audio, which cannot lie ahead."""

@@ -21,8 +21,22 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ToTwilio:
-    text: str
+class Play:
+    """Sound for the caller, base64, behind all that was to be played before."""
+
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Tell by ``twilio.Mark`` of this name when everything before it was played; at once, when it is cleared."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Drop all sound that was not played yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +311,9 @@ class Ended:
 
 
 Command = (
-    ToTwilio
+    Play
+    | Mark
+    | Clear
     | ToRealtime
     | VerifyStream
     | CheckTool

@@ -78,6 +78,11 @@ class Conversation:
         """Where the call stands."""
         return self._line.phase
 
+    @property
+    def ending_reason(self) -> str:
+        """Why the call is about to end, in Vapi's words; empty while it is not."""
+        return self._ending.reason
+
     # What arrived ---------------------------------------------------------------------------------------------
 
     def opened(self, *, now: float) -> list[Command]:

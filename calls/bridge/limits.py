@@ -1,7 +1,5 @@
 """How long each wait lasts, how often what failed is tried again, and how the API's error codes are taken."""
 
-from calls.bridge.audio import BYTES_PER_MS
-
 START_WITHIN_S = 5.0  # Twilio sends `start` at once; a socket without one is not a call.
 VERIFY_WITHIN_S = 6.0  # one query, and the shell's own limits end before
 SESSION_WITHIN_S = 10.0
@@ -39,7 +37,7 @@ ONSET_FRAMES = 15
 GAP_MS = 60  # jitter is a frame or two; more than that is audio that was never sent
 LONGEST_GAP_MS = 10_000
 LONGEST_PAYLOAD = 8000  # characters of base64, 750 ms; what Twilio takes in one message is nowhere written
-SHORTEST_COMMIT_BYTES = 100 * BYTES_PER_MS  # the API refuses to commit less
+SHORTEST_COMMIT_MS = 100  # the API refuses to commit less
 # Speech under a protected greeting that is worth an answer; a guess: "hello?" is shorter, a request is longer.
 WORTH_ANSWERING_WORDS = 3
 WORTH_ANSWERING_MS = 1000

@@ -2,7 +2,8 @@
 
 from enum import Enum, StrEnum
 
-from calls.bridge.commands import Command, Problem, Source, ToRealtime, ToTwilio
+from calls.bridge.audio import MULAW, AudioFormat
+from calls.bridge.commands import Clear, Command, Mark, Play, Problem, Source, ToRealtime
 
 
 class Phase(Enum):
@@ -46,7 +47,8 @@ class Timer(StrEnum):
 class Line:
     """Collects commands and deadlines. Nothing is sent to a side that is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, audio: AudioFormat = MULAW) -> None:
+        self.audio = audio  # how sound goes to the model, and comes back
         self.phase = Phase.OPENING
         self.stream_sid = ""
         self.verified = False
@@ -78,9 +80,17 @@ class Line:
         """Have the shell do this."""
         self._out += commands
 
-    def to_twilio(self, text: str) -> None:
-        """Send a message to Twilio."""
-        self._out.append(ToTwilio(text))
+    def play(self, payload: str) -> None:
+        """Have the caller hear this, after all that is queued for them."""
+        self._out.append(Play(payload))
+
+    def mark(self, name: str) -> None:
+        """Have it told by this name when all that is queued so far was played."""
+        self._out.append(Mark(name))
+
+    def clear(self) -> None:
+        """Have all that is queued dropped."""
+        self._out.append(Clear())
 
     def to_realtime(self, text: str) -> None:
         """Send an event to the Realtime API, if anybody is there."""

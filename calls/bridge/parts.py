@@ -43,7 +43,7 @@ class Parts:
 
 def parts_for(plan: Plan, choose: Choose) -> Parts:
     """The parts of a new conversation."""
-    line, playback = Line(), Playback()
+    line, playback = Line(plan.audio), Playback(plan.audio)
     memory = Memory(playback, plan.history)
     utterances = Utterances(line, playback, memory, assistant=plan.assistant)
     responses, caller = Responses(line), CallerAudio(line)

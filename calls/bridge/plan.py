@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from calls.bridge.audio import MULAW, AudioFormat
 from calls.bridge.toolmessages import ToolMessage
 
 
@@ -121,6 +122,7 @@ class Plan:
     keypad_delimiters: str = "#"
     max_duration_s: float = 600.0
     silence_timeout_s: float = 30.0
+    audio: AudioFormat = MULAW
 
     @property
     def greets(self) -> bool:
@@ -143,10 +145,6 @@ class Plan:
         return 0 if self.semantic_turns else self.vad_silence_ms
 
 
-_MULAW = {"type": "audio/pcmu"}
-_MULAW_NAMES = ("audio/pcmu", "g711_ulaw")
-
-
 def session_payload(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
     """The whole GA session. With the floor closed, speech is heard and written down but neither stops nor starts a response."""
     session: dict[str, Any] = {
@@ -155,7 +153,7 @@ def session_payload(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
         "instructions": plan.instructions,
         "audio": {
             "input": _input(plan, floor_open=floor_open),
-            "output": {"format": _MULAW, "voice": plan.voice, "speed": plan.speed},
+            "output": {"format": dict(plan.audio.session), "voice": plan.voice, "speed": plan.speed},
         },
         "tools": [
             {"type": "function", "name": t.name, "description": t.description, "parameters": t.parameters}
@@ -192,14 +190,17 @@ def floor_payload(plan: Plan, *, floor_open: bool = True) -> dict[str, Any]:
     """
     return {
         "type": "realtime",
-        "audio": {"input": _input(plan, floor_open=floor_open), "output": {"format": _MULAW}},
+        "audio": {
+            "input": _input(plan, floor_open=floor_open),
+            "output": {"format": dict(plan.audio.session)},
+        },
     }
 
 
 def _input(plan: Plan, *, floor_open: bool) -> dict[str, Any]:
     serves = floor_open and not plan.guards_speech
     return {
-        "format": _MULAW,
+        "format": dict(plan.audio.session),
         "transcription": plan.transcription,
         "noise_reduction": {"type": plan.noise_reduction} if plan.noise_reduction else None,
         "turn_detection": {
@@ -229,7 +230,7 @@ def session_faults(plan: Plan, effective: Mapping[str, Any]) -> list[str]:
         side: _at(effective, "audio", side, "format", "type") or _at(effective, f"{side}_audio_format")
         for side in ("input", "output")
     }
-    faults = [f"{side} format" for side, value in formats.items() if value not in _MULAW_NAMES]
+    faults = [f"{side} format" for side, value in formats.items() if value not in plan.audio.names]
     if (_at(effective, "audio", "output", "voice") or _at(effective, "voice")) not in (plan.voice, None):
         faults.append("voice")
     tools = _at(effective, "tools") or []

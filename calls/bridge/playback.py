@@ -2,16 +2,16 @@
 
 Twilio plays one queue in order and returns each mark when everything before it was played, or at once when
 the queue is cleared. The two look alike, so mark names carry a generation that is raised before every clear.
-Positions are mu-law bytes since the beginning of the generation; 8 bytes are one millisecond.
+Positions are bytes since the beginning of the generation; of mu-law, 8 are a millisecond.
 """
 
 from collections import deque
 from dataclasses import dataclass
 
-from calls.bridge.audio import BYTES_PER_MS, BYTES_PER_S
+from calls.bridge.audio import MULAW, AudioFormat
 
 # One mark every 200 ms: fine enough for truncation, and far from one per frame, which delays audio at Twilio.
-MARK_EVERY_BYTES = 200 * BYTES_PER_MS
+MARK_EVERY_MS = 200
 # An echo can be lost with a packet; then what is queued counts as played this long after its time.
 LOST_ECHO_S = 2.0
 
@@ -26,7 +26,9 @@ class _Item:
 class Playback:
     """The queue at Twilio, known by what was sent, by its marks and by the clock between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, audio: AudioFormat = MULAW) -> None:
+        self._bytes_per_s = audio.bytes_per_s
+        self._mark_every = MARK_EVERY_MS * audio.bytes_per_ms
         self._generation = 1
         self._marks_sent = 0
         self._items: list[_Item] = []
@@ -51,7 +53,7 @@ class Playback:
     def mark_due(self, *, flush: bool = False) -> str | None:
         """The name of a mark to send now, or None: every 200 ms of audio, and at the end of an item (``flush``)."""
         unmarked = self._sent - self._marked
-        if unmarked < (1 if flush else MARK_EVERY_BYTES):
+        if unmarked < (1 if flush else self._mark_every):
             return None
         self._marks_sent += 1
         name = f"g{self._generation}:{self._marks_sent}"
@@ -88,7 +90,7 @@ class Playback:
         bound = self._pending[0][1] if self._pending else self._sent
         if self._overdue(now):
             return self._sent
-        return min(self._played + round((now - self._played_at) * BYTES_PER_S), bound)
+        return min(self._played + round((now - self._played_at) * self._bytes_per_s), bound)
 
     def _overdue(self, now: float) -> bool:
         return now >= self.gives_up_at()
@@ -99,11 +101,11 @@ class Playback:
 
     def remaining_s(self, now: float) -> float:
         """Seconds until what is queued has been played."""
-        return (self._sent - self.position(now)) / BYTES_PER_S
+        return (self._sent - self.position(now)) / self._bytes_per_s
 
     def gives_up_at(self) -> float:
         """When what is queued counts as played even if its marks never return."""
-        return self._played_at + (self._sent - self._played) / BYTES_PER_S + LOST_ECHO_S
+        return self._played_at + (self._sent - self._played) / self._bytes_per_s + LOST_ECHO_S
 
     def heard_bytes(self, item_id: str, *, now: float) -> int:
         """Bytes of an item that the caller has heard, in this generation and before."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calls.bridge.audio import BYTES_PER_MS
+from calls.bridge.audio import MULAW
 from calls.bridge.commands import Speaker, Spoken
 
 
@@ -29,6 +29,7 @@ class Utterance:
     written: bool = False
     session: int = 0  # the Realtime session that knows it
     assistant: str = ""
+    bytes_per_ms: int = MULAW.bytes_per_ms
 
     @property
     def empty(self) -> bool:
@@ -66,7 +67,7 @@ def spoken(utterance: Utterance, *, heard_bytes: int) -> Spoken:
             transcribed=utterance.transcribed,
         )
     heard_bytes = min(heard_bytes, utterance.received_bytes)
-    heard_ms = heard_bytes // BYTES_PER_MS
+    heard_ms = heard_bytes // utterance.bytes_per_ms
     return Spoken(
         utterance.item_id,
         Speaker.ASSISTANT,
@@ -74,7 +75,7 @@ def spoken(utterance: Utterance, *, heard_bytes: int) -> Spoken:
         heard_words(utterance.text, heard=heard_bytes, of=utterance.received_bytes),
         utterance.began_ms,
         utterance.began_ms + heard_ms,
-        generated_ms=utterance.received_bytes // BYTES_PER_MS,
+        generated_ms=utterance.received_bytes // utterance.bytes_per_ms,
         heard_ms=heard_ms,
         interrupted=utterance.interrupted,
         latency_ms=utterance.latency_ms,

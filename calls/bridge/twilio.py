@@ -10,7 +10,10 @@ from typing import Any
 
 import orjson
 
+from calls.bridge import commands
+from calls.bridge.audio import pieces
 from calls.bridge.errors import RemoteProtocolError
+from calls.bridge.limits import LONGEST_PAYLOAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,17 @@ def _require_mulaw(media_format: Mapping[str, object]) -> None:
         or media_format.get("sampleRate", 8000) != 8000
     ):
         raise ValueError("media format")
+
+
+def texts(stream_sid: str, command: commands.Play | commands.Mark | commands.Clear) -> list[str]:
+    """The messages by which Twilio does this."""
+    match command:
+        case commands.Play(payload=payload):
+            return [media(stream_sid, piece) for piece in pieces(payload, LONGEST_PAYLOAD)]
+        case commands.Mark(name=name):
+            return [mark(stream_sid, name)]
+        case commands.Clear():
+            return [clear(stream_sid)]
 
 
 def media(stream_sid: str, payload: str) -> str:

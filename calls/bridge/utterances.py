@@ -173,6 +173,7 @@ class Utterances:
         own_id = f"{item_id}#{taken + 1}" if taken else item_id
         utterance = Utterance(own_id, speaker, began_ms, began_ms, server_id=item_id, response_id=response_id)
         utterance.session = self._line.session
+        utterance.bytes_per_ms = self._line.audio.bytes_per_ms
         if speaker is Speaker.ASSISTANT:
             utterance.assistant = self.speaks_now
         self._newest[item_id] = utterance

@@ -1,8 +1,6 @@
 """The assistant's voice on the telephone: what is passed on, what is marked, and what is cut off."""
 
-from calls.bridge import realtime, twilio
-from calls.bridge.audio import BYTES_PER_MS, pieces
-from calls.bridge.limits import LONGEST_PAYLOAD
+from calls.bridge import realtime
 from calls.bridge.line import Line, Timer
 from calls.bridge.playback import Playback
 from calls.bridge.speech import Utterance
@@ -34,15 +32,14 @@ class Voice:
             self.first_sound_ms = self._line.elapsed_ms(now)
         self._sounding = True
         self._playback.add(utterance.item_id, delta.n_bytes, now=now)
-        for payload in pieces(delta.audio, LONGEST_PAYLOAD):
-            self._line.to_twilio(twilio.media(self._line.stream_sid, payload))
+        self._line.play(delta.audio)
         self.mark(now)
 
     def mark(self, now: float, *, flush: bool = False) -> None:
         """Ask Twilio to say when it has come this far, if it is time to, or for the rest (``flush``)."""
         name = self._playback.mark_due(flush=flush)
         if name is not None:
-            self._line.to_twilio(twilio.mark(self._line.stream_sid, name))
+            self._line.mark(name)
             self.heard(now)
 
     def heard(self, now: float) -> bool:
@@ -68,7 +65,7 @@ class Voice:
             return False
         self.barge_ins += 1
         items = self._playback.interrupt(now=now)
-        self._line.to_twilio(twilio.clear(self._line.stream_sid))
+        self._line.clear()
         self._line.disarm(Timer.PLAYBACK)
         self._falls_silent(now)
         for item_id in items:
@@ -81,4 +78,6 @@ class Voice:
             return
         heard = min(self._playback.heard_bytes(utterance.item_id, now=now), utterance.received_bytes)
         event_id = self._line.event_id()
-        self._line.to_realtime(realtime.truncate(event_id, utterance.server_id, heard // BYTES_PER_MS))
+        self._line.to_realtime(
+            realtime.truncate(event_id, utterance.server_id, heard // self._line.audio.bytes_per_ms)
+        )

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from assistants.models import AssistantVersion
 from calls.costs.selectors import CostSheet, call_costs
+from calls.messages.shown import messages_shown
 from calls.models import Call, CallAnalysis, Recording, SmokePair, VapiCall
 from calls.page.waterfall import Answer, Bar, Span, Waterfall, waterfall
 from calls.recordings.player import recording_news, recording_player
@@ -51,6 +52,9 @@ def page_parts(request: HttpRequest, call: Call, told: Told) -> dict[str, Any]:
         "waits_told": _waits_told(falls) if falls is not None else "",
         "costs": _costs(call),
         "analysis": _analysis(call),
+        "server_messages": messages_shown(call.pk)
+        if request.user.has_perm("calls.view_servermessage")
+        else None,
         "pairs": _pairs(call) if request.user.has_perm("calls.view_smokerun") else None,
         **_recording(request, call, told.zero),
     }

@@ -1,39 +1,30 @@
 """The list of recordings, and their sound: by parts, to whom it may be played, with a note of who heard it."""
 
 import uuid
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any
 
-from asgiref.sync import sync_to_async
 from celery.exceptions import OperationalError as BrokerError
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.core.files import File
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from django.http import (
-    FileResponse,
-    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseRedirect,
-    StreamingHttpResponse,
 )
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
-from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
-from assistants.voices.byte_ranges import UnsatisfiableRangeError, byte_range
+from assistants.voices.byte_ranges import UnsatisfiableRangeError
 from calls.models import Call, Recording
 from calls.privacy.access import call_opened
+from calls.recordings.serving import part_asked, part_missing, whole_sound
 from calls.recordings.tasks import vapi_recording_fetch
 from tools.adminkit import HistoryAdmin, SinceFilter, Tone, badge, clipped, duration_text, moment, object_link
 
-# A player asks for "everything from here on" and takes less; a whole hour is not to stand in memory for it.
-_PART: Final = 1024 * 1024
 _TONES: dict[str, Tone] = {
     Recording.State.STORED: "good",
     Recording.State.FAILED: "bad",
@@ -110,14 +101,13 @@ class RecordingAdmin(HistoryAdmin):
         recording = get_object_or_404(
             Recording.objects.defer("peaks"), pk=recording_id, state=Recording.State.STORED
         )
-        asked = request.headers.get("Range", "")
         try:
-            part = byte_range(asked, recording.size) if asked else None
+            part = part_asked(request, recording.size)
         except UnsatisfiableRangeError:
-            return HttpResponse(status=416, headers={"Content-Range": f"bytes */{recording.size}"})
+            return part_missing(recording.size)
         if (part is None or part.start == 0) and recording.call_id is not None and request.method == "GET":
             call_opened(call_id=recording.call_id, user=request.user, what="recording")
-        return _sound(request, recording, part)
+        return whole_sound(request, recording, part)
 
     def fetch_view(self, request: HttpRequest, call_id: uuid.UUID) -> HttpResponse:
         """Have the recording fetched that Vapi made of an imported call."""
@@ -135,49 +125,3 @@ class RecordingAdmin(HistoryAdmin):
 
 def _call_page(call_id: uuid.UUID) -> str:
     return reverse("admin:calls_call_change", args=[call_id])
-
-
-def _sound(request: HttpRequest, recording: Recording, part: range | None) -> HttpResponseBase:
-    name, storage = str(recording.file.name), recording.file.storage
-    if not hasattr(storage, "path") and getattr(storage, "querystring_auth", False):
-        # A bucket serves ranges itself, to whoever holds a link that is good for minutes.
-        return HttpResponseRedirect(storage.url(name))
-    try:
-        file = storage.open(name)
-    except OSError as exc:
-        raise Http404("The file is missing in the storage.") from exc
-    response: HttpResponseBase
-    if part is None:
-        response = _whole(request, file)
-        response["Content-Length"] = str(recording.size)
-    else:
-        part = part[:_PART]
-        with file:
-            file.seek(part.start)
-            response = HttpResponse(file.read(len(part)), status=206)
-        response["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{recording.size}"
-    response["Content-Type"] = recording.content_type
-    response["Accept-Ranges"] = "bytes"
-    response["ETag"] = f'"{recording.pk.hex}-{recording.size}"'
-    response["Cache-Control"] = "private, no-cache"
-    response["X-Content-Type-Options"] = "nosniff"
-    suffix = ".mp3" if recording.content_type == "audio/mpeg" else ".wav"
-    filename = f"call-{recording.call_id}{suffix}"
-    response["Content-Disposition"] = (
-        content_disposition_header(as_attachment="download" in request.GET, filename=filename) or "inline"
-    )
-    return response
-
-
-def _whole(request: HttpRequest, file: File[bytes]) -> HttpResponseBase:
-    if not isinstance(request, ASGIRequest):
-        return FileResponse(file)
-
-    async def pieces() -> AsyncIterator[bytes]:
-        try:
-            while piece := await sync_to_async(file.read, thread_sensitive=False)(_PART):
-                yield piece
-        finally:
-            await sync_to_async(file.close, thread_sensitive=False)()
-
-    return StreamingHttpResponse(pieces())

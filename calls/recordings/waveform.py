@@ -31,7 +31,7 @@ class Sound:
 
 def wav_read(file: BinaryIO) -> Sound:
     """What the WAV file holds. Raises NoWavError."""
-    head, size = _data_found(file)
+    head, size = data_found(file)
     kind, channels, rate, _, block, bits = struct.unpack("<HHIIHH", head[:16])
     if kind == _EXTENSIBLE and len(head) >= 26:
         kind = int.from_bytes(head[24:26], "little")
@@ -45,7 +45,7 @@ def wav_read(file: BinaryIO) -> Sound:
     return Sound(channels, frames * 1000 // rate, _peaks(file, frames, channels=channels, rate=rate))
 
 
-def _data_found(file: BinaryIO) -> tuple[bytes, int]:
+def data_found(file: BinaryIO) -> tuple[bytes, int]:
     """The format chunk, and how many bytes of sound follow; the file stands where they begin."""
     file.seek(0, 2)
     end = file.tell()

@@ -12,7 +12,7 @@ from calls import recorder
 from calls.recorder import Recorder
 from calls.recordings import tasks, views
 from calls.selectors import Member, SmokeCall, StreamCall
-from calls.tests.test_consumers import CALL, FakeOutbox
+from calls.tests.stage import CALL, FakeOutbox
 from simulator.signature import sign
 from tools.auth.credentials import ServerAuth
 

@@ -282,7 +282,7 @@ def test_a_recording_of_nothing_says_so() -> None:
 
 
 @pytest.mark.parametrize(("off_s", "theirs"), [(1, False), (-2, False), (30, True)])
-def test_our_clock_tells_when_it_began_unless_it_is_far_off(off_s: int, theirs: bool) -> None:  # noqa: FBT001 # a parameter
+def test_our_clock_tells_when_it_began_unless_it_is_far_off(off_s: int, theirs: bool) -> None:  # a parameter
     ours = timezone.now().replace(microsecond=250_000)
     recording = make_recording(state=State.RECORDING, began_at=ours)
     assert recording.call is not None

@@ -1,0 +1,42 @@
+"""What a conversation needs of the caller's side of a call, whatever that is."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from calls.bridge import commands as do
+from calls.bridge import twilio
+
+ASGIMessage = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+# The servers' words for a socket that is closed: by the other side, or by us.
+SOCKET_GONE = (OSError, RuntimeError)
+
+
+class CallerLine(Protocol):
+    """The caller's socket: what comes in is read, what is to be heard goes out in order.
+
+    Media Streams' own words stand for what happens on any line; a line that knows no ``Mark`` makes its own.
+    """
+
+    is_open: bool
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is to be sent."""
+
+    def read(self, message: ASGIMessage) -> Sequence[twilio.Message]:
+        """What a frame says. Raises RemoteProtocolError."""
+
+    def put(self, command: do.Play | do.Mark | do.Clear) -> None:
+        """Have this done, after all that was put before."""
+
+    async def flush(self) -> None:
+        """Send what can be sent now."""
+
+    async def close(self, code: int) -> None:
+        """Close the socket, once."""
+
+    def gone(self, code: int) -> Sequence[twilio.Message]:
+        """The socket was closed with this code: what that says of the caller."""

@@ -1,0 +1,396 @@
+"""The shell around the conversation: it moves bytes, keeps time, and decides nothing.
+
+It is a Channels consumer that owns its receive loop. The stock one hops to the ORM thread before every message,
+and all calls of a process share that thread: one slow query would hold everybody's audio. So nothing between a
+frame and the other socket awaits anything but that socket; what needs a database, a broker or Twilio's REST is
+a task, or goes through the outbox.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import secrets
+from collections.abc import Coroutine
+from typing import Any
+
+from channels.layers import BaseChannelLayer, get_channel_layer
+from django.db import Error as DatabaseError
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from calls import services
+from calls.bridge import commands as do
+from calls.bridge import realtime, twilio
+from calls.bridge.conversation import Conversation
+from calls.bridge.errors import RemoteProtocolError
+from calls.bridge.plan import Place
+from calls.bridge.toolcalls import failure
+from calls.database_threads import in_database_thread
+from calls.groups import call_group
+from calls.lines.line import CallerLine, Receive
+from calls.live.obeying import Obeying
+from calls.plans import plan_for, tools_worded
+from calls.realtime_link import RealtimeLink
+from calls.recorder import Recorder
+from calls.selectors import StreamCall
+from calls.squads import member_prepare
+from calls.stream_opening import LOAD_WITHIN_S
+from calls.tool_messages import tool_result
+from calls.transfers import destination_chosen, destination_read
+from calls.variables import call_learns
+from tools import outcomes
+
+logger = logging.getLogger(__name__)
+
+SERVICE_RESTART = 1012  # what the server closes with when it is shut down
+DRAIN_WITHIN_S = 10.0
+JOURNAL_WITHIN_S = 5.0
+LAYER_PAUSE_S = 0.5
+_NO_DESTINATION = (
+    "The server named a destination that cannot be dialled, so the call was not transferred. Say so honestly, and offer "
+    "what else you can do."
+)
+
+
+class CallShell(Obeying):
+    """One conversation: the caller's line, and the model's sockets. Who may come in, and how a call is left, is for the
+    shell of each kind of line.
+    """
+
+    source = do.Source.TWILIO  # of what the caller's side gets wrong
+
+    def _line_for(self, call: StreamCall) -> CallerLine:
+        """The caller's side of this call."""
+        raise NotImplementedError
+
+    def _leave(self, command: do.HangUp | do.Apologise | do.Forward | do.PressKeys) -> None:
+        """End the call, or give it away. The conversation asks for one of these at a time."""
+        raise NotImplementedError
+
+    async def _converse(self, call: StreamCall, receive: Receive) -> None:
+        self._begin(call)
+        if self._layer is not None:
+            self.channel_name = await self._layer.new_channel()
+        try:
+            self._open_model()
+            self._spawn(self._listen_to_layer())
+            await self._carry_out(self.conversation.opened(now=self._loop.time()))
+            await self._line_opened()
+            code = await self._listen_to_caller(receive)
+            self._line.is_open = False
+            if code == SERVICE_RESTART:
+                self.recorder.interrupted_by_shutdown()
+            for said in self._line.gone(code):
+                await self._carry_out(self.conversation.receive_twilio(said, now=self._loop.time()))
+            await self._carry_out(self.conversation.twilio_gone(now=self._loop.time()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), DRAIN_WITHIN_S)
+        finally:
+            await self._clean_up()
+
+    def _begin(self, call: StreamCall) -> None:
+        self.call = call
+        self._loop = asyncio.get_running_loop()
+        self.conversation = Conversation(plan_for(call), secrets.randbelow)
+        self.recorder = Recorder(call)
+        self._links = {0: RealtimeLink(0, call.snapshot.model)}
+        self._line = self._line_for(call)
+        self._ready: dict[str, StreamCall] = {}  # the call as those run it who may take it over, by tool call
+        self._frames_dropped = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._forwarding: asyncio.Task[None] | None = None
+        self._chosen: dict[str, dict[str, Any]] = {}  # destinations that servers have named, by tool call
+        self._over: asyncio.Event = asyncio.Event()
+        self._layer: BaseChannelLayer | None = get_channel_layer()
+        self.channel_name = ""
+        self._begin_obeying()
+
+    async def _clean_up(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._end_obeying()
+        if self._forwarding is not None:
+            # The stream ends with the order, often before we hear that it was taken.
+            await asyncio.wait([self._forwarding], timeout=DRAIN_WITHIN_S)
+        for job in self._jobs:
+            job.cancel()
+        # A server that was told to stop ends the process as soon as its last socket is done.
+        await asyncio.to_thread(self.recorder.safe, JOURNAL_WITHIN_S)
+        await self._close_realtime(None)
+
+    # The caller -----------------------------------------------------------------------------------------------
+
+    def _open_model(self) -> None:
+        """Open the model's socket."""
+        self._spawn(self._talk_to_realtime(self._links[0]))
+
+    async def _line_opened(self) -> None:
+        """The conversation waits for the caller's side; a line that does not say so itself is told of here."""
+
+    async def _listen_to_caller(self, receive: Receive) -> int:
+        """Feed the conversation until the socket is closed; return the close code."""
+        conversation, line, clock = self.conversation, self._line, self._loop.time
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return int(message.get("code") or 1006)
+            try:
+                said = line.read(message)
+            except RemoteProtocolError as exc:
+                await self._carry_out(conversation.malformed(self.source, str(exc)))
+                continue
+            for one in said:
+                todo = conversation.receive_twilio(one, now=clock())
+                if type(one) is twilio.Media:
+                    # A frame moves no deadline, so it pays for no timer.
+                    if self._tap is not None:
+                        self._tap.from_caller(one.payload)
+                    await self._forward(todo)
+                else:
+                    await self._carry_out(todo)
+
+    async def _forward(self, todo: list[do.Command]) -> None:
+        for command in todo:
+            if type(command) is do.ToRealtime:
+                link = self._links[command.session]
+                if not link.put_frame(command.text):
+                    self._frames_dropped += 1
+                await link.flush()
+            else:
+                await self._carry_out([command])
+
+    # The Realtime API -----------------------------------------------------------------------------------------
+
+    async def _talk_to_realtime(self, link: RealtimeLink) -> None:
+        code = await link.run(self._from_realtime)
+        now = self._loop.time()
+        await self._carry_out(self.conversation.realtime_gone(code=code, now=now, session=link.session))
+
+    async def _from_realtime(self, session: int, text: bytes) -> None:
+        try:
+            event = realtime.parse(text)
+        except RemoteProtocolError as exc:
+            await self._carry_out(self.conversation.malformed(do.Source.OPENAI, str(exc)))
+            return
+        if type(event) is not realtime.Ignored:
+            now = self._loop.time()
+            await self._carry_out(self.conversation.receive_realtime(event, now=now, session=session))
+
+    # Commands -------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, todo: list[do.Command]) -> None:
+        """Do what the conversation wants, in its order, and set the clock for what it wants next."""
+        for command in todo:
+            self._carry_out_one(command)
+        if self._line.waiting:
+            await self._line.flush()
+        for link in tuple(self._links.values()):
+            if link.waiting:
+                await link.flush()
+        self._arm_timer()
+
+    def _carry_out_one(self, command: do.Command) -> None:
+        match command:
+            case do.Play() | do.Mark() | do.Clear():
+                self._put_line(command)
+            case do.ToRealtime(text=text, session=session):
+                self._links[session].put(text)
+            case do.OpenRealtime() | do.CloseRealtime():
+                self._change_sockets(command)
+            case do.MemberTookOver(call_id=call_id):
+                self._member_took_over(call_id)
+            case do.VerifyStream() | do.CheckTool() | do.PrepareMember():
+                self._look_up(command)
+            case do.RunTool():
+                self.recorder.tool_forward(command, reply_channel=self.channel_name)
+            case do.HangUp() | do.Apologise() | do.Forward() | do.PressKeys():
+                self._leave(command)
+            case do.CloseStream(code=code):
+                self._spawn(self._line.close(code))
+            case do.Ended():
+                self.recorder.ended(command, frames_dropped=self._frames_dropped)
+                self._over.set()
+            case _:
+                self._note(command)
+
+    def _put_line(self, command: do.Play | do.Mark | do.Clear) -> None:
+        self._line.put(command)
+        if self._tap is not None:
+            self._tap.to_caller(command)
+
+    def _note(self, command: do.Command) -> None:
+        if isinstance(command, do.OrderAnswered):
+            self._order_answered(command)
+        else:
+            self.recorder.note(command)
+
+    def _change_sockets(self, command: do.OpenRealtime | do.CloseRealtime) -> None:
+        match command:
+            case do.OpenRealtime(session=session, model=model):
+                link = self._links[session] = RealtimeLink(session, model)
+                self._spawn(self._talk_to_realtime(link))
+            case do.CloseRealtime(session=number):
+                self._spawn(self._close_realtime(number))
+
+    def _look_up(self, command: do.VerifyStream | do.CheckTool | do.PrepareMember) -> None:
+        """Find out elsewhere what the conversation wants to know; it goes on meanwhile."""
+        match command:
+            case do.VerifyStream():
+                self._spawn(self._verify(command))
+            case do.CheckTool():
+                self._spawn(self._check_tool(command))
+            case do.PrepareMember():
+                self._spawn(self._prepare_member(command))
+
+    def _claim(self, command: do.VerifyStream) -> bool:
+        """Whether this stream may carry the call, written down. Blocks."""
+        return services.stream_claim(
+            call_id=self.call.call_id,
+            call_sid=command.call_sid,
+            account_sid=command.account_sid,
+            stream_sid=command.stream_sid,
+            token=command.token,
+        )
+
+    async def _verify(self, command: do.VerifyStream) -> None:
+        claim = functools.partial(self._claim, command)
+        try:
+            good = await asyncio.wait_for(in_database_thread(claim), LOAD_WITHIN_S)
+        except (DatabaseError, TimeoutError):
+            logger.exception("a stream could not be verified", extra={"call_id": str(self.call.call_id)})
+            good = False
+        now = self._loop.time()
+        if good:
+            self.recorder.started()
+            await self._carry_out(self.conversation.stream_verified(now=now))
+        else:
+            logger.warning("media stream with a bad token refused", extra={"call_id": str(self.call.call_id)})
+            await self._carry_out(self.conversation.stream_refused(now=now))
+
+    async def _check_tool(self, command: do.CheckTool) -> None:
+        """Find out whether a tool's own conditions refuse a call; they are programs and do not run beside the audio."""
+        rejection = await asyncio.to_thread(self.recorder.tool_check(command))
+        for fault in rejection.faults:
+            self.recorder.trouble("rejection_plan_slow", f"{command.name}: {fault}")
+        refusal = outcomes.rejected().output if rejection.refused else ""
+        now = self._loop.time()
+        await self._carry_out(self.conversation.tool_checked(command.call_id, refusal, now=now))
+
+    async def _close_realtime(self, session: int | None) -> None:
+        """Close the socket of this session, or every one."""
+        for link in [one for number, one in self._links.items() if session in (number, None)]:
+            await link.close()
+
+    # Other assistants -----------------------------------------------------------------------------------------
+
+    async def _prepare_member(self, command: do.PrepareMember) -> None:
+        """Make the plan of another assistant that is to take the call over; its templates do not run beside the audio."""
+        ready = await asyncio.to_thread(
+            member_prepare, self.call, command, learnt=self.recorder.learnt, now=timezone.now()
+        )
+        now = self._loop.time()
+        if isinstance(ready, str):
+            todo = self.conversation.member_refused(command.call_id, "handoff_impossible", ready, now=now)
+        else:
+            self.recorder.handover_taught(command.call_id, ready.taught)
+            self._ready[command.call_id] = ready.call
+            todo = self.conversation.member_prepared(command.call_id, ready.plan, now=now)
+        await self._carry_out(todo)
+
+    def _member_took_over(self, tool_call_id: str) -> None:
+        """Another assistant has the call from here on."""
+        self.call = self._ready.pop(tool_call_id)
+        self.recorder.member_took_over(self.call, tool_call_id)
+        # What tools have taught since it was made ready is not in its words yet.
+        self._spawn(self._reword())
+
+    # Time, and messages from elsewhere ------------------------------------------------------------------------
+
+    def _arm_timer(self) -> None:
+        deadline = self.conversation.next_deadline()
+        if deadline == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline, self._tick) if deadline is not None else None
+
+    def _tick(self) -> None:
+        self._timer = self._timer_at = None
+        # The loop's clock may fire a hair early; the conversation must see its own deadline reached.
+        now = self._loop.time() + 0.001
+        self._spawn(self._carry_out(self.conversation.tick(now=now)))
+
+    async def _listen_to_layer(self) -> None:
+        """Take tool results and orders from other processes, for as long as the call lasts."""
+        if self._layer is None:
+            return
+        joined = False
+        while True:
+            try:
+                if not joined:
+                    await self._layer.group_add(call_group(self.call.call_id), self.channel_name)
+                    joined = True
+                message = await self._layer.receive(self.channel_name)
+            except (RedisError, OSError):
+                # What is sent meanwhile may be lost; the conversation has deadlines of its own for that.
+                joined = False
+                await asyncio.sleep(LAYER_PAUSE_S)
+                continue
+            await self._from_layer(message)
+
+    async def _from_layer(self, message: dict[str, Any]) -> None:
+        now = self._loop.time()
+        match message.get("type"):
+            case "tool.result":
+                await self._learn(message.get("variables") or {})
+                todo = self._tool_answered(message, self._loop.time())
+            case "call.over":
+                todo = self.conversation.hang_up(message["reason"], now=now)
+            case _:
+                todo = self._from_outside(message)
+        await self._carry_out(todo)
+
+    async def _learn(self, variables: dict[str, Any]) -> None:
+        """Keep what a tool has taught, for what is sent and said from here on."""
+        if not variables:
+            return
+        self.recorder.variables_learnt(variables)
+        await self._reword()
+
+    async def _reword(self) -> None:
+        before, learnt = self.call, self.recorder.learnt
+        # Templates are their authors' programs: they do not run beside the audio.
+        call = await asyncio.to_thread(call_learns, before, learnt, now=timezone.now())
+        if call is not before and self.call is before:
+            self.call = call
+            self.conversation.reword(tools_worded(self.conversation.plan.tools, call.snapshot, call.ways))
+
+    def _tool_answered(self, message: dict[str, Any], now: float) -> list[do.Command]:
+        tool_call_id, language = message["tool_call_id"], self.call.snapshot.language
+        if message.get("status") == "answered" and self.recorder.asks_destination(tool_call_id):
+            chosen = destination_chosen(message["output"])
+            destination = destination_read(chosen, language=language)
+            if destination is not None:
+                self._chosen[tool_call_id] = chosen
+                place = Place(destination.name, destination.message)
+                return self.conversation.transfer_to(tool_call_id, place, now=now)
+            message = {"status": "failed", "output": failure("no_destination", _NO_DESTINATION)}
+        result = tool_result(message, language=language)
+        return self.conversation.receive_tool_result(tool_call_id, result, now=now)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)  # held until done, or it may be collected
+        job.add_done_callback(self._job_done)
+        return job
+
+    def _job_done(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and job.exception() is not None:
+            logger.error(
+                "a job of a call failed", extra={"call_id": str(self.call.call_id)}, exc_info=job.exception()
+            )
