@@ -1,0 +1,1 @@
+"""Messages to customers' servers about calls, as Vapi sends them."""
