@@ -1,15 +1,26 @@
 """From a call's rows to Vapi's call object. Pure."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from assistants.models import Assistant, Squad
+from calls.api.chosen import chosen, variables_given
+from calls.api.chosen import id_of as id_of_row
 from calls.api.messages import messages_of, openai_messages, transcript_text
 from calls.api.money import call_money
 from calls.api.selectors import Record
 from calls.live.entering import monitor_urls
-from calls.models import LIVE, Call, CallAnalysis, CallTransfer, Recording, VapiCall
+from calls.models import (
+    AHEAD,
+    LIVE,
+    Call,
+    CallAnalysis,
+    CallPart,
+    CallTransfer,
+    Placing,
+    Recording,
+    SocketCall,
+    VapiCall,
+)
 from tools.access.lists import moment_text
 
 _STATUSES = {Call.Status.REFUSED: "ended"}
@@ -26,8 +37,8 @@ _DIALLED = {
 def call_document(record: Record, *, org_id: str, public_origin: str) -> dict[str, Any]:
     """The whole object, as GET answers it: what is not known is left out."""
     call, vapi = record.call, _vapi(record.call)
-    zero = call.started_at or call.created_at
-    messages = messages_of(record.transcript, record.tool_calls, zero=zero)
+    zero = record.transcript.started_at if record.transcript else call.started_at or call.created_at
+    messages = messages_of(record.said, record.tool_calls, zero=zero)
     analysis = _analysis(call, vapi)
     artifact = _artifact(record, messages, public_origin)
     document: dict[str, Any] = {
@@ -43,9 +54,11 @@ def call_document(record: Record, *, org_id: str, public_origin: str) -> dict[st
         "endedMessage": (vapi.ended_message if vapi is not None else call.refused_because) or None,
         "name": call.name or (vapi.name if vapi is not None else "") or None,
         **_who(call, vapi),
+        **_placing(call),
         **_line(call),
+        **_socket(call),
         "monitor": _monitor(call, public_origin),
-        **call_money(call, vapi),
+        **call_money(call, vapi, record.priced),
         "analysis": analysis or None,
         "artifact": artifact,
         # Once more where programs of former years look for them.
@@ -63,11 +76,6 @@ def id_of(call: Call, vapi: VapiCall | None) -> str:
     return vapi.vapi_id if vapi is not None and vapi.vapi_id else str(call.pk)
 
 
-def recording_path(call_id: uuid.UUID | str) -> str:
-    """Where a program that has a key finds the sound of a call."""
-    return f"/call/{call_id}/stereo-recording"
-
-
 def _vapi(call: Call) -> VapiCall | None:
     found: VapiCall | None = getattr(call, "vapi_call", None)
     return found
@@ -76,15 +84,49 @@ def _vapi(call: Call) -> VapiCall | None:
 def _who(call: Call, vapi: VapiCall | None) -> dict[str, Any]:
     number = call.phone_number
     told = vapi.phone_number_id if vapi is not None else ""
-    parts = list(call.parts.all())
-    version = call.version
     return {
-        "assistantId": (vapi.assistant_id if vapi is not None else "") or _id(call.assistant),
-        "assistantVersion": f"v{version.number}" if version is not None and not parts else None,
-        "squadId": (vapi.squad_id if vapi is not None else "") or _id(call.squad),
+        **chosen(call, vapi),
         "phoneNumberId": told or (number.vapi_id or str(number.pk) if number is not None else None),
         "customer": {"number": call.caller} if call.caller else None,
     }
+
+
+def _placing(call: Call) -> dict[str, Any]:
+    """What was given with a call that we place."""
+    found: Placing | None = getattr(call, "placing", None)
+    if found is None:
+        return {}
+    plan = {"earliestAt": found.earliest_at, "latestAt": found.latest_at}
+    moments = {name: moment_text(at) for name, at in plan.items() if at is not None}
+    return {
+        "customer": {**found.customer, "number": call.caller} if call.caller else None,
+        "metadata": found.metadata,
+        "schedulePlan": moments if found.earliest_at is not None else None,
+    }
+
+
+def _socket(call: Call) -> dict[str, Any]:
+    """What is told of a call that is not ours to dial, in the place of what is told of others."""
+    found: SocketCall | None = getattr(call, "socket", None)
+    if found is None:
+        return {}
+    told: dict[str, Any] = {
+        "customer": dict(found.customer) or None,
+        "metadata": found.metadata,
+        # Nobody rings: the other side is to come.
+        **({"status": "queued"} if call.status == Call.Status.RINGING else {}),
+    }
+    if found.kind == SocketCall.Kind.WEBSOCKET:
+        told |= {"type": "vapi.websocketCall", "transport": transport_document(found)}
+    elif not call.call_sid:
+        told |= {"phoneCallProvider": "twilio", "phoneCallTransport": "pstn"}
+    return told
+
+
+def transport_document(found: SocketCall) -> dict[str, Any]:
+    """Vapi's `transport` of a call on a program's socket."""
+    form = {"format": found.encoding, "container": "raw", "sampleRate": found.sample_rate}
+    return {"provider": "vapi.websocket", "conversationType": "voice", "audioFormat": form}
 
 
 def _line(call: Call) -> dict[str, Any]:
@@ -104,7 +146,7 @@ def _line(call: Call) -> dict[str, Any]:
 
 
 def _monitor(call: Call, public_origin: str) -> dict[str, str] | None:
-    if call.status not in LIVE or call.stack == Call.Stack.VAPI:
+    if call.status not in (*AHEAD, *LIVE) or call.stack == Call.Stack.VAPI:
         return None
     plan = call.api_monitor  # type: ignore[attr-defined]  # an annotation
     return (
@@ -114,12 +156,12 @@ def _monitor(call: Call, public_origin: str) -> dict[str, str] | None:
 
 def _artifact(record: Record, messages: list[dict[str, Any]], public_origin: str) -> dict[str, Any]:
     call = record.call
-    parts = list(call.parts.all())
+    parts: list[CallPart] = call.api_parts  # type: ignore[attr-defined]  # an annotation, as those below
     artifact: dict[str, Any] = {
         "messages": messages,
         "messagesOpenAIFormatted": openai_messages(messages),
         "transcript": transcript_text(messages),
-        "transfers": [_transfer(one) for one in call.transfers.all()],
+        "transfers": [_transfer(one) for one in call.api_transfers],  # type: ignore[attr-defined]
         "performanceMetrics": _metrics(record),
         "variableValues": _variables(record),
     }
@@ -127,15 +169,31 @@ def _artifact(record: Record, messages: list[dict[str, Any]], public_origin: str
         artifact["assistantActivations"] = [
             {
                 "assistantName": part.assistant.name,
-                "assistantId": _id(part.assistant),
+                "assistantId": id_of_row(part.assistant),
                 "assistantVersion": f"v{part.version.number}",
             }
             for part in parts
         ]
-    if any(one.state == Recording.State.STORED for one in call.recordings.all()):
-        url = public_origin + recording_path(id_of(call, _vapi(call)))
-        artifact |= {"recording": {"stereoUrl": url}, "recordingUrl": url, "stereoRecordingUrl": url}
+    artifact |= _recording(call, public_origin)
     return artifact
+
+
+def _recording(call: Call, public_origin: str) -> dict[str, Any]:
+    """Where a program that has a key finds the sound of the call."""
+    rows: list[Recording] = call.api_recordings  # type: ignore[attr-defined]
+    kept = next((one for one in rows if one.state == Recording.State.STORED), None)
+    if kept is None:
+        return {}
+    base = f"{public_origin}/call/{id_of(call, _vapi(call))}/"
+    two_sided = kept.channels == 2 and kept.content_type == "audio/wav"
+    sides = {"customerUrl": "customer", "assistantUrl": "assistant"} if two_sided else {}
+    mono = {name: f"{base}{side}-recording" for name, side in {"combinedUrl": "mono", **sides}.items()}
+    stereo = f"{base}stereo-recording"
+    return {
+        "recording": {"mono": mono, "stereoUrl": stereo},
+        "recordingUrl": mono["combinedUrl"],
+        "stereoRecordingUrl": stereo,
+    }
 
 
 def _transfer(one: CallTransfer) -> dict[str, Any]:
@@ -147,8 +205,7 @@ def _transfer(one: CallTransfer) -> dict[str, Any]:
 
 
 def _metrics(record: Record) -> dict[str, Any]:
-    spoken = record.transcript.utterances.all() if record.transcript is not None else ()
-    turns = [one.latency_ms for one in spoken if one.latency_ms is not None]
+    turns = [one.latency_ms for one in record.said if one.latency_ms is not None]
     return {
         "turnLatencies": [{"turnLatency": turn} for turn in turns],
         **({"turnLatencyAverage": round(sum(turns) / len(turns), 1)} if turns else {}),
@@ -158,7 +215,7 @@ def _metrics(record: Record) -> dict[str, Any]:
 
 
 def _variables(record: Record) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+    values = variables_given(record.call)
     for one in record.tool_calls:
         values |= one.variables
     return values
@@ -177,12 +234,3 @@ def _analysis(call: Call, vapi: VapiCall | None) -> dict[str, Any]:
         "successEvaluation": found.success_evaluation or None,
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _id(row: Assistant | Squad | None) -> str | None:
-    """Vapi's id of it, where it was imported with one."""
-    if row is None:
-        return None
-    keys = [one.key for one in sorted(row.vapi_objects.all(), key=lambda one: one.pk)]
-    named = next((key for key in keys if ":" not in key and "#" not in key and "/" not in key), "")
-    return named or str(row.pk)

@@ -1,42 +1,43 @@
 """What was said and done in a call as Vapi's artifact tells it: messages, the same for a chat model, and one text."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 
+from calls.api.rows import Said
 from tools.models import ToolCall
-from transcripts.models import Transcript, Utterance
+from transcripts.models import Utterance
 
 # A caller's words and ours, in the words of each form.
-_ROLES = {Utterance.Speaker.CALLER: "user", Utterance.Speaker.ASSISTANT: "bot"}
+_ROLES: dict[str, str] = {Utterance.Speaker.CALLER: "user", Utterance.Speaker.ASSISTANT: "bot"}
 _LABELS = {"user": "User", "bot": "AI"}
 
 
 def messages_of(
-    transcript: Transcript | None, tool_calls: Iterable[ToolCall], *, zero: datetime
+    said: Iterable[Said], tool_calls: Iterable[ToolCall], *, zero: datetime
 ) -> list[dict[str, Any]]:
-    """All messages in the order of their times. ``zero`` is the call's beginning where there is no transcript.
+    """All messages in the order of their times. ``zero`` is when the clock of what was said began.
 
     What the assistant said is what was heard of it; ``time`` and ``endTime`` are epoch milliseconds, ``duration`` too.
     """
-    zero = transcript.started_at if transcript is not None else zero
-    told: list[tuple[datetime, dict[str, Any]]] = []
-    for one in transcript.utterances.all() if transcript is not None else ():
+    told: list[tuple[float, dict[str, Any]]] = []
+    zero_ms = zero.timestamp() * 1000
+    for one in said:
         text = heard_text(one)
         if text:
-            told.append((zero + timedelta(milliseconds=one.began_ms), _spoken(one, text, zero)))
+            told.append((zero_ms + one.began_ms, _spoken(one, text, zero_ms)))
     for call in tool_calls:
-        told.append((call.requested_at, _asked(call, zero)))
+        told.append((call.requested_at.timestamp() * 1000, _asked(call, zero)))
         at = call.told_at or call.answered_at
         if call.outcome and at is not None:
-            told.append((at, _answered(call, at, zero)))
+            told.append((at.timestamp() * 1000, _answered(call, at, zero)))
     # A stable sort: at one moment, what was said comes before what was done, and a question before its answer.
     return [message for _, message in sorted(told, key=lambda pair: pair[0])]
 
 
-def heard_text(one: Utterance) -> str:
+def heard_text(one: Said) -> str:
     """The words of an utterance that reached the other side."""
     return one.heard_text if one.speaker == Utterance.Speaker.ASSISTANT else one.text
 
@@ -73,17 +74,24 @@ def epoch_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _spoken(one: Utterance, text: str, zero: datetime) -> dict[str, Any]:
-    began, ended = zero + timedelta(milliseconds=one.began_ms), zero + timedelta(milliseconds=one.ended_ms)
-    return {
-        "role": _ROLES[Utterance.Speaker(one.speaker)],
+def _spoken(one: Said, text: str, zero_ms: float) -> dict[str, Any]:
+    message = {
+        "role": _ROLES[one.speaker],
         "message": text,
-        "time": epoch_ms(began),
-        "endTime": epoch_ms(ended),
-        "secondsFromStart": one.began_ms / 1000,
+        "time": round(zero_ms + one.began_ms),
+        "endTime": round(zero_ms + one.ended_ms),
+        "secondsFromStart": plain_seconds(one.began_ms),
         "duration": one.ended_ms - one.began_ms,
-        **({"assistantName": one.assistant} if one.assistant else {}),
     }
+    if one.assistant:
+        message["assistantName"] = one.assistant
+    return message
+
+
+def plain_seconds(ms: float) -> float:
+    """Seconds, spelled as JavaScript does: 4 and not 4.0."""
+    seconds = round(ms / 1000, 3)
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 def _asked(call: ToolCall, zero: datetime) -> dict[str, Any]:
@@ -110,4 +118,4 @@ def _answered(call: ToolCall, at: datetime, zero: datetime) -> dict[str, Any]:
 
 
 def _seconds(moment: datetime, zero: datetime) -> float:
-    return round((moment - zero).total_seconds(), 3)
+    return plain_seconds((moment - zero).total_seconds() * 1000)

@@ -1,38 +1,42 @@
 """What a call cost, in the two forms that Vapi tells it: a list of costs, and their breakdown. US dollars."""
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from calls.models import Call, CostLine, VapiCall
+from calls.api.rows import Priced
+from calls.models import Call, VapiCall
 
 # A speech-to-speech model hears, thinks and speaks for one price: all of it stands where Vapi's model stands.
 _PLACES = {"response": "llm", "summary": "llm", "transcription": "stt", "analysis": "analysis"}
 _CARRIER = "transport"
 
 
-def call_money(call: Call, vapi: VapiCall | None) -> dict[str, Any]:
+def call_money(call: Call, vapi: VapiCall | None, lines: Sequence[Priced]) -> dict[str, Any]:
     """`cost`, `costs` and `costBreakdown`. A running call, and one of which no price is known, costs 0 so far."""
     if call.stack == Call.Stack.VAPI:
         return _at_vapi(vapi)
-    lines = list(call.cost_lines.all())
     minutes = (call.duration_s or 0) / 60
     sums = dict.fromkeys(("transport", "stt", "llm", "tts", "vapi", "analysis"), Decimal(0))
+    by_kind: dict[str, list[Priced]] = {}
     for line in lines:
-        sums[_PLACES.get(line.kind, _CARRIER)] += line.amount_usd or 0
+        by_kind.setdefault(line.kind, []).append(line)
+        if line.amount_usd:
+            sums[_PLACES.get(line.kind, _CARRIER)] += line.amount_usd
+    counts = _counts(by_kind.get("response", ()))
     total = sum(sums.values(), Decimal(0))
     analysis = sums.pop("analysis")
     costs = [
         *([{"type": "transport", "provider": "twilio", "minutes": round(minutes, 4)}] if lines else []),
-        *_models(lines, "transcription", "transcriber"),
-        *_models(lines, "response", "model"),
-        *_models(lines, "summary", "model"),
-        *_models(lines, "analysis", "analysis"),
+        *_models(by_kind.get("transcription", ()), "transcriber"),
+        *_models(by_kind.get("response", ()), "model"),
+        *_models(by_kind.get("summary", ()), "model"),
+        *_models(by_kind.get("analysis", ()), "analysis"),
         # Customers' sheets add these up; there is no fee of a platform here.
         {"type": "vapi", "subType": "normal", "minutes": round(minutes, 4), "cost": 0},
     ]
-    for one in costs:
-        if one["type"] == "transport":
-            one["cost"] = _dollars(sums["transport"])
+    if lines:
+        costs[0]["cost"] = _dollars(sums["transport"])
     breakdown = {name: _dollars(usd) for name, usd in sums.items()}
     return {
         "cost": _dollars(total),
@@ -43,9 +47,9 @@ def call_money(call: Call, vapi: VapiCall | None) -> dict[str, Any]:
             if not analysis
             else {"total": _dollars(analysis)},
             "total": _dollars(total),
-            "llmPromptTokens": _tokens(lines, "in", "cached"),
-            "llmCompletionTokens": _tokens(lines, "out"),
-            "llmCachedPromptTokens": _tokens(lines, "cached"),
+            "llmPromptTokens": counts["promptTokens"],
+            "llmCompletionTokens": counts["completionTokens"],
+            "llmCachedPromptTokens": counts["cachedPromptTokens"],
             "ttsCharacters": 0,
         },
     }
@@ -57,12 +61,11 @@ def _at_vapi(vapi: VapiCall | None) -> dict[str, Any]:
     return {"cost": _dollars(vapi.cost), "costs": vapi.costs, "costBreakdown": vapi.cost_breakdown}
 
 
-def _models(lines: list[CostLine], kind: str, named: str) -> list[dict[str, Any]]:
+def _models(lines: Iterable[Priced], named: str) -> list[dict[str, Any]]:
     """One cost for each model that was used for this."""
-    found: dict[str, list[CostLine]] = {}
+    found: dict[str, list[Priced]] = {}
     for line in lines:
-        if line.kind == kind:
-            found.setdefault(line.item, []).append(line)
+        found.setdefault(line.item, []).append(line)
     return [
         {
             "type": named,
@@ -75,21 +78,20 @@ def _models(lines: list[CostLine], kind: str, named: str) -> list[dict[str, Any]
     ]
 
 
-def _counts(lines: list[CostLine]) -> dict[str, int]:
-    kinds = {line.kind for line in lines}
+def _counts(lines: Iterable[Priced]) -> dict[str, int]:
+    """Tokens in, out, and in from the cache; those stand in the first, too."""
+    sides = {"in": 0, "cached": 0, "out": 0}
+    for line in lines:
+        side = line.part.rpartition("_")[2]
+        if side in sides and line.quantity:
+            sides[side] += int(line.quantity)
     return {
-        "promptTokens": _tokens(lines, "in", "cached", kinds=kinds),
-        "completionTokens": _tokens(lines, "out", kinds=kinds),
-        "cachedPromptTokens": _tokens(lines, "cached", kinds=kinds),
+        "promptTokens": sides["in"] + sides["cached"],
+        "completionTokens": sides["out"],
+        "cachedPromptTokens": sides["cached"],
     }
 
 
-def _tokens(lines: list[CostLine], *sides: str, kinds: set[str] | None = None) -> int:
-    of = kinds or {"response"}
-    return int(
-        sum(line.quantity or 0 for line in lines if line.kind in of and line.part.rpartition("_")[2] in sides)
-    )
-
-
 def _dollars(usd: Decimal) -> float:
-    return float(round(usd, 6))
+    dollars = round(float(usd), 6)
+    return int(dollars) if dollars.is_integer() else dollars

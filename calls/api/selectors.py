@@ -2,18 +2,19 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Case, Exists, JSONField, OuterRef, Prefetch, Q, QuerySet, When
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Greatest
+from django.db.models.functions import Cast, Greatest
 
-from assistants.models import Assistant, Squad, VapiObject
-from calls.models import Call, CallPart, CallStripped, CostLine
+from assistants.models import Assistant, AssistantVersion, Squad, VapiObject
+from calls.api.rows import Priced, Said, priced_in, said_in
+from calls.models import AHEAD, LIVE, Call, CallPart, CallStripped, CallVariables, PhoneNumber
 from tools.access.errors import ApiError
 from tools.access.lists import Bound, list_query
 from tools.models import ToolCall
@@ -21,15 +22,23 @@ from transcripts.models import Transcript
 
 FILTERS: Final = ("id", "assistantId", "phoneNumberId")
 _MS: Final = timedelta(milliseconds=1)
+_TOLD_OF_TOOL_CALLS: Final = (
+    "item_id", "name", "arguments", "outcome", "requested_at", "answered_at", "told_at", "variables",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A call, and what belongs to it without a foreign key. ``call`` carries ``api_updated`` and all its related rows."""
+    """A call, and what belongs to it without a foreign key, or in great number.
+
+    ``call`` carries ``api_updated``, ``api_monitor``, ``api_parts`` and all its other related rows.
+    """
 
     call: Call
     transcript: Transcript | None
     tool_calls: tuple[ToolCall, ...] = field(default=())
+    said: tuple[Said, ...] = field(default=(), repr=False)
+    priced: tuple[Priced, ...] = field(default=(), repr=False)
 
 
 def record_of(given: str) -> Record:
@@ -38,6 +47,12 @@ def record_of(given: str) -> Record:
     if call is None:
         raise call_unknown(given)
     return _with_records([call])[0]
+
+
+def records_of(call_ids: Sequence[uuid.UUID]) -> list[Record]:
+    """These calls in their order, without those that programs do not see."""
+    found = {call.pk: call for call in _rows().filter(pk__in=call_ids)}
+    return _with_records([found[one] for one in call_ids if one in found])
 
 
 def call_unknown(given: str) -> ApiError:
@@ -72,23 +87,44 @@ def _visible() -> QuerySet[Call]:
 
 def _rows() -> QuerySet[Call]:
     imported = Prefetch("vapi_objects", queryset=VapiObject.objects.only("key", "kind", "assistant", "squad"))
-    assistants = Assistant.objects.only("id", "name").prefetch_related(imported)
+    # Those that came with calls, too, and what they were made of.
+    assistants = (
+        Assistant.every.only("id", "name", "transient").select_related("transient").prefetch_related(imported)
+    )
+    squads = Squad.every.select_related("transient").prefetch_related(imported)
+    parts = CallPart.objects.select_related("version").defer("version__snapshot")
+    ran_on = Assistant.every.only("id", "transient").select_related("transient")
     return (
         _visible()
         .annotate(
             api_updated=Greatest("created_at", "started_at", "ended_at"),
-            api_monitor=KeyTransform("monitor_plan", "version__snapshot"),
+            # Of the others nobody wants it, and a snapshot is long.
+            api_monitor=Case(
+                When(
+                    status__in=(*AHEAD, *LIVE),
+                    then=Cast(KeyTransform("monitor_plan", "version__snapshot"), JSONField()),
+                ),
+                default=None,
+                output_field=JSONField(),
+            ),
         )
-        .select_related("phone_number", "vapi_call", "version", "analysis", "cost")
-        .defer("version__snapshot", "phone_number__config", "phone_number__expected", "vapi_call__ranks")
+        .select_related("vapi_call", "analysis", "placing", "socket")
+        .defer("vapi_call__ranks")
         .prefetch_related(
             Prefetch("assistant", queryset=assistants),
-            Prefetch("squad", queryset=Squad.objects.prefetch_related(imported)),
-            Prefetch("parts", queryset=CallPart.objects.select_related("version").defer("version__snapshot")),
-            Prefetch("parts__assistant", queryset=assistants),
-            "transfers",
-            "recordings",
-            Prefetch("cost_lines", queryset=CostLine.objects.filter(superseded_at=None)),
+            Prefetch("squad", queryset=squads),
+            Prefetch("phone_number", queryset=PhoneNumber.objects.only("id", "vapi_id")),
+            Prefetch("version", queryset=AssistantVersion.objects.defer("snapshot")),
+            Prefetch("version__assistant", queryset=ran_on),
+            Prefetch("given", queryset=CallVariables.objects.defer("secret_values")),
+            # As lists: a manager for each call takes longer than the rows.
+            Prefetch(
+                "parts",
+                queryset=parts.prefetch_related(Prefetch("assistant", queryset=assistants)),
+                to_attr="api_parts",
+            ),
+            Prefetch("transfers", to_attr="api_transfers"),
+            Prefetch("recordings", to_attr="api_recordings"),
         )
     )
 
@@ -96,15 +132,28 @@ def _rows() -> QuerySet[Call]:
 def _with_records(calls: list[Call]) -> list[Record]:
     ids = [call.pk for call in calls]
     transcripts = {
-        one.call_id: one for one in Transcript.objects.filter(call_id__in=ids).prefetch_related("utterances")
+        one.call_id: one for one in Transcript.objects.filter(call_id__in=ids).only("call_id", "started_at")
     }
+    said, priced = said_in(ids), priced_in(ids)
     tool_calls: dict[uuid.UUID, list[ToolCall]] = defaultdict(list)
-    for one in ToolCall.objects.filter(call_id__in=ids).order_by("requested_at", "id"):
+    asked = ToolCall.objects.filter(call_id__in=ids).order_by("requested_at", "id")
+    for one in asked.only("call_id", *_TOLD_OF_TOOL_CALLS):
         tool_calls[one.call_id].append(one)
-    return [Record(call, transcripts.get(call.pk), tuple(tool_calls[call.pk])) for call in calls]
+    return [
+        Record(
+            call,
+            transcripts.get(call.pk),
+            tuple(tool_calls.get(call.pk, ())),
+            tuple(said.get(call.pk, ())),
+            tuple(priced.get(call.pk, ())),
+        )
+        for call in calls
+    ]
 
 
 def _named(given: str) -> Q:
+    if "\x00" in given:
+        return Q(pk__in=[])  # no database can look for it
     found = Q(vapi_call__vapi_id=given)
     try:
         return found | Q(pk=uuid.UUID(given))

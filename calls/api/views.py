@@ -1,6 +1,11 @@
 """What programs that were written for Vapi ask for: calls."""
 
+import gc
 import logging
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -9,14 +14,15 @@ from django.db import OperationalError
 from django.http import HttpRequest
 
 from calls.api.documents import call_document
+from calls.api.encoding import calls_json
 from calls.api.selectors import Record, call_id_of, record_of, records_page
 from calls.erasing.erasing import StillTalkingError, call_erase
-from calls.models import LIVE, Call
+from calls.models import AHEAD, LIVE, Call
 from calls.privacy.access import call_opened, calls_opened
 from calls.tool_context import organisation_id
 from tools.access.bodies import body_read
 from tools.access.errors import ApiError
-from tools.access.views import Answer, api_view
+from tools.access.views import Answer
 from tools.models import ApiKey
 
 logger = logging.getLogger(__name__)
@@ -26,19 +32,43 @@ MOST_ERASED = 100
 _GOES_ON = "Couldn't Delete Call. `id` {} Has Not Ended. End it first, by its control URL."
 
 
-def _calls(request: HttpRequest, key: ApiKey) -> Answer:
-    records = records_page(request.GET.dict())
-    calls_opened(call_ids=[record.call.pk for record in records], key=key, what="api")
-    return Answer([_document(record) for record in records])
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Calls that nobody has answered yet: which of these are, and calling one off; whether it still could be."""
+
+    among: Callable[[Collection[uuid.UUID]], set[uuid.UUID]]
+    call_off: Callable[[uuid.UUID], bool]
 
 
-def _call(_request: HttpRequest, key: ApiKey, given: str) -> Answer:
+def calls_list(request: HttpRequest, key: ApiKey) -> Answer:
+    """The calls that were asked for."""
+    with _collector_paused():
+        records = records_page(request.GET.dict())
+        calls_opened(call_ids=[record.call.pk for record in records], key=key, what="api")
+        return Answer(calls_json(_document(record) for record in records))
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without looks for garbage in cycles: of ten thousands of rows none is any, and looking takes a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def call_read(_request: HttpRequest, key: ApiKey, given: str) -> Answer:
+    """One call."""
     record = record_of(given)
     call_opened(call_id=record.call.pk, key=key, what="api")
     return Answer(_document(record))
 
 
-def _name(request: HttpRequest, key: ApiKey, given: str) -> Answer:
+def call_rename(request: HttpRequest, key: ApiKey, given: str) -> Answer:
+    """The call under its new name."""
     call_id = call_id_of(given)
     body = body_read(request)
     problems = [f"property {name} should not exist" for name in body if name != "name"]
@@ -53,11 +83,16 @@ def _name(request: HttpRequest, key: ApiKey, given: str) -> Answer:
         raise ApiError(HTTPStatus.BAD_REQUEST, problems)
     if "name" in body:
         Call.objects.filter(pk=call_id).update(name=name)
-    return _call(request, key, given)
+    return call_read(request, key, given)
 
 
-def _erase(request: HttpRequest, key: ApiKey, given: str) -> Answer:
-    """Erase the call, and those whose ids stand in the body. None of them, if one is unknown or goes on."""
+def calls_erase(
+    request: HttpRequest, key: ApiKey, given: str, *, ahead: Ahead | None = None
+) -> tuple[Answer, int]:
+    """Erase the call, and those whose ids stand in the body, and call off those that nobody has answered yet; how many were called off.
+
+    None of them, if one is unknown or goes on.
+    """
     more = body_read(request).get("ids") or []
     if not isinstance(more, list) or not all(isinstance(one, str) and "\x00" not in one for one in more):
         raise ApiError(HTTPStatus.BAD_REQUEST, ["each value in ids must be a string"])
@@ -65,9 +100,20 @@ def _erase(request: HttpRequest, key: ApiKey, given: str) -> Answer:
         raise ApiError(HTTPStatus.BAD_REQUEST, [f"ids must contain no more than {MOST_ERASED} elements"])
     told = _document(record_of(given))
     call_ids = list(dict.fromkeys(call_id_of(one) for one in (given, *more)))
-    running = Call.objects.filter(pk__in=call_ids, status__in=LIVE).values_list("pk", flat=True).first()
-    if running is not None:
-        raise ApiError(HTTPStatus.BAD_REQUEST, _GOES_ON.format(running))
+    coming = ahead.among(call_ids) if ahead is not None else set()
+    running = Call.objects.filter(pk__in=set(call_ids) - coming, status__in=(*AHEAD, *LIVE))
+    if still := running.values_list("pk", flat=True).first():
+        raise ApiError(HTTPStatus.BAD_REQUEST, _GOES_ON.format(still))
+    for call_id in coming:
+        if ahead is not None and not ahead.call_off(call_id):
+            raise ApiError(HTTPStatus.BAD_REQUEST, _GOES_ON.format(call_id))
+    if coming:
+        told = _document(record_of(given))
+    _erased([one for one in call_ids if one not in coming], key)
+    return Answer(told), len(coming)
+
+
+def _erased(call_ids: list[uuid.UUID], key: ApiKey) -> None:
     for call_id in call_ids:
         try:
             call_erase(call_id, by=f"API key {key}")
@@ -79,7 +125,11 @@ def _erase(request: HttpRequest, key: ApiKey, given: str) -> Answer:
             raise ApiError(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"Couldn't Delete Call. `id` {call_id} Is In Use; Try Again."
             ) from exc
-    return Answer(told)
+
+
+def call_told(record: Record) -> dict[str, Any]:
+    """The call as programs read it."""
+    return _document(record)
 
 
 def _document(record: Record) -> dict[str, Any]:
@@ -88,7 +138,3 @@ def _document(record: Record) -> dict[str, Any]:
         org_id=organisation_id(settings.VAPI_ORG_ID, settings.PUBLIC_ORIGIN),
         public_origin=settings.PUBLIC_ORIGIN,
     )
-
-
-calls = api_view("call", GET=_calls)
-call = api_view("call", GET=_call, PATCH=_name, DELETE=_erase)

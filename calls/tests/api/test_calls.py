@@ -14,10 +14,14 @@ from hypothesis import strategies as st
 
 from assistants.models import VapiImport, VapiObject
 from assistants.tests.factories import make_assistant
-from calls.models import Call, CallOpened, Erasure, VapiCall
+from calls.api.encoding import calls_json
+from calls.api.selectors import records_page
+from calls.api.views import call_told
+from calls.models import Call, CallOpened, CostLine, Erasure, VapiCall
 from calls.tests.factories import make_call
 from tools.access.keys import key_create
 from tools.access.lists import list_query, moment_text
+from tools.jsontext import json_text
 from tools.models import ToolCall
 from transcripts.models import Transcript, Utterance
 
@@ -118,6 +122,18 @@ def test_a_call_is_told_with_what_was_said_and_done_in_its_order(program: Progra
     assert told["messages"] == artifact["messages"]
     assert "monitor" not in told
     assert "recordingUrl" not in told
+
+
+def test_a_page_is_spelled_as_each_of_its_calls(program: Program) -> None:
+    call = talked()
+    CostLine.objects.create(
+        call=call, provider="openai", kind="response", item="m", part="audio_out", quantity=3, written_at=BEGAN,
+        amount_usd="0.000012",
+    )  # fmt: skip
+    told = [call_told(record) for record in records_page({})]
+    assert told[0]["cost"] == 0.000012
+    assert calls_json(told).decode() == json_text(told)
+    assert calls_json([]) == b"[]"
 
 
 def test_reading_a_call_is_written_down(program: Program) -> None:
