@@ -68,7 +68,7 @@ def client_with(*codenames: str) -> Client:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
-def test_every_list_opens(admin_client: Client, model: str, filled: bool) -> None:  # noqa: FBT001 # a parameter
+def test_every_list_opens(admin_client: Client, model: str, filled: bool) -> None:  # a parameter
     if filled:
         make_assistant(published=True, tools=[make_tool()])
         make_assistant(name="Draft")

@@ -142,3 +142,12 @@ def test_every_rubric_of_vapis_is_known() -> None:
     ]
 
     assert set(spec["properties"]["rubric"]["enum"]) == set(RUBRICS)
+
+
+@pytest.mark.parametrize("figure", [float("inf"), float("nan"), True, "3"])
+def test_what_is_no_number_counts_as_absent_and_breaks_nothing(figure: object) -> None:
+    """Also the infinite, which some JSON holds."""
+    plan = plan_read({"minMessagesThreshold": figure, "summaryPlan": {"timeoutSeconds": figure}})
+
+    assert plan.min_messages == plan_read({}).min_messages
+    assert plan.parts[0].timeout_s == plan_read({}).parts[0].timeout_s

@@ -35,7 +35,7 @@ def page(client: Client, call: Call) -> str:
 
 @pytest.mark.parametrize("model", ["phonenumber", "call", "callproblem"])
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
-def test_every_list_opens(admin_client: Client, model: str, filled: bool) -> None:  # noqa: FBT001 # a parameter
+def test_every_list_opens(admin_client: Client, model: str, filled: bool) -> None:  # a parameter
     if filled:
         assistant = make_assistant(published=True)
         make_phone_number(assistant=assistant)

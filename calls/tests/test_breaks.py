@@ -210,7 +210,7 @@ def test_a_stream_that_cannot_be_opened_anew_is_not_tried_for_ever() -> None:
 @pytest.mark.parametrize("told_first", [True, False], ids=["bridge first", "twilio first"])
 def test_a_stream_that_was_closed_under_its_bridge_is_lost_whoever_comes_first(
     reason: str,
-    told_first: bool,  # noqa: FBT001
+    told_first: bool,
 ) -> None:
     decision = talking()
     if told_first:

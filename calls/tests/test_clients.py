@@ -96,7 +96,7 @@ async def test_what_twilio_refuses(
     outside: Simulator,
     failures: list[Failure],
     requests: int,
-    fails: bool,  # noqa: FBT001
+    fails: bool,
 ) -> None:
     outside.rest.failures.extend(failures)
 

@@ -9,7 +9,7 @@ from assistants.snapshots import Snapshot
 from calls.bridge.plan import Remark, session_payload
 from calls.bridge.toolmessages import Moment
 from calls.plans import plan_from_snapshot
-from calls.tests.test_consumers import LOOKUP, SNAPSHOT
+from calls.tests.stage import LOOKUP, SNAPSHOT
 from simulator.validation import client_event
 
 

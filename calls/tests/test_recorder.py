@@ -15,7 +15,7 @@ from calls import tasks as call_tasks
 from calls.bridge import commands as do
 from calls.recorder import Recorder
 from calls.resumptions import Resumption
-from calls.tests.test_consumers import CALL, CALL_ID, LOOKUP, FakeOutbox
+from calls.tests.stage import CALL, CALL_ID, LOOKUP, FakeOutbox
 from calls.tool_context import organisation_id
 from calls.transfers import SummaryPlan
 from tools import tasks as tool_tasks
@@ -157,7 +157,7 @@ def test_the_question_where_to_transfer_fits_vapis_own_schema(outbox: FakeOutbox
 @pytest.mark.parametrize(
     ("configured", "same"), [("7c1f0b52-3d0e-4a0b-9f5e-2a6c1f4de901", True), ("", False)]
 )
-def test_the_organisations_id_is_the_configured_one_or_a_lasting_one(configured: str, same: bool) -> None:  # noqa: FBT001
+def test_the_organisations_id_is_the_configured_one_or_a_lasting_one(configured: str, same: bool) -> None:
     first = organisation_id(configured, "https://voice.example")
 
     assert first == organisation_id(configured, "https://voice.example")

@@ -11,7 +11,7 @@ from calls.resuming import SHORTEST_S, resumed
 from calls.resumptions import Resumption, history_stored, resumption_of
 from calls.selectors import StreamCall
 from calls.tests.factories import make_call, make_transfer
-from calls.tests.test_consumers import CALL, LOOKUP, SNAPSHOT
+from calls.tests.stage import CALL, LOOKUP, SNAPSHOT
 from tools.models import ToolCall
 from transcripts.models import Transcript, Utterance
 

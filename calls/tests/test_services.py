@@ -252,7 +252,7 @@ def test_the_end_of_an_unknown_call_is_nothing() -> None:
         (services.SHUT_DOWN, True),
     ],
 )
-def test_only_a_conversation_that_broke_off_ends_in_an_apology(ended_reason: str, apologises: bool) -> None:  # noqa: FBT001
+def test_only_a_conversation_that_broke_off_ends_in_an_apology(ended_reason: str, apologises: bool) -> None:
     make_call(call_sid=SID, ended_reason=ended_reason, assistant=make_assistant(apology="Sorry!"))
 
     decision = call_after_stream(call_sid=SID)

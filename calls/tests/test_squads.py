@@ -575,6 +575,35 @@ def test_a_call_that_comes_back_knows_what_whoever_had_it_knew() -> None:
     assert plan_for(back).instructions == "Main Street, brief, 4711"
 
 
+@pytest.mark.parametrize("tool_name", ["hand_over", "pass_on"])
+def test_a_call_that_comes_back_knows_what_its_destination_gave_it(tool_name: str) -> None:
+    """Of several ways to the same assistant, what the one gives that was taken; what tools have taught wins over it."""
+    squad = team(
+        to("Billing", assistantOverrides={"variableValues": {"topic": "bills", "invoice": "none"}}),
+        instructions="About {{ topic }}, {{ invoice }}.",
+    )
+    triage, billing = (Assistant.objects.get(name=name) for name in ("Triage", "Billing"))
+    other = {"variableValues": {"topic": "refunds", "invoice": "none"}}
+    triage.tools.add(handoff(to("Billing", squadOverrides=other), name="pass_on"))
+    make_version(assistant=triage)
+    call = answered(squad=squad)
+    live = prepared(streamed(call), asks(key=billing_id(), tool=tool_name), invoice="4711")
+    take_over(call, assistant=billing)
+    Call.objects.filter(pk=call.pk).update(status=Call.Status.FORWARDING, started_at=timezone.now())
+    tool_calls.tool_call_done(
+        order={"call_id": str(call.pk), "tool_call_id": "h1", "name": tool_name},
+        at=timezone.now().isoformat(),
+        output="Success.",
+        variables={"invoice": "4711"},
+    )
+    make_transfer(call=call, resumed_at=timezone.now(), dial_status="busy")
+
+    back = streamed(call)
+
+    topic = "bills" if tool_name == "hand_over" else "refunds"
+    assert plan_for(back).instructions == live.plan.instructions == f"About {topic}, 4711."
+
+
 def test_the_end_of_a_call_leaves_its_parts() -> None:
     call = answered(squad=team(to("Billing")))
 

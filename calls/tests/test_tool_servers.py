@@ -11,7 +11,7 @@ from assistants.tests.factories import make_assistant, make_version
 from calls.models import NumberServer
 from calls.selectors import LineServer, call_for_stream
 from calls.tests.factories import make_call, make_phone_number
-from calls.tests.test_consumers import CALL
+from calls.tests.stage import CALL
 from calls.tool_servers import server_in_force
 from tools.auth.credentials import ServerAuth
 from tools.encryption import decrypt

@@ -12,7 +12,7 @@ from calls.bridge import commands as do
 from calls.recorder import Recorder
 from calls.resumptions import Resumption
 from calls.selectors import StreamCall, call_for_stream
-from calls.tests.test_consumers import CALL, CALL_ID, LOOKUP, SID, SNAPSHOT, FakeOutbox
+from calls.tests.stage import CALL, CALL_ID, LOOKUP, SID, SNAPSHOT, FakeOutbox
 from calls.tests.test_services import answered
 from calls.tool_context import tool_context
 from calls.variables import call_learns, call_rendered, call_variables

@@ -252,7 +252,7 @@ def express(value: Any, flattened: Flattened, *, to_the_letter: bool = False) ->
 
 
 class _Speaker:
-    def __init__(self, to_the_letter: bool) -> None:  # noqa: FBT001
+    def __init__(self, to_the_letter: bool) -> None:
         self.to_the_letter = to_the_letter
 
     def value(self, value: Any, shape: Shape) -> Any:

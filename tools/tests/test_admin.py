@@ -35,7 +35,7 @@ def error(response: Any, field: str) -> str:
 
 @pytest.mark.parametrize("model", ["tool", "toolcall"])
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
-def test_every_list_opens(admin_client: Client, model: str, filled: bool) -> None:  # noqa: FBT001 # a parameter
+def test_every_list_opens(admin_client: Client, model: str, filled: bool) -> None:  # a parameter
     if filled:
         make_tool_call(tool=make_tool(), status="failed")
 

@@ -50,7 +50,7 @@ def test_exponential_doubles_and_fixed_stays() -> None:
 def test_what_may_pass_is_repeated_and_what_will_not_is_not(
     code: str,
     http_status: int | None,
-    repeated: bool,  # noqa: FBT001
+    repeated: bool,
 ) -> None:
     assert backoff_read(PLAN).repeats(1, code=code, http_status=http_status) is repeated
 

@@ -101,7 +101,7 @@ def test_a_probe_that_fails_closes_the_way_again(monkeypatch: pytest.MonkeyPatch
         ("", 200, False),
     ],
 )
-def test_only_what_speaks_against_the_host_counts(code: str, http_status: int | None, against: bool) -> None:  # noqa: FBT001
+def test_only_what_speaks_against_the_host_counts(code: str, http_status: int | None, against: bool) -> None:
     assert breaker.counts(code=code, http_status=http_status) is against
 
 

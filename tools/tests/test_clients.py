@@ -720,7 +720,7 @@ def test_what_watches_a_stream_may_end_it_with_an_error() -> None:
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_an_answer_that_is_watched_comes_whole_all_the_same(zipped: bool) -> None:  # noqa: FBT001
+def test_an_answer_that_is_watched_comes_whole_all_the_same(zipped: bool) -> None:
     body = b"x" * 300_000
     headers = {"Content-Encoding": "gzip"} if zipped else None
     with serve(answering(gzip.compress(body) if zipped else body, headers=headers)) as server:

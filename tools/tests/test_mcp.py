@@ -108,7 +108,7 @@ def test_an_error_of_the_tool_is_a_failure_with_its_text() -> None:
 @pytest.mark.parametrize(
     ("code", "nothing_done"), [(-32602, True), (-32601, True), (-32020, True), (-32603, False), (12, False)]
 )
-def test_an_error_of_the_protocol_says_what_is_known(code: int, nothing_done: bool) -> None:  # noqa: FBT001
+def test_an_error_of_the_protocol_says_what_is_known(code: int, nothing_done: bool) -> None:
     result = read({"error": {"code": code, "message": "Broken"}})
 
     assert result.status == "failed"

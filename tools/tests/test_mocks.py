@@ -130,7 +130,9 @@ def test_errors_and_time_outs_are_those_of_a_server() -> None:
         ({"list": [1]}, {"list": "1"}, False),
     ],
 )
-def test_arguments_fit_or_do_not(wanted: dict[str, Any], given: dict[str, Any], fits: bool) -> None:  # noqa: FBT001  # a table's column
+def test_arguments_fit_or_do_not(
+    wanted: dict[str, Any], given: dict[str, Any], fits: bool
+) -> None:  # a table's column
     mocked = Mocked(
         order_mocked(order(arguments=given), [{"tool": "book", "arguments": wanted, "result": "x"}])
     )

@@ -52,7 +52,7 @@ def found(pattern: str, text: str, within_s: float = 5.0) -> bool:
         ("\\\\", "\\", True),
     ],
 )
-def test_it_says_what_javascript_says(pattern: str, text: str, holds: bool) -> None:  # noqa: FBT001
+def test_it_says_what_javascript_says(pattern: str, text: str, holds: bool) -> None:
     assert found(pattern, text) is holds
 
 

@@ -53,7 +53,7 @@ def regex(pattern: str, **fields: Any) -> dict[str, Any]:
         (regex("wait", target={}), False),  # prompts and tool calls are nobody's words
     ],
 )
-def test_a_pattern_is_held_against_what_was_said(condition: dict[str, Any], met: bool) -> None:  # noqa: FBT001
+def test_a_pattern_is_held_against_what_was_said(condition: dict[str, Any], met: bool) -> None:
     assert rejected(condition) is met
 
 
@@ -68,7 +68,7 @@ def test_a_pattern_is_held_against_what_was_said(condition: dict[str, Any], met:
         ("{{ missing }}", False),
     ],
 )
-def test_a_template_must_come_out_as_true(template: str, met: bool) -> None:  # noqa: FBT001
+def test_a_template_must_come_out_as_true(template: str, met: bool) -> None:
     assert rejected({"type": "liquid", "liquid": template}, variables={"offered": 1}) is met
 
 
@@ -87,7 +87,7 @@ def test_a_template_must_come_out_as_true(template: str, met: bool) -> None:  # 
         ([MET, {"type": "new"}], False),
     ],
 )
-def test_all_conditions_must_be_met_and_groups_say_how(conditions: list[Any], met: bool) -> None:  # noqa: FBT001
+def test_all_conditions_must_be_met_and_groups_say_how(conditions: list[Any], met: bool) -> None:
     assert rejected(*conditions) is met
 
 

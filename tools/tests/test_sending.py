@@ -525,7 +525,7 @@ def guarded(url: str, *, key: str = PEM, **tool: Any) -> ToolOrder:
 
 @pytest.mark.parametrize("kind", ["function", "apiRequest"])
 @pytest.mark.parametrize("legacy", [False, True])
-def test_what_only_the_server_may_read_leaves_encrypted_wherever_it_stands(kind: str, legacy: bool) -> None:  # noqa: FBT001
+def test_what_only_the_server_may_read_leaves_encrypted_wherever_it_stands(kind: str, legacy: bool) -> None:
     with serve(booking) as server:
         settings = {"url": f"{server.url}?ssn={{{{ ssn }}}}"} if kind == "apiRequest" else {}
         sent = send(guarded(server.url, kind=kind, legacy_form=legacy, settings=settings))

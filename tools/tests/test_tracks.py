@@ -41,8 +41,8 @@ def headers_sent(settings: Settings, *, wanted: bool) -> dict[str, str]:
 def test_a_server_is_told_of_our_trace_only_where_that_is_wanted_and_there_is_one(
     settings: Settings,
     redis_client: object,
-    wanted: bool,  # noqa: FBT001
-    traced: bool,  # noqa: FBT001
+    wanted: bool,
+    traced: bool,
 ) -> None:
     if traced:
         tracing.sink_set(lambda _: None)

@@ -1,13 +1,29 @@
-"""What tests of the translation share: a catalogue, exports made of JSON, and a look at one finding."""
+"""What tests of the translation share: a catalogue, exports made of JSON, and looks at what is found."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assistants.vapi.drafts import AssistantDraft, Catalogue, Drafts, Finding, SquadDraft, ToolDraft
+import pytest
+from django.core.exceptions import ValidationError
+
+from assistants.models import Assistant
+from assistants.vapi.drafts import (
+    ABSENT,
+    AssistantDraft,
+    Catalogue,
+    Drafts,
+    Finding,
+    NumberDraft,
+    SquadDraft,
+    ToolDraft,
+    Verdict,
+)
 from assistants.vapi.exports import Export, Item
+from assistants.vapi.paths import path_text
 from assistants.vapi.translate import ToolInfo, translate
+from tools.models import Tool
 
 FIXTURES = Path(__file__).parents[3] / "tests" / "fixtures" / "vapi"
 
@@ -32,6 +48,46 @@ CATALOGUE = Catalogue(
         ("vapi", "clara"): ("coral", "female"),
     },
 )
+
+AnyDraft = AssistantDraft | ToolDraft | SquadDraft | NumberDraft
+
+SERVER = {"url": "https://shop.example/hook"}
+SECRET = "hunter2-hunter2"
+SECRETIVE: dict[str, Any] = {
+    "serverUrlSecret": SECRET,
+    "server": {
+        **SERVER,
+        "secret": SECRET,
+        "headers": {"Authorization": f"Bearer {SECRET}", "X-Site": "north"},
+    },
+    "credentials": [{"provider": "openai", "apiKey": SECRET, "nested": {"anything": SECRET}}],
+    "metadata": {"apiKey": SECRET, "deep": [{"password": SECRET}]},
+    "model": {
+        "messages": [{"role": "system", "content": "Be kind."}],
+        "headers": {"x-api-key": SECRET},
+        "tools": [
+            {
+                "type": "function",
+                "function": {"name": "f"},
+                "server": {**SERVER, "secret": SECRET, "headers": {"X-Token": SECRET}},
+            },
+            {
+                "type": "apiRequest",
+                "name": "g",
+                "url": "https://shop.example",
+                "headers": {
+                    "type": "object",
+                    "properties": {"Authorization": {"type": "string", "value": SECRET}},
+                },
+            },
+            {
+                "type": "code",
+                "function": {"name": "h"},
+                "environmentVariables": [{"name": "K", "value": SECRET}],
+            },
+        ],
+    },
+}
 
 
 def fixture(name: str) -> Any:
@@ -93,3 +149,51 @@ def finding(draft: AssistantDraft | ToolDraft | SquadDraft | Any, path: str) -> 
 def codes(draft: Any) -> set[str]:
     """The codes of all decisions."""
     return {one.code for one in draft.findings if one.code}
+
+
+def model(**fields: Any) -> dict[str, Any]:
+    return {"model": {"messages": [{"role": "system", "content": "Be kind."}], **fields}}
+
+
+def all_drafts(found: Drafts) -> Iterator[AnyDraft]:
+    yield from found.tools
+    yield from found.assistants
+    yield from found.squads
+    yield from found.numbers
+
+
+def scalars(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every scalar and empty container, whatever any rule says."""
+    if isinstance(value, dict | list) and value:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from scalars(item, (*path, key))
+    elif path:
+        yield path
+
+
+def assert_each_leaf_once(draft: AnyDraft) -> None:
+    """Each leaf has exactly one finding: its own, or that of the whole that it is part of."""
+    paths = [one.path for one in draft.findings]
+    assert len(paths) == len(set(paths))
+    present = {one.path for one in draft.findings if one.source is not ABSENT}
+    for leaf in scalars(draft.raw):
+        above = [path_text(leaf[:end]) for end in range(1, len(leaf) + 1)]
+        assert len(present.intersection(above)) == 1, path_text(leaf)
+    for one in draft.findings:
+        assert one.reason.endswith((".", "”")), one
+        assert bool(one.code) or one.verdict is not Verdict.DECISION, one
+
+
+def assert_our_models_take_it(found: Drafts) -> None:
+    drafts_with_fields: list[AssistantDraft | ToolDraft] = [*found.assistants, *found.tools]
+    for draft in drafts_with_fields:
+        model: type[Assistant | Tool] = Assistant if isinstance(draft, AssistantDraft) else Tool
+        for name, value in draft.fields.items():
+            column = model._meta.get_field(name)
+            if column.is_relation:
+                continue
+            try:
+                column.clean(value, None)  # type: ignore[union-attr]
+            except ValidationError as exc:
+                pytest.fail(f"{name}: {exc.messages} for {value!r}")
+        json.dumps(draft.fields, allow_nan=False)

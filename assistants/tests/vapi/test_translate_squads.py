@@ -351,7 +351,6 @@ def test_the_rest_of_a_number_is_dropped_with_a_reason_and_secrets_are_hidden() 
         {
             **TWILIO,
             "twilioAuthToken": "hunter2",
-            "fallbackDestination": {"type": "number", "number": "+1"},
             "status": "active",
         }
     )
@@ -360,8 +359,13 @@ def test_the_rest_of_a_number_is_dropped_with_a_reason_and_secrets_are_hidden() 
     assert "hunter2" not in str(draft.raw) + str(
         [one.source for one in draft.findings if one.source is not ABSENT]
     )
-    assert finding(draft, "fallbackDestination.number").verdict is DROPPED
     assert finding(draft, "status").verdict is DROPPED
+
+
+def test_where_callers_of_a_number_go_whom_nobody_takes_comes_with_it() -> None:
+    draft = number({**TWILIO, "fallbackDestination": {"type": "number", "number": "+12025550199"}})
+
+    assert finding(draft, "fallbackDestination.number").verdict is CONVERTED
 
 
 def test_the_server_of_a_number_comes_with_it_and_its_secrets_are_hidden() -> None:

@@ -5,25 +5,23 @@ from typing import Any
 
 import pytest
 
-from assistants.tests.vapi.cases import assistant, codes, drafts, everything, finding, fixture, tool
-from assistants.vapi.drafts import ABSENT, Verdict
-from assistants.vapi.translate import ToolInfo
+from assistants.tests.vapi.cases import SERVER, drafts, everything, finding, fixture, tool
+from assistants.tests.vapi.tool_cases import (
+    EXTRACTION,
+    PLAN,
+    REJECTION,
+    TWO,
+    transfers_run,
+    two_kinds_run,
+    webhook,
+)
+from assistants.vapi.drafts import Verdict
 from tools.kinds import why_not
 from tools.models import Tool
 
+__all__ = ["transfers_run", "two_kinds_run"]
+
 KEPT, CONVERTED, DEFAULT, DECISION, DROPPED = Verdict
-SERVER = {"url": "https://shop.example/hook"}
-TWO = frozenset({Tool.Kind.FUNCTION, Tool.Kind.END_CALL})
-
-
-def webhook(**more: Any) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": "find"}, "server": SERVER, **more}
-
-
-@pytest.fixture(autouse=True)
-def two_kinds_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is said of the others must not depend on how far Tandem has come."""
-    monkeypatch.setattr("tools.kinds.RUNS", TWO)
 
 
 # --- Kinds
@@ -113,12 +111,7 @@ def test_a_tool_without_a_type_is_a_webhook_where_it_has_a_function() -> None:
 
 # --- Parts
 
-PLAN = {"type": "exponential", "maxRetries": 2, "baseDelaySeconds": 1, "excludedStatusCodes": [404]}
-EXTRACTION = {
-    "schema": {"type": "object", "properties": {"a": {"type": "string"}}},
-    "aliases": [{"key": "b", "value": "{{$.b}}"}],
-}
-REJECTION = {"conditions": [{"type": "regex", "regex": "x", "target": {"role": "user", "position": -1}}]}
+
 MESSAGES = [{"type": "request-start", "content": "One moment.", "blocking": True}]
 
 ROWS: list[tuple[dict[str, Any], str, Verdict, str, Any]] = [
@@ -223,163 +216,11 @@ def test_an_http_request_has_its_body_for_arguments_and_the_rest_in_settings() -
     assert finding(tool({"type": "apiRequest", "name": "x"}), "method").verdict is DEFAULT
 
 
-def test_a_transfer_offers_its_destinations_to_the_model() -> None:
-    raw = {
-        "type": "transferCall",
-        "destinations": [
-            {"type": "number", "number": "+13125550142", "description": "The nurse."},
-            {"type": "sip", "sipUri": "sip:a@b.example"},
-        ],
-    }
-
-    draft = tool(raw)
-
-    assert draft.name == "transferCall"
-    assert draft.fields["settings"]["destinations"] == raw["destinations"]
-    assert draft.fields["parameters"]["properties"]["destination"]["enum"] == [
-        "+13125550142",
-        "sip:a@b.example",
-    ]
-    assert "+13125550142: The nurse." in draft.fields["description"]
-
-
-@pytest.mark.parametrize(
-    ("part", "path", "code"),
-    [
-        ({}, "destinations", "no_destinations"),
-        (
-            {"destinations": [{"type": "number", "transferPlan": {"mode": "warm-transfer-twiml"}}]},
-            "destinations[0].transferPlan.mode",
-            "transfer_mode",
-        ),
-        (
-            {"destinations": [{"type": "assistant", "assistantName": "x"}]},
-            "destinations[0].type",
-            "assistant_destination",
-        ),
-    ],
-)
-def test_once_transfers_run_the_ways_that_do_not_are_asked_about(
-    part: dict[str, Any], path: str, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tools.kinds.RUNS", TWO | {Tool.Kind.TRANSFER})
-
-    assert finding(tool({"type": "transferCall", **part}), path).code == code
-
-
-TRANSFERS = TWO | {Tool.Kind.TRANSFER, Tool.Kind.VOICEMAIL, Tool.Kind.API_REQUEST, Tool.Kind.SMS}
-NURSE = {"type": "number", "number": "+13125550142"}
-
-
-@pytest.fixture
-def transfers_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tools.kinds.RUNS", TRANSFERS)
-
-
-@pytest.mark.parametrize(
-    ("destination", "place", "code"),
-    [
-        ({"type": "number", "number": "12345"}, "number", "bad_destination"),
-        ({"type": "number", "number": None}, "number", "bad_destination"),
-        ({"type": "sip", "sipUri": "x@y.z"}, "sipUri", "bad_destination"),
-        ({**NURSE, "extension": "a!"}, "extension", "bad_extension"),
-        ({**NURSE, "transferPlan": {"mode": "no-such-mode"}}, "transferPlan.mode", "transfer_mode"),
-    ],
-)
-def test_a_destination_that_is_never_called_as_it_is_written_is_asked_about(
-    destination: dict[str, Any], place: str, code: str, transfers_run: None
-) -> None:
-    found = finding(tool({"type": "transferCall", "destinations": [destination]}), f"destinations[0].{place}")
-
-    assert (found.verdict, found.code) == (DECISION, code)
-
-
-@pytest.mark.parametrize(
-    "destination",
-    [
-        NURSE,
-        {"type": "number", "number": "{{ desk }}"},
-        {"type": "number", "number": "12345", "numberE164CheckEnabled": False},
-        {"type": "sip", "sipUri": "sip:x@y.z"},
-        {
-            **NURSE,
-            "transferPlan": {"mode": "warm-transfer-wait-for-operator-to-speak-first-and-then-say-summary"},
-        },
-    ],
-)
-def test_a_destination_that_can_be_called_is_kept(destination: dict[str, Any], transfers_run: None) -> None:
-    draft = tool({"type": "transferCall", "destinations": [destination]})
-
-    assert {one.verdict for one in draft.findings if one.path.startswith("destinations")} == {KEPT}
-    assert all("Calls do not use" not in one.reason for one in draft.findings)
-
-
-@pytest.mark.parametrize(
-    ("part", "place"),
-    [
-        ({"transferPlan": {"holdAudioUrl": "https://a.example/x.mp3"}}, "transferPlan.holdAudioUrl"),
-        (
-            {"transferPlan": {"transferCompleteAudioUrl": "https://a.example"}},
-            "transferPlan.transferCompleteAudioUrl",
-        ),
-        ({"transferPlan": {"sipVerb": "bye"}}, "transferPlan.sipVerb"),
-        (
-            {"transferPlan": {"transferAssistant": {"firstMessage": "x"}}},
-            "transferPlan.transferAssistant.firstMessage",
-        ),
-        (
-            {"transferPlan": {"contextEngineeringPlan": {"type": "all"}}},
-            "transferPlan.contextEngineeringPlan.type",
-        ),
-        ({"transferPlan": {"invented": 1}}, "transferPlan.invented"),
-        ({"contextEngineeringPlan": {"type": "lastNMessages"}}, "contextEngineeringPlan.type"),
-    ],
-)
-def test_what_no_transfer_does_is_dropped(part: dict[str, Any], place: str, transfers_run: None) -> None:
-    found = finding(
-        tool({"type": "transferCall", "destinations": [{**NURSE, **part}]}), f"destinations[0].{place}"
-    )
-
-    assert found.verdict is DROPPED
-
-
-@pytest.mark.parametrize(
-    ("part", "path"),
-    [
-        ({"forwardingPhoneNumber": "12345"}, "forwardingPhoneNumber"),
-        ({"forwardingPhoneNumbers": [NURSE, {"type": "number", "number": "1"}]}, "forwardingPhoneNumbers[1]"),
-    ],
-)
-def test_a_number_of_an_older_setting_that_is_never_called_is_asked_about(
-    part: dict[str, Any], path: str, transfers_run: None
-) -> None:
-    (made,) = drafts(assistants=[{"id": "a", "name": "Desk", **part}]).tools
-
-    assert finding(made, path).code == "bad_destination"
-    assert [one.path for one in made.findings if one.verdict is DECISION] == [path]
-
-
 def test_the_beep_is_not_listened_for(transfers_run: None) -> None:
     assert (
         finding(tool({"type": "voicemail", "beepDetectionEnabled": True}), "beepDetectionEnabled").verdict
         is DROPPED
     )
-
-
-@pytest.mark.parametrize("part", [{}, {"destinations": []}])
-def test_a_transfer_without_destinations_asks_the_server(part: dict[str, Any], transfers_run: None) -> None:
-    own = tool({"type": "transferCall", **part, "server": SERVER})
-    raw = {"id": "a", "name": "Desk", "model": {"toolIds": ["t1"]}}
-    bare = {"id": "t1", "type": "transferCall", **part}
-    through = drafts(assistants=[{**raw, "server": SERVER}], tools=[bare])
-    nowhere = drafts(assistants=[raw], tools=[bare])
-
-    for draft in (own, through.tools[0]):
-        assert "Tandem asks it in the same way" in finding(draft, "destinations").reason
-        assert finding(draft, "destinations").verdict is (KEPT if part else DEFAULT)
-    assert "no_server_url" not in codes(through.assistants[0])
-    assert finding(nowhere.assistants[0], "model.toolIds[0]").code == "no_server_url"
-    assert finding(tool(bare), "destinations").code == "no_destinations"
 
 
 @pytest.mark.parametrize(
@@ -417,90 +258,6 @@ def test_the_headers_of_an_http_request_are_parted_into_secret_and_not() -> None
     assert draft.fields["settings"]["headers"]["properties"]["X-Api-Key"]["value"] == "{{ key }}"
 
 
-def test_a_handoff_knows_the_assistant_that_it_means() -> None:
-    raw = {
-        "type": "handoff",
-        "destinations": [
-            {"type": "assistant", "assistantName": "Billing"},
-            {"type": "assistant", "assistantId": "nobody"},
-        ],
-    }
-
-    draft = drafts(tools=[{"id": "t", **raw}], assistants=[{"id": "a9", "name": "Billing"}]).tools[0]
-
-    assert [one.get("assistantKey") for one in draft.fields["settings"]["destinations"]] == ["a9", None]
-    assert finding(draft, "destinations[1].assistantId").code == "unresolved_assistant"
-    assert "nobody" in finding(draft, "destinations[1].assistantId").reason
-
-
-@pytest.mark.parametrize(
-    ("destination", "path", "code"),
-    [
-        ({"type": "dynamic", "server": SERVER}, "destinations[0].type", "dynamic_destination"),
-        (
-            {"type": "assistant", "assistant": {"name": "x"}},
-            "destinations[0].assistant",
-            "inline_destination",
-        ),
-    ],
-)
-def test_a_destination_that_tandem_cannot_reach_is_asked_about(
-    destination: Any, path: str, code: str
-) -> None:
-    assert finding(tool({"type": "handoff", "destinations": [destination]}), path).code == code
-
-
-# --- Of an assistant
-
-
-def function(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "parameters": {"type": "object", "properties": {}}, **more}
-
-
-@pytest.mark.parametrize(
-    ("messages", "legacy"),
-    [
-        (["function-call"], True),
-        (["function-call", "hang"], True),
-        (["function-call", "tool-calls"], False),
-        (["tool-calls"], False),
-        ([], False),
-        (None, False),
-    ],
-)
-def test_the_old_webhook_form_is_used_where_the_server_knows_only_that(
-    *, messages: Any, legacy: bool
-) -> None:
-    raw = {
-        "id": "a",
-        "name": "Desk",
-        "serverUrl": SERVER["url"],
-        "serverMessages": messages,
-        "model": {"functions": [function("f")]},
-    }
-
-    (draft,) = drafts(assistants=[raw]).tools
-
-    assert draft.fields["legacy_form"] is legacy
-
-
-def test_a_function_of_2023_may_have_a_server_of_its_own() -> None:
-    raw = {
-        "id": "a",
-        "name": "Desk",
-        "model": {
-            "functions": [function("f", serverUrl=SERVER["url"], serverUrlSecret="x", **{"async": True})]
-        },
-    }
-
-    (draft,) = drafts(assistants=[raw]).tools
-
-    assert draft.key == "a/model.functions[f]"
-    assert draft.fields["server_url"] == SERVER["url"]
-    assert draft.fields["asynchronous"] is True
-    assert draft.secrets == {"server_secret": "x"}
-
-
 def test_keys_are_pressed_by_twilio_and_not_by_sip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.kinds.RUNS", TWO | {Tool.Kind.DTMF})
 
@@ -512,149 +269,7 @@ def test_keys_are_pressed_by_twilio_and_not_by_sip(monkeypatch: pytest.MonkeyPat
     assert list(draft.fields["parameters"]["properties"]) == ["keys"]
 
 
-def test_settings_that_stand_for_tools_become_tools() -> None:
-    raw = {
-        "id": "a",
-        "name": "Desk",
-        "endCallFunctionEnabled": True,
-        "dialKeypadFunctionEnabled": True,
-        "forwardingPhoneNumber": "+14155550119",
-        "forwardingPhoneNumbers": [{"type": "number", "number": "+14155550120"}],
-    }
-
-    found = drafts(assistants=[raw])
-
-    assert [(one.name, one.fields["kind"]) for one in found.tools] == [
-        ("endCall", "endCall"),
-        ("dtmf", "dtmf"),
-        ("transferCall", "transferCall"),
-        ("transferCall_2", "transferCall"),
-    ]
-    assert found.assistants[0].tools == tuple(one.key for one in found.tools)
-    assert found.tools[2].fields["settings"]["destinations"] == [{"type": "number", "number": "+14155550119"}]
-    assert finding(found.tools[0], "endCallFunctionEnabled").verdict is CONVERTED
-    assert finding(found.tools[1], "dialKeypadFunctionEnabled").code == "kind_not_run"
-
-
-def test_a_setting_adds_no_second_tool_that_hangs_up() -> None:
-    raw = {
-        "id": "a",
-        "name": "Desk",
-        "endCallFunctionEnabled": True,
-        "model": {"tools": [{"type": "endCall"}]},
-    }
-
-    found = drafts(assistants=[raw])
-
-    assert [one.key for one in found.tools] == ["a/model.tools[endCall]"]
-    assert "has a tool that does this" in finding(found.assistants[0], "endCallFunctionEnabled").reason
-
-
-def test_a_setting_that_is_off_stands_for_no_tool() -> None:
-    found = drafts(assistants=[{"id": "a", "name": "Desk", "endCallFunctionEnabled": False}])
-
-    assert found.tools == ()
-
-
-def test_the_tool_of_a_hook_is_stored_and_not_offered_to_the_model() -> None:
-    hook = {"on": "call.ending", "do": [{"type": "tool", "tool": webhook()}]}
-
-    found = drafts(assistants=[{"id": "a", "name": "Desk", "hooks": [hook]}])
-
-    assert [one.key for one in found.tools] == ["a/hooks[0].do[0].tool"]
-    assert found.assistants[0].tools == ()
-    assert finding(found.assistants[0], "hooks[0].do[0].tool").ours == "find"
-    assert finding(found.assistants[0], "hooks[0].do[0].type").code == "hook_action"
-
-
-def test_the_model_reads_inline_tools_first_and_stored_ones_after() -> None:
-    raw = {
-        "id": "a",
-        "name": "Desk",
-        "model": {
-            "toolIds": ["t2", "t1", "t2"],
-            "toolRefs": [{"toolId": "t3", "version": "v1"}],
-            "tools": [webhook()],
-        },
-    }
-    stored = [{"id": f"t{number}", **webhook(function={"name": f"f{number}"})} for number in (1, 2, 3)]
-
-    found = drafts(assistants=[raw], tools=stored)
-
-    assert found.assistants[0].tools == ("a/model.tools[find]", "t2", "t1", "t3")
-    assert finding(found.assistants[0], "model.toolIds[2]").verdict is CONVERTED
-
-
-# --- Names that stand twice
-
-
-def test_of_two_tools_of_one_name_the_stored_one_keeps_it() -> None:
-    raw = {"id": "a", "name": "Desk", "model": {"tools": [webhook()], "toolIds": ["t1"]}}
-
-    found = drafts(assistants=[raw], tools=[{"id": "t1", **webhook()}])
-    inline = found.tools[1]
-
-    assert [one.name for one in found.tools] == ["find", "find_2"]
-    assert inline.fields["wire_name"] == "find"
-    assert finding(found.assistants[0], "model.tools[0]").code == "duplicate_tool_name"
-    assert "find_2" in finding(found.assistants[0], "model.tools[0]").reason
-    assert finding(inline, "function.name").code == "duplicate_tool_name"
-
-
-def test_of_two_inline_tools_of_one_name_the_first_keeps_it() -> None:
-    raw = {
-        "id": "a",
-        "name": "Desk",
-        "model": {"tools": [webhook(), webhook(function={"name": "find", "description": "Other."})]},
-    }
-
-    found = drafts(assistants=[raw])
-
-    assert [(one.key, one.name) for one in found.tools] == [
-        ("a/model.tools[find]", "find"),
-        ("a/model.tools[find#2]", "find_2"),
-    ]
-
-
-def test_a_tool_of_an_earlier_import_whose_name_is_taken_is_not_offered() -> None:
-    known = {
-        "t1": ToolInfo("find", server_url=SERVER["url"]),
-        "t2": ToolInfo("find", server_url=SERVER["url"]),
-    }
-
-    draft = assistant({"model": {"toolIds": ["t1", "t2"]}}, known_tools=known)
-
-    assert draft.tools == ("t1",)
-    assert finding(draft, "model.toolIds[1]").code == "duplicate_tool_name"
-
-
-# --- Where webhooks go
-
-
-def test_a_webhook_that_would_be_sent_nowhere_is_asked_about_at_its_assistant() -> None:
-    nowhere = {"type": "function", "function": {"name": "find"}}
-    raw = {"id": "a", "name": "Desk", "model": {"toolIds": ["t1"]}}
-
-    found = drafts(assistants=[raw], tools=[{"id": "t1", **nowhere}])
-
-    assert finding(found.assistants[0], "model.toolIds[0]").code == "no_server_url"
-    assert finding(found.tools[0], "server.url").verdict is DEFAULT
-
-
-def test_a_webhook_without_a_url_goes_to_the_assistants() -> None:
-    nowhere = {"type": "function", "function": {"name": "find"}}
-    raw = {"id": "a", "name": "Desk", "server": SERVER, "model": {"toolIds": ["t1"]}}
-
-    found = drafts(assistants=[raw], tools=[{"id": "t1", **nowhere}])
-
-    assert "no_server_url" not in codes(found.assistants[0])
-    assert finding(found.tools[0], "server.url").source is ABSENT
-
-
-def test_a_webhook_without_a_url_that_no_assistant_uses_is_asked_about() -> None:
-    assert (
-        finding(tool({"type": "function", "function": {"name": "f"}}), "server.url").code == "no_server_url"
-    )
+# --- What a call makes use of
 
 
 MESSAGE = {"type": "request-start", "content": "One moment."}

@@ -38,6 +38,9 @@ def to_billing(message: str | None = WORDS, **taker: Any) -> Place:
     return Place("Billing", message, Taker("billing", **taker))
 
 
+QUIETLY = triage(to_billing(""))  # hands over without a word
+
+
 class Squad(Call):
     """A call that has begun with the assistant that can hand it over."""
 

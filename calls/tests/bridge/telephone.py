@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from calls.bridge import twilio
-from calls.bridge.commands import Command, ToRealtime, ToTwilio
+from calls.bridge.commands import Clear, Command, Mark, Play, ToRealtime
 from calls.bridge.conversation import Conversation
 
 STREAM_SID = "MZ" + "2" * 32
@@ -32,8 +32,9 @@ class Telephone:
             self.commands.append(command)
             if isinstance(command, ToRealtime):
                 self.to_realtime.append(orjson.loads(command.text))
-            elif isinstance(command, ToTwilio):
-                self._twilio(orjson.loads(command.text))
+            elif isinstance(command, Play | Mark | Clear):
+                for text in twilio.texts(STREAM_SID, command):
+                    self._twilio(orjson.loads(text))
         return commands
 
     def _twilio(self, message: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from calls.bridge import realtime, twilio
-from calls.bridge.audio import payload_bytes, silence
+from calls.bridge.audio import MULAW, payload_bytes
 from calls.bridge.commands import UtteranceEnded
 from calls.tests.bridge.call import Call, sound
 
@@ -46,7 +46,7 @@ def test_silence_is_supplied_when_frames_stop_in_the_middle_of_a_turn() -> None:
 
     call.wait(2.8)
 
-    assert [event["audio"] == silence(8000) for event in call.sent("input_audio_buffer.append")] == [
+    assert [event["audio"] == MULAW.silence(8000) for event in call.sent("input_audio_buffer.append")] == [
         False,
         True,
         True,

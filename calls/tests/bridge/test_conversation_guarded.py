@@ -55,7 +55,7 @@ def test_a_turn_in_silence_is_answered_at_once(plan: Any) -> None:
 
 @GUARDED
 @pytest.mark.parametrize("done", [True, False], ids=["generated", "generating"])
-def test_the_callers_voice_stops_nothing(plan: Any, done: bool) -> None:  # noqa: FBT001
+def test_the_callers_voice_stops_nothing(plan: Any, done: bool) -> None:
     call = answering(plan, done=done)
 
     murmurs(call, "u2")

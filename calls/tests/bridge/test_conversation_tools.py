@@ -350,7 +350,7 @@ def test_a_tool_that_is_spoken_of_is_watched_like_any_answer() -> None:
 
 @pytest.mark.parametrize(("repeats", "asked"), [(False, ["c1"]), (True, ["c1", "c2"])])
 def test_the_same_asked_for_twice_in_one_response_is_sent_once_unless_the_tool_says_otherwise(
-    repeats: bool,  # noqa: FBT001
+    repeats: bool,
     asked: list[str],
 ) -> None:
     call = Call(replace(WAITING, tools=(replace(BOOK, repeats=repeats),)))

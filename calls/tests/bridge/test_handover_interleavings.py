@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 
 from calls.bridge import realtime, twilio
 from calls.bridge.commands import (
+    Clear,
     CloseRealtime,
     Ended,
+    Mark,
     MemberTookOver,
     OpenRealtime,
+    Play,
     PrepareMember,
     RunTool,
     ToolDone,
     ToolRefused,
     ToolSettled,
     ToRealtime,
-    ToTwilio,
 )
 from calls.bridge.line import Phase
 from calls.bridge.plan import FirstMessageMode, Keeps, Place, Plan, Remark, Taker, ToolSpec, session_payload
@@ -204,7 +206,9 @@ class HandoverWitness(Witness):
 
     CHECKS: dict[type, Callable[[Any, Any], None]] = {
         ToRealtime: on_sent,
-        ToTwilio: Witness.on_twilio,
+        Play: Witness.on_twilio,
+        Mark: Witness.on_twilio,
+        Clear: Witness.on_twilio,
         OpenRealtime: on_open,
         CloseRealtime: on_close,
         PrepareMember: on_prepare,

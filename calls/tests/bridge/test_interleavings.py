@@ -14,16 +14,18 @@ from calls.bridge import realtime, twilio
 from calls.bridge.commands import (
     Apologise,
     CheckTool,
+    Clear,
     Command,
     Ended,
     HangUp,
+    Mark,
+    Play,
     RunTool,
     Source,
     ToolDone,
     ToolRefused,
     ToolSettled,
     ToRealtime,
-    ToTwilio,
     UtteranceEnded,
 )
 from calls.bridge.conversation import Conversation
@@ -155,8 +157,8 @@ class Witness:
             realtime.AudioDelta(response, item_id, audio, n_bytes), now=self.now
         )
         for command in commands:
-            if isinstance(command, ToTwilio) and (media := orjson.loads(command.text).get("media")):
-                self.sent[item_id] += len(media["payload"]) * 3 // 4 - media["payload"].count("=")
+            if isinstance(command, Play):
+                self.sent[item_id] += len(command.payload) * 3 // 4 - command.payload.count("=")
         self.take(commands)
 
     def do_text(self, response: str, item: str, text: str) -> None:
@@ -253,13 +255,11 @@ class Witness:
         if self.ended is None:
             assert self.now <= self.deadline_s, "a call must end"
 
-    def on_twilio(self, command: ToTwilio) -> None:
+    def on_twilio(self, command: Play | Mark | Clear) -> None:
         assert self.verified, "nothing goes to Twilio before the stream is verified"
-        message = orjson.loads(command.text)
-        assert message["streamSid"] == STREAM_SID
-        if message["event"] == "mark":
-            assert message["mark"]["name"] not in self.marks, "names of marks are unique"
-            self.marks.append(message["mark"]["name"])
+        if isinstance(command, Mark):
+            assert command.name not in self.marks, "names of marks are unique"
+            self.marks.append(command.name)
 
     def on_order(self, command: HangUp | Apologise) -> None:
         assert self.verified, "a stream that nobody vouched for gives no orders about a call"
@@ -340,7 +340,9 @@ class Witness:
         assert sorted(told) == sorted(self.outputs), "the model is told each outcome once"
 
     CHECKS: dict[type, Callable[["Witness", Any], None]] = {
-        ToTwilio: on_twilio,
+        Play: on_twilio,
+        Mark: on_twilio,
+        Clear: on_twilio,
         ToRealtime: on_realtime,
         HangUp: on_order,
         Apologise: on_order,

@@ -177,6 +177,7 @@ class Rehearsal(Call):
         return bool(self.all(HangUp) or self.all(Apologise))
 
     def presses(self, keys: str) -> None:
+        self.silent_since = self.now  # the silence before it was the caller's own, as before a word
         for key in keys:
             self.take(self.conversation.receive_twilio(twilio.Dtmf(key), now=self.now))
 

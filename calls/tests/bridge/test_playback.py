@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calls.bridge.playback import LOST_ECHO_S, MARK_EVERY_BYTES, Playback
+from calls.bridge.playback import LOST_ECHO_S, MARK_EVERY_MS, Playback
 
 SECOND = 8000
 
@@ -30,7 +30,7 @@ def test_audio_is_heard_by_the_clock_until_its_mark_returns() -> None:
 
 def test_a_mark_is_due_every_200_ms_and_for_the_rest_when_flushed() -> None:
     playback = Playback()
-    playback.add("item", MARK_EVERY_BYTES - 1, now=0.0)
+    playback.add("item", MARK_EVERY_MS * 8 - 1, now=0.0)
     assert playback.mark_due() is None
 
     playback.add("item", 1, now=0.0)
@@ -121,14 +121,14 @@ def test_audio_after_a_pause_plays_from_when_it_came() -> None:
 
 def test_audio_after_a_pause_plays_from_when_it_came_though_the_rest_before_it_was_never_marked() -> None:
     playback = Playback()
-    playback.add("item", MARK_EVERY_BYTES, now=0.0)
+    playback.add("item", MARK_EVERY_MS * 8, now=0.0)
     name = playback.mark_due()
     playback.add("item", 800, now=0.0)
     playback.echo(name or "", now=0.2)
 
     playback.add("item", SECOND, now=1.5)
 
-    assert playback.heard_bytes("item", now=1.5) == MARK_EVERY_BYTES + 800
+    assert playback.heard_bytes("item", now=1.5) == MARK_EVERY_MS * 8 + 800
 
 
 def test_what_is_queued_counts_as_heard_when_its_mark_is_lost() -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from calls.bridge import realtime, twilio
-from calls.bridge.audio import silence
+from calls.bridge.audio import MULAW
 from calls.bridge.commands import Ended, RunTool, Spoken, UtteranceEnded
 from calls.bridge.conversation import Conversation
 from calls.bridge.plan import Plan, ToolSpec
@@ -91,7 +91,7 @@ def test_the_recorded_call_gets_the_client_events_of_a_correct_client() -> None:
     # interrupting by itself a correct client sends none.
     expected = [without_ids(event) for event in EXPECTED if event["type"] != "response.cancel"]
     # The recording holds nine of the call's frames; the silence that stands in for the missing ones is not in it.
-    sent = [event for event in phone.to_realtime if event.get("audio") != silence(8000)]
+    sent = [event for event in phone.to_realtime if event.get("audio") != MULAW.silence(8000)]
     assert [without_ids(event) for event in sent] == expected
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calls.bridge import twilio
-from calls.bridge.audio import payload_bytes, pieces, silence
+from calls.bridge.audio import MULAW, payload_bytes, pieces
 from calls.bridge.errors import RemoteProtocolError
 
 FIXTURE = Path(__file__).parents[3] / "tests" / "fixtures" / "twilio" / "media-stream-call.jsonl"
@@ -162,13 +162,13 @@ def test_what_is_sent_has_exactly_the_keys_that_twilio_takes() -> None:
 
 @pytest.mark.parametrize("n_bytes", [1, 2, 3, 159, 160, 161, 999])
 def test_the_bytes_of_a_payload_are_counted_without_decoding_it(n_bytes: int) -> None:
-    assert payload_bytes(silence(n_bytes)) == n_bytes
-    assert b64decode(silence(n_bytes)) == b"\xff" * n_bytes
+    assert payload_bytes(MULAW.silence(n_bytes)) == n_bytes
+    assert b64decode(MULAW.silence(n_bytes)) == b"\xff" * n_bytes
 
 
 @pytest.mark.parametrize("n_bytes", [1, 5999, 6000, 6001, 20_000])
 def test_pieces_are_valid_alone_and_lose_nothing(n_bytes: int) -> None:
-    cut = pieces(silence(n_bytes), 8000)
+    cut = pieces(MULAW.silence(n_bytes), 8000)
 
     assert all(len(piece) <= 8000 for piece in cut)
     assert b"".join(b64decode(piece, validate=True) for piece in cut) == b"\xff" * n_bytes

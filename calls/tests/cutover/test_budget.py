@@ -89,7 +89,7 @@ def test_a_call_that_goes_well_instead_never_burns_more(many: list[Sample], bett
         (2, 5, False),
     ],
 )
-def test_setup_failures_burn_by_their_share_and_number(failed: int, of: int, is_burnt: bool) -> None:  # noqa: FBT001
+def test_setup_failures_burn_by_their_share_and_number(failed: int, of: int, is_burnt: bool) -> None:
     many = [sample(number, set_up=number >= failed) for number in range(of)]
 
     assert ("setup" in burnt(burns(many, Rule()))) == is_burnt
@@ -152,7 +152,7 @@ def fail(number: PhoneNumber, times: int = 5) -> None:
 def test_a_call_counts_by_what_became_of_it(
     fields: dict[str, Any],
     problem: str,
-    set_up: bool | None,  # noqa: FBT001  # a case of a table
+    set_up: bool | None,  # a case of a table
 ) -> None:
     number = make_number()
     call = make_call(phone_number=number, **fields)

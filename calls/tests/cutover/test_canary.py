@@ -84,7 +84,7 @@ def post(settings: Settings) -> Post:
 def redirect_of(answer: Any) -> tuple[str, str]:
     """Where a document redirects to, and how; two empty texts when it is another one."""
     assert answer.status_code == 200
-    verbs = list(ET.fromstring(answer.content))  # noqa: S314
+    verbs = list(ET.fromstring(answer.content))
     if [verb.tag for verb in verbs] != ["Redirect"]:
         return "", ""
     return verbs[0].text or "", verbs[0].attrib["method"]
@@ -571,7 +571,7 @@ def test_how_calls_are_handed_over_is_chosen_on_the_number(admin_client: Client)
 def test_a_call_that_began_before_the_number_came_to_us_is_the_old_providers(
     post: Post,
     talked_s: str,
-    counts: bool,  # noqa: FBT001
+    counts: bool,
 ) -> None:
     make_shared(percent=100, cut_over_at=timezone.now() - timedelta(seconds=60))
 

@@ -32,7 +32,7 @@ def outside(monkeypatch: pytest.MonkeyPatch, twilio: FakeTwilio, settings: Setti
 @pytest.fixture(autouse=True)
 def gates(monkeypatch: pytest.MonkeyPatch) -> list[Gate]:
     """The gates of every number: one, and it is open."""
-    found = [Gate("smoke_test", "Smoke test", True, "Passed.", "", timezone.now())]  # noqa: FBT003
+    found = [Gate("smoke_test", "Smoke test", True, "Passed.", "", timezone.now())]
     monkeypatch.setattr("calls.cutover.services.gates_for", lambda _: found)
     monkeypatch.setattr("calls.management.commands.cutover.gates_for", lambda _: found)
     return found
@@ -86,7 +86,7 @@ def test_a_gate_that_does_not_pass_is_three_and_can_be_overridden(
     make_number: MakeNumber, gates: list[Gate], twilio: FakeTwilio
 ) -> None:
     number = make_number()
-    gates[:] = [Gate("smoke_test", "Smoke test", False, "No smoke test yet.", "Run one.", timezone.now())]  # noqa: FBT003
+    gates[:] = [Gate("smoke_test", "Smoke test", False, "No smoke test yet.", "Run one.", timezone.now())]
 
     assert run("plan", number.did)[0] == 3
     code, outcome = told("apply", number.did, "--reason", "now")

@@ -21,7 +21,7 @@ from calls.management.commands import drain
 from calls.models import Call
 from calls.services import token_mint
 from calls.tests.factories import make_call
-from calls.tests.test_consumers import CALL_ID, Stage, playing, stage
+from calls.tests.stage import CALL_ID, Stage, playing, stage
 from tools.shared_state import key, store
 
 __all__ = ["stage"]
@@ -151,7 +151,7 @@ async def test_a_stream_that_comes_too_late_is_turned_away_before_it_is_open(
 @pytest.mark.parametrize("turned_away", [True, False])
 def test_a_caller_who_was_turned_away_is_given_another_stream(
     redis_client: Redis,
-    turned_away: bool,  # noqa: FBT001
+    turned_away: bool,
 ) -> None:
     assistant = make_assistant(published=True)
     call = make_call(

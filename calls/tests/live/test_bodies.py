@@ -12,7 +12,7 @@ from calls.bridge.plan import Keeps, Taker
 from calls.live.bodies import LONGEST, order_asked
 from calls.live.orders import Received, order_received
 from calls.selectors import Member
-from calls.tests.test_consumers import CALL
+from calls.tests.stage import CALL
 from tools.auth.credentials import ServerAuth
 
 from dataclasses import replace  # isort: skip

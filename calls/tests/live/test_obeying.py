@@ -8,10 +8,10 @@ import pytest
 from pytest_django import Settings
 
 from calls.live import obeying, tap
-from calls.tests import test_consumers
-from calls.tests.test_consumers import CALL, Stage, playing, until
+from calls.tests.stage import CALL, Stage, playing, stage, until
 
-stage = test_consumers.stage  # the fixture
+__all__ = ["stage"]
+
 WORDS = "A colleague will call you back."
 
 

@@ -6,9 +6,10 @@ import uuid
 from base64 import b64encode
 from typing import Any
 
-import orjson
+import pytest
 
-from calls.live.sound import stereo
+from calls.bridge.commands import Clear, Play
+from calls.live.sound import StereoOfSamples, stereo
 from calls.live.tap import PIECE_MS, Tap
 
 
@@ -49,12 +50,12 @@ async def test_the_assistant_is_heard_as_fast_as_twilio_plays_it_and_not_after_a
     tap = Tap(uuid.uuid4(), layer, loop, lambda: closed.append(True))  # type: ignore[arg-type]
     tap.renew()
     media = b64encode(b"\x20" * 8 * PIECE_MS * 20).decode()
-    tap.to_twilio(orjson.dumps({"event": "media", "media": {"payload": media}}).decode())
+    tap.to_caller(Play(media))
     tap.from_caller(b64encode(b"\x10" * 160).decode())
     job = asyncio.ensure_future(tap.run())
 
     first, second = await layer.next(), await layer.next()
-    tap.to_twilio(orjson.dumps({"event": "clear"}).decode())
+    tap.to_caller(Clear())
     after = await layer.next()
     tap.stop()
     await job
@@ -73,3 +74,15 @@ async def test_nobody_listens_for_ever_who_does_not_say_so_again() -> None:
     await tap.run()
 
     assert closed == [True]
+
+
+def test_samples_of_a_call_without_a_telephone_are_heard_at_vapis_rate() -> None:
+    mixed = StereoOfSamples()
+    caller, assistant = struct.pack("<h", 4000) * 2400, struct.pack("<h", -9000) * 2400
+
+    heard = b"".join(mixed.stereo(caller, assistant) for _ in range(5))
+
+    samples = struct.unpack(f"<{len(heard) // 2}h", heard)[1000:]
+    assert len(heard) == pytest.approx(5 * 1600 * 4, abs=200)
+    assert set(samples[0::2]) == {4000}
+    assert set(samples[1::2]) == {-9000}

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from assistants.tests.factories import make_assistant
 from calls.models import Call, CallAnalysis, CallOpened, Recording, VapiCall
-from calls.page import recording_admin
+from calls.recordings import serving
 from calls.reporting.odd_seeding import odd_calls_seed
 from calls.tests.factories import make_call, make_problem
 from calls.tests.recordings.factories import make_recording, wav_bytes
@@ -168,7 +168,7 @@ def sound_url(recording: Recording) -> str:
 def test_the_sound_is_served_by_parts_and_noted_once(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording_admin, "_PART", 1000)
+    monkeypatch.setattr(serving, "PART", 1000)
     content = wav_bytes(seconds=1)
     recording = make_recording(sound=content)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from calls.dialling.ordering import CallOrder
 from calls.models import Call, SmokeLeg, SmokePair, SmokeRun
 from calls.services import Answered
 from calls.smoke import telephone_line as telephone_module
@@ -32,7 +33,6 @@ from calls.smoke.lines import PlayError, StoppedError
 from calls.smoke.planning import RunError
 from calls.smoke.playing import pair_play, run_play
 from calls.smoke.runs import budget_spent, pair_give_back, pair_take, run_begin, run_cancel
-from calls.smoke.telephone_calls import CallOrder
 from calls.smoke.telephone_line import TelephoneLine, legs_hang_up
 from calls.tests.smoke.factories import (
     SCRIPT,

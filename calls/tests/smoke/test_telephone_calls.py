@@ -8,9 +8,10 @@ import pytest
 import requests
 from twilio.base.exceptions import TwilioRestException
 
+from calls.dialling.ordering import CallOrder
 from calls.smoke import telephone_calls
 from calls.smoke.lines import PlayError
-from calls.smoke.telephone_calls import CallOrder, TwilioTelephone
+from calls.smoke.telephone_calls import TwilioTelephone
 
 ORDER = CallOrder(
     "+14155550100", "+12025550190", "https://v.example.com/x", "https://v.example.com/x/status", 30, 420

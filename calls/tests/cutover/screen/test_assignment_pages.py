@@ -24,7 +24,7 @@ def assigner(somebody: MakeClient) -> Client:
 def test_a_table_is_tried_then_applied_with_a_reason(
     assigner: Client,
     make_number: MakeNumber,
-    as_file: bool,  # noqa: FBT001 # a parameter
+    as_file: bool,  # a parameter
 ) -> None:
     number, same = make_number(), make_number()
     night = make_assistant(name="Night désk", published=True)

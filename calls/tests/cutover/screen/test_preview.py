@@ -24,7 +24,9 @@ ELSEWHERE = "https://other.example.net/voice"
 @pytest.fixture
 def smoke_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One gate that stops everything."""
-    gate = Gate("smoke_test", "Smoke test", False, "No smoke test yet.", "Run one.", timezone.now())  # noqa: FBT003 # its third field
+    gate = Gate(
+        "smoke_test", "Smoke test", False, "No smoke test yet.", "Run one.", timezone.now()
+    )  # its third field
     for module in ("services", "screen.previews", "screen.number_page"):
         monkeypatch.setattr(f"calls.cutover.{module}.gates_for", lambda _: [gate])
 

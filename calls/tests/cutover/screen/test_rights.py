@@ -178,7 +178,7 @@ def test_who_answers_is_changed_on_the_numbers_page_by_who_may_assign(
     somebody: MakeClient,
     make_number: MakeNumber,
     rights: tuple[str, ...],
-    changes: bool,  # noqa: FBT001 # a parameter
+    changes: bool,  # a parameter
 ) -> None:
     number = make_number()
     client = somebody(*rights, "view_numberserver")
