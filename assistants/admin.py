@@ -175,6 +175,7 @@ class AssistantAdmin(SecretAdmin):
                     "credential",
                     "server_encrypted_paths",
                     "server_backoff_plan",
+                    "server_messages",
                 ]
             },
         ),
@@ -451,7 +452,11 @@ class AssistantVersionAdmin(HistoryAdmin):
             AssistantVersion.objects.filter(pk=OuterRef("pk"), calls__isnull=False).order_by().values("pk")
         )
         queryset: QuerySet[AssistantVersion] = super().get_queryset(request)
-        queryset = queryset.select_related("assistant", "author").annotate(
+        match = request.resolver_match
+        if match is None or "object_id" not in match.kwargs:
+            # What programs sent along with calls is reached from these, and stands in no list.
+            queryset = queryset.filter(assistant__transient=None)
+        queryset = queryset.select_related("assistant__transient", "author").annotate(
             calls_n=Coalesce(
                 Subquery(calls.annotate(n=Count("calls")).values("n")), 0, output_field=IntegerField()
             )
@@ -494,6 +499,16 @@ class AssistantVersionAdmin(HistoryAdmin):
         return self.title(obj)
 
     def page_context(self, request: HttpRequest, obj: AssistantVersion) -> dict[str, Any]:
+        if (made_of := obj.assistant.transient) is not None:
+            told: list[tuple[str, object]] = [
+                ("Sent along with calls", made_of.get_kind_display()),
+                ("By", made_of.made_by or "-"),
+                ("First", moment(made_of.made_at)),
+                ("Last asked for", moment(made_of.used_at)),
+                ("Calls that ran on it", self.calls_n(obj)),
+                *(("Done differently here", clipped(note, 400)) for note in made_of.notes),
+            ]
+            return {"facts": told, "view": snapshot_view(obj.snapshot), "raw": json_pretty(obj.snapshot)}
         facts = [
             ("Assistant", object_link("assistants_assistant", obj.assistant_id, obj.assistant.name)),
             ("Live", self.live_label(obj) if self.live_label(obj) != "-" else "No, a newer version is"),

@@ -1,5 +1,6 @@
 """What is asked about a finished call: Vapi's `analysisPlan`, read into parts, with Vapi's own defaults. Pure."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -86,9 +87,15 @@ class Plan:
 def plan_read(raw: object) -> Plan:
     """The plan as Vapi would carry it out; whatever is of no use in it counts as absent."""
     plan = plan_lifted(raw if isinstance(raw, Mapping) else {})
-    least = plan.get("minMessagesThreshold")
-    known = isinstance(least, int | float) and not isinstance(least, bool) and least >= 0
-    return Plan(tuple(_parts(plan))[:MOST_PARTS], int(least) if known else MIN_MESSAGES)  # type: ignore[arg-type]
+    least = _number(plan.get("minMessagesThreshold"))
+    return Plan(tuple(_parts(plan))[:MOST_PARTS], MIN_MESSAGES if least is None or least < 0 else int(least))
+
+
+def _number(value: object) -> float | None:
+    """A number that is one; NaN and the infinite, which some JSON holds, are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value
 
 
 def _parts(plan: Mapping[str, Any]) -> Iterator[Part]:
@@ -115,14 +122,13 @@ def _part(key: str, kind: Kind, settings: Mapping[str, Any]) -> Part:
     rubric = settings.get("rubric") if kind is Kind.SUCCESS else ""
     if kind is Kind.SUCCESS and rubric not in RUBRICS:
         rubric = "" if given else _USUAL_RUBRIC
-    seconds = settings.get("timeoutSeconds")
-    known = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    seconds = _number(settings.get("timeoutSeconds"))
     schema = settings.get("schema")
     return Part(
         key=key,
         kind=kind,
         messages=given or default_messages(kind),
-        timeout_s=min(max(float(seconds), TIMEOUTS[0]), TIMEOUTS[1]) if known else TIMEOUT_S,  # type: ignore[arg-type]
+        timeout_s=TIMEOUT_S if seconds is None else min(max(float(seconds), TIMEOUTS[0]), TIMEOUTS[1]),
         schema=schema if isinstance(schema, Mapping) and kind in (Kind.DATA, Kind.DATA_MULTI) else None,
         rubric=str(rubric or ""),
     )

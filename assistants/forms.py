@@ -39,6 +39,7 @@ class AssistantForm(AnalysisForm, HeadersForm):
                 "server_backoff_plan",
                 "server_encrypted_paths",
                 "monitor_plan",
+                "server_messages",
             ),
             JsonEditorField,
         )
@@ -59,6 +60,7 @@ class AssistantForm(AnalysisForm, HeadersForm):
             "hipaa": "Health information (HIPAA)",
             "retention_days": "Keep records for (days)",
             "monitor_plan": "Listening in and control",
+            "server_messages": "Events",
         }
         help_texts = {
             "server_encrypted_paths": (
@@ -68,6 +70,10 @@ class AssistantForm(AnalysisForm, HeadersForm):
             "monitor_plan": (
                 'As Vapi has it: {"listenEnabled": false, "controlEnabled": false}. Empty: whoever has the address of a running call '
                 "may listen to it and steer it."
+            ),
+            "server_messages": (
+                'What the server URL is told of calls, as Vapi has it: ["status-update", "end-of-call-report"]. Empty: what Vapi sends '
+                "by default. []: nothing. Tools are asked in any case."
             ),
         }
         widgets = {
@@ -85,6 +91,7 @@ class AssistantForm(AnalysisForm, HeadersForm):
             "server_backoff_plan": _json(4),
             "server_encrypted_paths": _json(4),
             "monitor_plan": _json(4),
+            "server_messages": _json(3),
             "server_url": UnfoldAdminTextInputWidget(attrs={"inputmode": "url", "spellcheck": "false"}),
             "noise_reduction": UnfoldAdminSelectWidget(),
         }
@@ -133,6 +140,14 @@ class AssistantForm(AnalysisForm, HeadersForm):
 
     def clean_monitor_plan(self) -> dict[str, Any]:
         return self._object("monitor_plan")
+
+    def clean_server_messages(self) -> list[str] | None:
+        listed = self.cleaned_data["server_messages"]
+        if listed in (None, ""):
+            return None
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            raise ValidationError('Write a list of names: ["status-update", "end-of-call-report"]')
+        return listed
 
     def _object(self, name: str) -> dict[str, Any]:
         value = self.cleaned_data[name] or {}

@@ -56,8 +56,16 @@ _LABELS: dict[str, str] = {
     "analysis_plan": "Analysis after the call",
     "monitor_plan": "Listening in and control",
     "server_messages": "Events sent to the server",
+    "placing": "How calls are placed",
 }
-_HIDDEN = {"assistant_id", "instructions", "tools", "model_reasons", "transcription_takes_languages"}
+_HIDDEN = {
+    "transient",
+    "assistant_id",
+    "instructions",
+    "tools",
+    "model_reasons",
+    "transcription_takes_languages",
+}
 _CHOICES: dict[str, dict[Any, Any]] = {
     "first_message_mode": dict(Assistant.FirstMessageMode.choices),
     "noise_reduction": dict(Assistant.NoiseReduction.choices),

@@ -49,8 +49,10 @@ def catalogue_read() -> Catalogue:
         realtime_voices=tuple(voices),
         default_voice=_preferred("voice", voices),
         voices={
-            (row.provider.lower(), row.vapi_voice.lower()): (str(row.voice_id), row.why)
-            for row in VoiceMapping.objects.all()
+            (provider.lower(), vapi_voice.lower()): (str(voice), why)
+            for provider, vapi_voice, voice, why in VoiceMapping.objects.values_list(
+                "provider", "vapi_voice", "voice", "why"
+            )
         },
     )
 

@@ -10,6 +10,8 @@ from django.db.models import Prefetch, QuerySet
 from assistants.models import Assistant, AssistantTool
 from tools.snapshots import ToolSnapshot, tool_snapshots_take
 
+PLACING = ("voicemailDetection", "voicemailDetectionEnabled", "transportConfigurations")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -65,6 +67,15 @@ class Snapshot:
     analysis_plan: dict[str, Any] = field(default_factory=dict)
     monitor_plan: dict[str, Any] = field(default_factory=dict)
     server_messages: list[str] | None = None
+    # Of Vapi's settings those that say how a call is placed: voicemailDetection and transportConfigurations.
+    placing: dict[str, Any] = field(default_factory=dict)
+    # It came with a call, so there is no assistant that programs could ask for.
+    transient: bool = False
+
+    @property
+    def known_id(self) -> str | None:
+        """The id that programs may ask for the assistant by; None of one that came with the call."""
+        return None if self.transient else self.assistant_id
 
     def to_json(self) -> dict[str, Any]:
         """The snapshot as JSON-ready values."""
@@ -149,6 +160,7 @@ def snapshot_take(assistant: Assistant) -> Snapshot:
         analysis_plan=assistant.analysis_plan,
         monitor_plan=assistant.monitor_plan,
         server_messages=assistant.server_messages,
+        placing={name: assistant.plans[name] for name in PLACING if name in assistant.plans},
     )
 
 

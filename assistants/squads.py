@@ -1,8 +1,9 @@
 """Who can take a call over from whom: destinations in Vapi's words, found among our assistants."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from assistants.handoffs import destinations_of
@@ -81,7 +82,8 @@ class Directory:
 
 
 def _assistants() -> Any:
-    return Assistant.objects.select_related("live_version").defer(*_HEAVY)
+    # Those that came with a call may hand it over to each other, too.
+    return Assistant.every.select_related("live_version").defer(*_HEAVY)
 
 
 def _members(squad: Squad) -> list[Assistant]:
@@ -111,10 +113,16 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def cast_of(first: Assistant, *, squad: Squad | None) -> list[CastMember]:
+def cast_of(
+    first: Assistant,
+    *,
+    squad: Squad | None,
+    versions: Mapping[uuid.UUID, AssistantVersion] = MappingProxyType({}),
+) -> list[CastMember]:
     """The assistant and all that a call may come to from it, each as it is published now; the members of the squad too.
 
-    Of whoever was never published only the name is known, and nobody comes from there.
+    ``versions`` are what some of them run on instead of that. Of whoever was never published only the name is known, and
+    nobody comes from there.
     """
     directory = Directory(squad)
     cast: dict[uuid.UUID, CastMember] = {}
@@ -122,14 +130,16 @@ def cast_of(first: Assistant, *, squad: Squad | None) -> list[CastMember]:
     while waiting and len(cast) < MOST_MEMBERS:
         assistant = waiting.pop(0)
         if assistant.pk not in cast:
-            member, found = _member(assistant, directory)
+            member, found = _member(assistant, directory, versions.get(assistant.pk))
             cast[assistant.pk] = member
             waiting += found
     return list(cast.values())
 
 
-def _member(assistant: Assistant, directory: Directory) -> tuple[CastMember, list[Assistant]]:
-    version = assistant.live_version if assistant.enabled else None
+def _member(
+    assistant: Assistant, directory: Directory, instead: AssistantVersion | None
+) -> tuple[CastMember, list[Assistant]]:
+    version = (instead or assistant.live_version) if assistant.enabled else None
     snapshot = _snapshot(version)
     if version is None or snapshot is None:
         return CastMember(assistant, None), []

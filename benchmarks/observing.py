@@ -26,7 +26,7 @@ from prometheus_client import REGISTRY, generate_latest  # noqa: E402
 
 from calls.bridge import commands as do  # noqa: E402
 from calls.observing.stream import CallWatch  # noqa: E402
-from calls.tests.test_consumers import CALL  # noqa: E402
+from calls.tests.stage import CALL  # noqa: E402
 from config.observing.exporting import SpanQueue  # noqa: E402
 from tools.observing import metrics, tracing  # noqa: E402
 

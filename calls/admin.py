@@ -22,6 +22,7 @@ from assistants.squads import ways_now
 from calls import unwritten_admin  # noqa: F401  # registers its pages
 from calls.analysis import admin as analysis_admin  # noqa: F401  # registers its pages
 from calls.bridge.plan import session_payload
+from calls.choosing.facts import chosen_facts, squad_fact
 from calls.costs import admin as costs_admin  # noqa: F401  # registers its pages
 from calls.cutover import budget_admin  # noqa: F401  # registers its pages
 from calls.cutover.handover_facts import handover_facts
@@ -32,11 +33,14 @@ from calls.erasing import admin as erasing_admin  # noqa: F401  # registers its 
 from calls.forms import PhoneNumberForm
 from calls.history import admin as history_admin  # noqa: F401  # registers its pages
 from calls.live import admin as live_admin  # noqa: F401  # registers its pages
+from calls.messages import admin as messages_admin  # noqa: F401  # registers its pages
 from calls.models import LIVE, Call, CallProblem, PhoneNumber
 from calls.number_server_admin import NumberServerInline
 from calls.page import recording_admin, search_page  # noqa: F401  # the first registers its pages
 from calls.page.context import page_parts
 from calls.page.endings import GOOD, ending_words
+from calls.page.socket import socket_facts
+from calls.placing import admin as placing_admin  # noqa: F401  # registers its pages
 from calls.plans import plan_from_snapshot
 from calls.privacy.access import call_opened
 from calls.searching import calls_matching, phone_search_term, transcript_lost
@@ -59,6 +63,8 @@ from tools.adminkit import (
 )
 
 STATUS_TONES: dict[str, Tone] = {
+    Call.Status.SCHEDULED: "plain",
+    Call.Status.QUEUED: "info",
     Call.Status.RINGING: "info",
     Call.Status.IN_PROGRESS: "info",
     Call.Status.FORWARDING: "info",
@@ -340,28 +346,20 @@ class CallAdmin(HistoryAdmin):
             if call.phone_number_id
             else call.did or "-"
         )
-        assistant = call.assistant
-        version = call.version
         return [
             ("Called number", number),
             ("Caller", call.caller or "Withheld"),
             ("Direction", call.get_direction_display()),
-            ("Assistant", object_link("assistants_assistant", assistant.pk, assistant) if assistant else "-"),
-            (
-                "Ran on",
-                object_link("assistants_assistantversion", version.pk, f"Version {version.number}")
-                if version
-                else "-",
-            ),
+            *chosen_facts(call),
             *self._squad(call),
             ("Stack", call.get_stack_display()),
+            *socket_facts(call),
             ("Call id", call.id),
             ("Twilio's call SID", call.call_sid or "-"),
         ]
 
     def _squad(self, call: Call) -> Sequence[tuple[str, object]]:
         """The squad that answered, and the assistants that had the call, in their order."""
-        squad = call.squad
         parts = call.parts.select_related("assistant", "version").only(
             "call", "n", "assistant__name", "version__number"
         )
@@ -374,7 +372,7 @@ class CallAdmin(HistoryAdmin):
             for part in parts
         ]
         return [
-            *([("Squad", object_link("assistants_squad", squad.pk, squad.name))] if squad else []),
+            *squad_fact(call),
             *([("Had the call", format_html_join("; then ", "{}", ((one,) for one in had)))] if had else []),
         ]
 

@@ -27,7 +27,10 @@ def twilio_webhook(
     @require_POST
     @functools.wraps(view)
     def checked(request: HttpRequest, /, *args: Parts.args, **parts: Parts.kwargs) -> HttpResponse:
-        if int(request.headers.get("Content-Length") or 0) > LARGEST_BODY:
+        declared = request.headers.get("Content-Length") or "0"
+        if not declared.isdecimal():
+            return HttpResponse("Content-Length is no number.", status=400)
+        if int(declared) > LARGEST_BODY:
             return HttpResponse("The body is larger than any webhook of Twilio.", status=413)
         body = request.body  # before POST is parsed, or it could not be read any more
         if not http_signature_valid(

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from calls.models import LIVE, Call, CallProblem, CallTransfer
-from calls.services import problem_write, token_renew
+from calls.services import DEFAULT_APOLOGY, problem_write, token_renew
 from calls.transfers import Destination, caller_id_shown, destination_read
 from tools.jsontext import json_clean, text_clean
 
@@ -170,7 +170,7 @@ def transfer_ended(
                 update_fields=["ended_at", "dial_status", "error", "child_sid", "duration_s", "dialled_at"]
             )
         if row.dial_status in _TALKED or gone:
-            return _over(row, FORWARDED if row.dial_status in _TALKED else CALLER_LEFT)
+            return _over(row, _reason(row, FORWARDED if row.dial_status in _TALKED else CALLER_LEFT))
         return _not_reached(row)
 
 
@@ -194,7 +194,9 @@ def _not_reached(row: CallTransfer) -> Over | Back | Again:
     destination = destination_read(row.destination, language=language)
     fallback = destination.fallback if destination else None
     if fallback is not None and fallback.ends_call:
-        return _over(row, reason, words=fallback.message, language=language)
+        return _over(row, _reason(row, reason), words=fallback.message, language=language)
+    if row.call.version_id is None:
+        return _over(row, _reason(row, reason), words=DEFAULT_APOLOGY)  # there is no assistant to go back to
     if row.call.status not in LIVE:
         return Over()
     now = timezone.now()
@@ -216,6 +218,11 @@ def _over(row: CallTransfer, reason: str, *, words: str = "", language: str = "e
     rows.filter(ended_at__isnull=True).update(ended_at=now)
     rows.update(status=Status.ENDED, ended_reason=reason)
     return Over(words, language)
+
+
+def _reason(row: CallTransfer, reason: str) -> str:
+    """Why the call is over. Where no assistant ever had it, that stands there since its server, or its number, sent it on."""
+    return reason if row.call.version_id is not None else row.call.ended_reason or reason
 
 
 def _keeps_nothing(call: Call) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -15,10 +15,8 @@ from django.db import Error as DatabaseError
 
 from calls import breaks, clients, forwarding, services, twiml
 from calls.bridge import commands as do
-from calls.bridge.conversation import Conversation
 from calls.database_threads import in_database_thread
-from calls.recorder import Recorder
-from calls.selectors import StreamCall
+from calls.lines.shell import CallShell
 from calls.stream_opening import LOAD_WITHIN_S
 from calls.transfers import destination_stored
 
@@ -27,26 +25,8 @@ logger = logging.getLogger(__name__)
 UNSURE_S = 1.0  # from an order whose answer was lost to the end of the stream, if it was taken
 
 
-class Leaving:
-    """The part of a stream's shell that gives the call away. The rest of the shell brings what is declared here."""
-
-    call: StreamCall
-    conversation: Conversation
-    recorder: Recorder
-    _chosen: dict[str, dict[str, Any]]
-    _forwarding: asyncio.Task[None] | None
-    _loop: asyncio.AbstractEventLoop
-    _over: asyncio.Event
-    _twilio_open: bool
-
-    async def _carry_out(self, todo: list[do.Command]) -> None:
-        raise NotImplementedError
-
-    async def _close_twilio(self, code: int) -> None:
-        raise NotImplementedError
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        raise NotImplementedError
+class Leaving(CallShell):
+    """A shell whose calls Twilio has. The conversation asks for one of these orders at a time."""
 
     def _leave(self, command: do.HangUp | do.Apologise | do.Forward | do.PressKeys) -> None:
         """Have Twilio take the call from here. The conversation asks for one of these at a time."""
@@ -64,7 +44,7 @@ class Leaving:
         """Have Twilio end the call; if it will not, close the stream, and Twilio asks us what follows."""
         call = self.call
         if call.smoke is not None and call.smoke.off_network:
-            await self._close_twilio(1000)
+            await self._line.close(1000)
             return
         try:
             await asyncio.to_thread(order, call_sid=call.call_sid, account_sid=call.account_sid, **words)
@@ -72,7 +52,7 @@ class Leaving:
             self.recorder.trouble("hang_up_failed", str(exc))
             with contextlib.suppress(DatabaseError):
                 await in_database_thread(lambda: services.call_leaving(call_id=call.call_id, reason=reason))
-            await self._close_twilio(1000)
+            await self._line.close(1000)
 
     async def _apologise(self, command: do.Apologise) -> None:
         """Have Twilio apologise and hang up, unless another session can go on with the call."""
@@ -223,7 +203,7 @@ class Leaving:
         """Whether an order was carried out of which only the answer was lost: then the stream ends now."""
         if exc.unsure:
             await asyncio.sleep(UNSURE_S)
-        return exc.unsure and (self._over.is_set() or not self._twilio_open)
+        return exc.unsure and (self._over.is_set() or not self._line.is_open)
 
     async def _not_forwarded(self, why: str) -> None:
         message = (

@@ -64,7 +64,7 @@ def plan_from_snapshot(snapshot: Snapshot, ways: Ways = MappingProxyType({})) ->
 
 def plan_for(call: StreamCall) -> Plan:
     """The plan of whoever has this call, with its name where several may share the call. Raises ValueError as above."""
-    plan = plan_from_snapshot(call.snapshot, call.ways)
+    plan = replace(plan_from_snapshot(call.snapshot, call.ways), audio=call.audio)
     return replace(plan, assistant=call.snapshot.name) if call.members else plan
 
 

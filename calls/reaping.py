@@ -47,7 +47,8 @@ def suspicious_calls(*, now: datetime) -> QuerySet[Call]:
     for longest_s, versions in _lasting().items():
         too_long |= Q(version__in=versions, started_at__lt=now - timedelta(seconds=longest_s) - MARGIN)
     hanging = (
-        Q(status=Call.Status.RINGING, created_at__lt=now - RINGING_FOR)
+        # Calls that we place may wait for days before they ring, and are looked after by calls.placing until somebody talks.
+        Q(status=Call.Status.RINGING, created_at__lt=now - RINGING_FOR, placing__isnull=True)
         | (Q(status=Call.Status.IN_PROGRESS) & too_long)
         | Q(status=Call.Status.FORWARDING, started_at__lt=now - FORWARDING_FOR)
     )

@@ -15,12 +15,12 @@ from calls.bridge import commands as do
 from calls.bridge.ending import FORWARDED, KEYS_PRESSED
 from calls.bridge.limits import NOT_STARTED
 from calls.bridge.toolcalls import GRACE_S
+from calls.lasting.outbox import Outbox
+from calls.lasting.receipts import Workers
 from calls.live.feed import CallFeed
 from calls.models import CallBreak
 from calls.observing.stream import CallWatch
-from calls.outbox import Outbox
 from calls.privacy.keeping import CallKeeping
-from calls.receipts import Workers
 from calls.records import SORTING
 from calls.resuming import PRESSED
 from calls.selectors import StreamCall
@@ -99,6 +99,10 @@ class Recorder:
             )
         for place, error in enumerate(self._call.template_errors):
             self._template_problem(f"template:{place}", "template_error", error)
+
+    def line_known(self, call: StreamCall) -> None:
+        """Which call it is at Twilio, where its stream was the first to say so."""
+        self._call = call
 
     def interrupted_by_shutdown(self) -> None:
         """Our own server closed the stream; nobody hung up."""

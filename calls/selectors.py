@@ -1,17 +1,35 @@
 """Reading calls: by number, and for the media stream."""
 
+import itertools
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from django.db.models import F
+
 from assistants.snapshots import Snapshot, snapshot_read
-from calls.models import LIVE, OVER, Call, CallTransfer, NumberServer, PhoneNumber, SmokePair, SmokeRun
+from calls.bridge.audio import MULAW, AudioFormat
+from calls.handoffs import overrides_of
+from calls.models import (
+    LIVE,
+    OVER,
+    Call,
+    CallPart,
+    CallTransfer,
+    CallVariables,
+    NumberServer,
+    PhoneNumber,
+    SmokePair,
+    SmokeRun,
+)
 from calls.resumptions import Resumption, resumption_of
 from calls.transfers import destination_read
 from tools.auth.credentials import ServerAuth
-from tools.selectors import auth_columns, server_auth, tool_auths, tool_calls_known
+from tools.encryption import SecretUnreadableError, decrypt, stored_token
+from tools.jsontext import json_read
+from tools.selectors import auth_columns, server_auth, tool_auths, tool_calls_known, tool_calls_of
 from tools.snapshots import ToolSnapshot
 from transcripts.models import Transcript
 
@@ -103,6 +121,10 @@ class StreamCall:
     ways: dict[str, dict[str, str]] = field(default_factory=dict)
     part: int = 0
     squad_id: str = ""
+    outbound: bool = False
+    # The values that a program gave with the call; they win over the assistant's.
+    given: dict[str, Any] = field(default_factory=dict, repr=False)
+    audio: AudioFormat = MULAW  # how its sound goes to the model, and comes back
 
     @property
     def is_recorded(self) -> bool:
@@ -131,7 +153,8 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
     """
     call = (
         Call.objects.select_related("version", "phone_number")
-        .annotate(**dict(zip(_AUTH_NAMES, auth_columns("assistant__"), strict=True)))
+        .annotate(**dict(zip(_AUTH_NAMES, auth_columns("version__assistant__"), strict=True)))
+        .annotate(squad_made_of=F("squad__transient"))
         .filter(
             pk=call_id,
             status__in=LIVE,
@@ -165,17 +188,31 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
         phone_number_label=call.phone_number.label if call.phone_number else "",
         smoke=_smoke(pair) if pair else None,
         members=members,
-        squad_id=str(call.squad_id or ""),
+        squad_id=str(call.squad_id or "") if call.squad_made_of is None else "",
+        outbound=call.direction == Call.Direction.OUTBOUND,
+        given=variables_given(call.id),
     )
     current = _with_part(call, whole) if members else whole
     return replace(current, resumption=resumption_of(call, language=current.snapshot.language))
+
+
+def variables_given(call_id: uuid.UUID) -> dict[str, Any]:
+    """The values that a program gave with a call; without the secret ones where no key opens them."""
+    rows = CallVariables.objects.filter(pk=call_id).annotate(token=stored_token("secret_values"))
+    for values, token in rows.values_list("values", "token"):
+        try:
+            secret = json_read(decrypt(token)) if token else {}
+        except SecretUnreadableError:
+            secret = {}
+        return {**values, **secret}
+    return {}
 
 
 def _members(call: Call) -> dict[str, Member]:
     rows = (
         call.members.select_related("version", "assistant")
         .only("call", "ways", "position", "assistant__name", "version__number", "version__snapshot")
-        .annotate(**dict(zip(_AUTH_NAMES, auth_columns("assistant__"), strict=True)))
+        .annotate(**dict(zip(_AUTH_NAMES, auth_columns("version__assistant__"), strict=True)))
     )
     return {
         str(row.assistant_id): Member(
@@ -192,7 +229,7 @@ def _members(call: Call) -> dict[str, Member]:
 def _with_part(call: Call, whole: StreamCall) -> StreamCall:
     """The call as the assistant runs it that had it last: one that was away comes back to where it was.
 
-    It knows the values of those who had the call before, as it did when they handed it over.
+    It knows the values of those who had the call before, and what the ways to it have given, as when they handed it over.
     """
     parts = list(call.parts.order_by("n"))
     had = [whole.members[str(part.assistant_id)] for part in parts if str(part.assistant_id) in whole.members]
@@ -203,14 +240,37 @@ def _with_part(call: Call, whole: StreamCall) -> StreamCall:
     for one in had:
         own: object = one.snapshot.variables if one.snapshot else {}  # JSON that people write
         values |= own if isinstance(own, dict) else {}
+    handed: dict[str, Any] = {}
+    for before, after in itertools.pairwise(zip(parts, had, strict=True)):
+        handed |= _handed(call, before[1], after[0])
     return replace(
         whole,
+        given={**whole.given, **handed},
         snapshot=replace(member.snapshot, variables=values),
         version_number=member.version_number,
         assistant_auth=member.assistant_auth,
         ways=member.ways,
         part=part.n,
     )
+
+
+def _handed(call: Call, member: Member, part: CallPart) -> Mapping[str, Any]:
+    """The values that the destination gave by which this member has handed the call over."""
+    taken = str(part.assistant_id)
+    ways = [
+        (tool, name)
+        for tool in (member.snapshot.tools if member.snapshot else ())
+        for name, key in member.ways.get(tool.name, {}).items()
+        if key == taken
+    ]
+    if len(ways) > 1:
+        asked = tool_calls_of(call_id=call.id).filter(item_id=part.tool_call_id).first()
+        given: object = asked.arguments if asked else {}  # as far as they may be written down
+        where = given.get("destination") if isinstance(given, Mapping) else None
+        ways = [way for way in ways if asked and way[0].name == asked.name] or ways
+        ways = [way for way in ways if way[1] == where] or ways
+    values = overrides_of(*ways[0]).get("variableValues") if ways else None
+    return values if isinstance(values, Mapping) else {}
 
 
 def _line_server(phone_number_id: uuid.UUID | None) -> LineServer | None:

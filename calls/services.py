@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from assistants.models import Assistant
-from calls.models import LIVE, Call, CallBreak, CallProblem, PhoneNumber
+from calls.models import LIVE, Call, CallBreak, CallProblem, CallVariables, PhoneNumber
 from calls.resumptions import sessions_before
 from calls.selectors import phone_number_for_did
 from calls.squads import members_freeze
@@ -139,7 +139,20 @@ def _token(call_id: uuid.UUID, minted_at: datetime) -> str:
     return salted_hmac("calls.stream", f"{call_id}:{minted_at.isoformat()}", algorithm="sha256").hexdigest()
 
 
-def stream_claim(*, call_id: uuid.UUID, call_sid: str, account_sid: str, stream_sid: str, token: str) -> bool:
+def tokens_equal(token: str, awaited: str) -> bool:
+    """Whether somebody brings the token that is awaited; it takes the same time wherever they differ."""
+    return constant_time_compare(token, awaited)
+
+
+def stream_claim(
+    *,
+    call_id: uuid.UUID,
+    call_sid: str,
+    account_sid: str,
+    stream_sid: str,
+    token: str,
+    lives: timedelta = TOKEN_LIVES,
+) -> bool:
     """Whether this stream may carry the call: the token is the call's, is fresh, and was unused until now."""
     call = Call.objects.filter(pk=call_id, call_sid=call_sid, account_sid=account_sid).first()
     if call is None or call.token_minted_at is None:
@@ -153,7 +166,7 @@ def stream_claim(*, call_id: uuid.UUID, call_sid: str, account_sid: str, stream_
         status__in=LIVE,
         token_used_at__isnull=True,
         token_minted_at=call.token_minted_at,
-        token_minted_at__gte=now - TOKEN_LIVES,
+        token_minted_at__gte=now - lives,
     )
     claimed = unused.update(
         token_used_at=now,
@@ -210,6 +223,9 @@ def _nobody_comes_back(call: Call) -> None:
     for row in call.breaks.filter(kind=CallBreak.Kind.KEYS).exclude(history=[]):
         _keys_over(row)
     call.breaks.exclude(history=[]).update(history=[], asked={})
+    given = CallVariables.objects.filter(pk=call.pk)
+    if given.values_list("call__version__snapshot__hipaa", flat=True).first() is True:
+        given.update(values={}, secret_values="")
 
 
 def _keys_over(row: CallBreak) -> None:
@@ -236,6 +252,8 @@ def call_over(*, call_sid: str, ended_reason: str, ended_at: datetime | None = N
         if call.status == Call.Status.FORWARDING and call.token_used_at is not None:
             # How the dialling went is not known here; whoever learns it corrects this.
             ended_reason = "assistant-forwarded-call"
+        elif call.status == Call.Status.FORWARDING and call.version_id is None and call.ended_reason:
+            ended_reason = call.ended_reason  # it was forwarded before any assistant had it
         live = Call.objects.filter(pk=call.pk, status__in=LIVE)
         with transaction.atomic():
             live.update(

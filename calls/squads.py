@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
 
-from assistants.models import Assistant, Squad
+from assistants.models import Assistant, AssistantVersion, Squad
 from assistants.snapshots import Snapshot
 from assistants.squads import cast_of
 from calls.bridge.commands import PrepareMember
@@ -20,9 +21,18 @@ from calls.selectors import StreamCall
 from calls.variables import call_rendered, call_variables
 
 
-def members_freeze(*, call: Call, first: Assistant, squad: Squad | None) -> None:
-    """Write down who may share this call, each as it is published now. A call that stays with one has no such rows."""
-    cast = cast_of(first, squad=squad)
+def members_freeze(
+    *,
+    call: Call,
+    first: Assistant,
+    squad: Squad | None,
+    versions: Mapping[uuid.UUID, AssistantVersion] = MappingProxyType({}),
+) -> None:
+    """Write down who may share this call, each as it is published now, or on the version that is given for it here.
+
+    A call that stays with one has no such rows.
+    """
+    cast = cast_of(first, squad=squad, versions=versions)
     if len(cast) < 2 or call.version is None:
         return
     with transaction.atomic():
@@ -90,7 +100,10 @@ def _member_call(
     built_in = call_variables(own, now=now).keys()
     carried = {name: value for name, value in call.variables.items() if name not in built_in}
     snapshot = _overridden(member.snapshot, overrides, carried)
-    rendered = call_rendered(replace(own, snapshot=snapshot), now=now, given=dict(learnt))
+    # What a handoff gives wins over what the call was given, as what tools have taught does.
+    handed = overrides.get("variableValues")
+    values = {**(handed if isinstance(handed, Mapping) else {}), **learnt}
+    rendered = call_rendered(replace(own, snapshot=snapshot), now=now, given=values)
     # Whether the call was away is a matter of its clock and counts, and no news to whoever takes it over.
     return replace(rendered, resumption=call.resumption)
 

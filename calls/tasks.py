@@ -16,7 +16,9 @@ from calls.costs.tasks import call_cost, usage_write
 from calls.cutover import budget
 from calls.cutover import forwarding as handed_over
 from calls.cutover.services import Outcome, rollback
+from calls.erasing.late import late_strip
 from calls.groups import over_tell
+from calls.messages.tasks import notice_soon
 from calls.models import CallTransfer, PhoneNumber
 from calls.observing.whole import call_traced
 from calls.squads import part_write as part_write_row
@@ -34,6 +36,9 @@ def records_write(*, lines: str) -> None:
     put_aside = records.records_write(lines)
     if put_aside:
         logger.error("records were put aside", extra={"records": put_aside})
+    call_ids = records.calls_in(lines)
+    late_strip(call_ids)
+    notice_soon(call_ids)
 
 
 @shared_task(name="calls.tasks.call_finish", **RECORDS)
@@ -51,6 +56,7 @@ def call_finish(
     call_traced(uuid.UUID(call_id))
     _budget_check(uuid.UUID(call_id))
     call_cost(call_id=call_id)
+    notice_soon([call_id])
 
 
 @shared_task(name="calls.tasks.call_forwarded", **RECORDS)

@@ -28,17 +28,19 @@ def tool_context(
     """
     call_id = str(call.call_id)
     created = _moment(call.created_at)
-    customer = {"number": call.caller}
+    # Of somebody who was called, what was given with the call is known.
+    known = call.variables.get("customer") if call.outbound else None
+    customer = {**(known if isinstance(known, dict) else {}), "number": call.caller}
     return {
         "call": {
             "id": call_id,
             "orgId": org_id,
-            "type": "inboundPhoneCall",
+            "type": "outboundPhoneCall" if call.outbound else "inboundPhoneCall",
             # Vapi sends the call as of its creation.
             "status": "ringing",
             "createdAt": created,
             "updatedAt": created,
-            "assistantId": call.snapshot.assistant_id,
+            "assistantId": call.snapshot.known_id,
             **({"squadId": call.squad_id} if call.squad_id else {}),
             **({"phoneNumberId": call.phone_number_id} if call.phone_number_id else {}),
             "phoneCallProvider": "twilio",
@@ -47,7 +49,7 @@ def tool_context(
             "customer": customer,
             "monitor": monitor_urls(call_id, call.snapshot.monitor_plan, public_origin=public_origin),
         },
-        "assistant": {"orgId": org_id, **_assistant(call.snapshot)},
+        "assistant": {"orgId": org_id, **assistant_told(call.snapshot)},
         "phoneNumber": {
             **({"id": call.phone_number_id} if call.phone_number_id else {}),
             "orgId": org_id,
@@ -61,9 +63,10 @@ def tool_context(
     }
 
 
-def _assistant(snapshot: Snapshot) -> dict[str, Any]:
+def assistant_told(snapshot: Snapshot) -> dict[str, Any]:
+    """An assistant as it was published, in Vapi's shape; nothing in it is secret."""
     return {
-        "id": snapshot.assistant_id,
+        **({"id": snapshot.known_id} if snapshot.known_id else {}),
         "name": snapshot.name,
         "firstMessage": snapshot.first_message,
         "firstMessageMode": snapshot.first_message_mode,

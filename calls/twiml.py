@@ -39,6 +39,15 @@ def _streamed(
     return str(response)
 
 
+def bypass_document(*, media_origin: str, call_id: str, token: str) -> str:
+    """Connect a call in a flow that is not ours. When the stream has ended, Twilio goes on with what stands behind it there."""
+    response = VoiceResponse()
+    connect = Connect()
+    connect.stream(url=f"{media_origin}/media/{call_id}/bypass").parameter(name="token", value=token)
+    response.append(connect)
+    return str(response)
+
+
 def keys_document(keys: str, *, public_origin: str, media_origin: str, call_id: str, token: str) -> str:
     """Press keys, and connect the call to our media stream again."""
     response = VoiceResponse()
@@ -64,9 +73,17 @@ def forward_document(number: str, *, otherwise: str, language: str) -> str:
 
 
 def dial_document(
-    destination: Destination, *, public_origin: str, transfer_id: str, caller_id: str, pause_s: int = 0
+    destination: Destination,
+    *,
+    public_origin: str,
+    transfer_id: str,
+    caller_id: str,
+    pause_s: int = 0,
+    words: str = "",
+    language: str = "en",
 ) -> str:
-    """Connect the caller to somebody else. Twilio then asks us what follows, so the caller is never left in silence.
+    """Connect the caller to somebody else, after these words. Twilio then asks us what follows, so the caller is never left
+    in silence.
 
     Every address is absolute: the document is also sent by REST, where Twilio knows no address to begin from.
     """
@@ -74,6 +91,8 @@ def dial_document(
     response = VoiceResponse()
     if pause_s:
         response.pause(length=pause_s)
+    if words:
+        _say(response, words, language)
     dial = Dial(
         action=f"{place}/ended",
         method="POST",
@@ -104,6 +123,13 @@ def whisper_document(text: str, language: str, *, waits: bool) -> str:
 def nothing_document() -> str:
     """Nothing: Twilio goes on with what it was about to do."""
     return str(VoiceResponse())
+
+
+def ask_again_document(url: str) -> str:
+    """Have Twilio ask another address of ours, with all the time that it has."""
+    response = VoiceResponse()
+    response.redirect(url, method="POST")
+    return str(response)
 
 
 def hang_up_document() -> str:

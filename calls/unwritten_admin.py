@@ -3,12 +3,17 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from calls.models import UnwrittenRecord
 from calls.records import unwritten_write
 from tools.adminkit import ModelAdmin, SinceFilter, moment, object_link
+
+# Nobody waits for longer than a page may take.
+MOST_AT_ONCE = 500
+_BUSY = "The database is busy with one of these just now, or away. What was not written stays here. Do it again in a minute."
 
 
 @admin.register(UnwrittenRecord)
@@ -48,7 +53,15 @@ class UnwrittenRecordAdmin(ModelAdmin[UnwrittenRecord]):
 
     @admin.action(description="Write again", permissions=["delete"])
     def write_again(self, request: HttpRequest, queryset: Any) -> None:
-        done = [unwritten_write(one) for one in UnwrittenRecord.objects.filter(pk__in=queryset.values("pk"))]
+        wanted = list(queryset.order_by("created_at", "pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        done: list[bool] = []
+        try:
+            for kept in UnwrittenRecord.objects.filter(pk__in=wanted[:MOST_AT_ONCE]).order_by(
+                "created_at", "pk"
+            ):
+                done.append(unwritten_write(kept))  # noqa: PERF401  # what was done before it broke off is told
+        except (OperationalError, InterfaceError):
+            self.message_user(request, _BUSY, messages.ERROR)
         written, left = sum(done), len(done) - sum(done)
         if written:
             self.message_user(
@@ -58,5 +71,11 @@ class UnwrittenRecordAdmin(ModelAdmin[UnwrittenRecord]):
             self.message_user(
                 request,
                 f"{left} could not be written; the newest reason stands beside each.",
+                messages.WARNING,
+            )
+        if len(wanted) > MOST_AT_ONCE:
+            self.message_user(
+                request,
+                f"These were the {MOST_AT_ONCE} oldest of those chosen. Do it again for the others.",
                 messages.WARNING,
             )

@@ -39,7 +39,7 @@ def call_rendered(call: StreamCall, *, now: datetime, given: Mapping[str, Any] |
     """The call with its variables and every template of its assistant rendered. ``given`` wins over all other values."""
     own: object = call.snapshot.variables  # JSON that people write
     learnt = call.resumption.learnt if call.resumption else {}
-    values = {**(own if isinstance(own, Mapping) else {}), **learnt, **(given or {})}
+    values = {**(own if isinstance(own, Mapping) else {}), **call.given, **learnt, **(given or {})}
     variables = call_variables(call, now=now, given=values)
     rendered = snapshot_rendered(call.snapshot, variables, now=now)
     # What was said is no template, so it comes in last.
@@ -80,14 +80,14 @@ def call_variables(
         },
         "call": {
             "id": call_id,
-            "type": "inboundPhoneCall",
+            "type": "outboundPhoneCall" if call.outbound else "inboundPhoneCall",
             "status": "ringing",  # as of its creation, like the call in a webhook
             "startedAt": call.created_at.astimezone(UTC)
             .isoformat(timespec="milliseconds")
             .replace("+00:00", "Z"),
-            "assistantId": assistant.assistant_id,
+            "assistantId": assistant.known_id,
         },
-        "assistant": {"id": assistant.assistant_id, "name": assistant.name},
+        "assistant": {"id": assistant.known_id, "name": assistant.name},
         "transport": {"provider": "twilio", "callSid": call.call_sid, "conversationType": "voice"},
     }
     for name, value in (given or {}).items():

@@ -17,6 +17,7 @@ from calls.cutover.rescue import rescue_document
 from calls.decorators import twilio_webhook
 from calls.doctor.proof import proof_for
 from calls.groups import over_tell
+from calls.messages.asking import Forwarded, ToAsk, assistant_requested
 from calls.models import Call, CallTransfer
 from calls.observing.webhooks import voice_decided, voice_undecided
 from calls.recorder import process_outbox
@@ -43,12 +44,23 @@ def _document(text: str) -> HttpResponse:
 @twilio_webhook
 def voice(request: HttpRequest) -> HttpResponse:
     """What to do with an inbound call: connect it to our stream, hand it to the old provider, or apologise and hang up."""
+    # Where a URL has a fallback, Twilio waits for two seconds and a half: a server that is to be asked may take longer.
+    return _voice(request, may_wait=WAY_BACK not in request.GET)
+
+
+@twilio_webhook
+def voice_asked(request: HttpRequest) -> HttpResponse:
+    """The same, once more, for a call whose server has to be asked who is to take it."""
+    return _voice(request, may_wait=True)
+
+
+def _voice(request: HttpRequest, *, may_wait: bool) -> HttpResponse:
     form = request.POST
     call_sid = form.get("CallSid", "")[:64]
     if not call_sid:
         return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
     try:
-        decision = _decision(form, call_sid)
+        decision = _decision(form, call_sid, may_wait=may_wait)
     except DatabaseError:
         voice_undecided()
         logger.exception(
@@ -59,39 +71,51 @@ def voice(request: HttpRequest) -> HttpResponse:
             return HttpResponse("The database cannot be reached.", status=503, content_type="text/plain")
         return _document(twiml.apology_document(services.DEFAULT_APOLOGY, "en"))
     voice_decided(decision)
+    return _document(_told(decision, query=request.GET.urlencode()))
+
+
+Decision = canary.Handed | Told | Spent | services.Answered | services.Refused | Forwarded | ToAsk
+
+
+def _told(decision: Decision, *, query: str) -> str:
+    """The document of a decision. ``query`` is that of the address at which we were asked."""
     match decision:
         case Spent(call, sentence, language, forward_to):
             logger.warning(
                 "inbound call not answered: the day's limit is spent", extra={"call_id": str(call.id)}
             )
             if forward_to:
-                return _document(twiml.forward_document(forward_to, otherwise=sentence, language=language))
-            return _document(twiml.apology_document(sentence, language))
+                return twiml.forward_document(forward_to, otherwise=sentence, language=language)
+            return twiml.apology_document(sentence, language)
         case canary.Handed(call, document):
-            logger.info("inbound call handed over", extra={"call_id": str(call.id), "call_sid": call_sid})
-            return _document(document)
-        case Told(document):
-            return _document(document)
-        case services.Answered(call, token):
-            logger.info("inbound call answered", extra={"call_id": str(call.id), "call_sid": call_sid})
-            return _document(
-                twiml.stream_document(
-                    public_origin=settings.PUBLIC_ORIGIN,
-                    media_origin=settings.MEDIA_ORIGIN,
-                    call_id=str(call.id),
-                    token=token,
-                )
+            logger.info(
+                "inbound call handed over", extra={"call_id": str(call.id), "call_sid": call.call_sid}
             )
+            return document
+        case Told(document):
+            return document
+        case ToAsk():
+            return twiml.ask_again_document(f"{settings.PUBLIC_ORIGIN}/twilio/voice/asked?{query}")
+        case Forwarded(call, transfer_id, destination, caller_id, words):
+            logger.info("inbound call forwarded as its server said", extra={"call_id": str(call.id)})
+            return twiml.dial_document(
+                destination,
+                public_origin=settings.PUBLIC_ORIGIN,
+                transfer_id=str(transfer_id),
+                caller_id=caller_id,
+                words=words,
+            )
+        case services.Answered(call, token):
+            logger.info("inbound call answered", extra={"call_id": str(call.id), "call_sid": call.call_sid})
+            return _stream(call.id, token)
         case services.Refused(call, apology, language):
             logger.warning(
                 "inbound call refused", extra={"call_id": str(call.id), "reason": call.refused_because}
             )
-            return _document(twiml.apology_document(apology, language))
+            return twiml.apology_document(apology, language)
 
 
-def _decision(
-    form: QueryDict, call_sid: str
-) -> canary.Handed | Told | Spent | services.Answered | services.Refused:
+def _decision(form: QueryDict, call_sid: str, *, may_wait: bool) -> Decision:
     """Who takes the call. One that comes with an error of Twilio's has failed elsewhere, so it goes nowhere else again."""
     account_sid, did = form.get("AccountSid", "")[:64], form.get("To", "")[:40]
     caller = form.get("From", "")[:80]
@@ -108,6 +132,11 @@ def _decision(
     spent = call_refuse_if_spent(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
     if spent is not None:
         return spent
+    asked = assistant_requested(
+        call_sid=call_sid, account_sid=account_sid, did=did, caller=caller, may_wait=may_wait
+    )
+    if asked is not None:
+        return asked
     decision = services.call_start(call_sid=call_sid, account_sid=account_sid, did=did, caller=caller)
     if decision.call.stack == Call.Stack.VAPI:
         # Another webhook of the same call was decided between our two looks, or the share was changed since.

@@ -1,4 +1,4 @@
-"""The Celery app: queue `tools` for what a caller waits for, queue `records` for everything durable."""
+"""The Celery app: queue `tools` for what a caller waits for, `records` for everything durable, `messages` for customers' servers."""
 
 import os
 from typing import Any
@@ -48,6 +48,12 @@ app.conf.beat_schedule = {
         "schedule": 300.0,
         "options": {"expires": 300.0},
     },
+    # Reports are exact without it, and slower the more days are not kept.
+    "daily-figures": {
+        "task": "calls.reporting.tasks.days_keep",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "carrier-prices": {
         "task": "calls.costs.tasks.carrier_prices_look",
         "schedule": 600.0,
@@ -69,6 +75,28 @@ app.conf.beat_schedule = {
         "schedule": 20.0,
         "options": {"expires": 20.0},
     },
+    "messages-go-on": {
+        "task": "calls.messages.tasks.messages_go_on",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
+    "messages-expire": {
+        "task": "calls.messages.tasks.messages_expire",
+        "schedule": 3600.0,
+        "options": {"expires": 3600.0},
+    },
+    # How late a scheduled call is at the most.
+    "placings-go-on": {
+        "task": "calls.placing.tasks.placings_go_on",
+        "schedule": 10.0,
+        "options": {"expires": 10.0},
+    },
+    "socket-calls-close": {
+        "task": "calls.websocket_calls.tasks.socket_calls_close",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
+    "transients-expire": {"task": "calls.choosing.tasks.transients_expire", "schedule": 6 * 3600.0},
     "captures-expire": {"task": "tools.tasks.captures_expire", "schedule": 3600.0},
     "tool-calls-expire": {"task": "tools.tasks.tool_calls_expire", "schedule": 120.0},
 }
@@ -80,14 +108,19 @@ app.autodiscover_tasks(
         "assistants.imports",
         "assistants.voices",
         "calls.analysis",
+        "calls.choosing",
         "calls.costs",
         "calls.doctor",
         "calls.cutover",
         "calls.erasing",
         "calls.history",
+        "calls.messages",
+        "calls.placing",
         "calls.recordings",
+        "calls.reporting",
         "calls.smoke",
         "calls.warehouse",
+        "calls.websocket_calls",
     ]
 )
 

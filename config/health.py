@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from calls.draining.here import INSTANCE
+from calls.recorder import process_outbox
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +50,21 @@ def spool_ready() -> None:
     Path(name).unlink()
 
 
+class RecordsNotKeptError(Exception):
+    """What is said in the next call would not be written down as it should be."""
+
+
+def outbox_ready() -> None:
+    """Raise when this process's outbox is full, keeps what it has in memory alone, or stands still."""
+    if process_outbox.cache_info().currsize and not process_outbox().state().well:
+        raise RecordsNotKeptError
+
+
 READINESS: dict[str, Callable[[], None]] = {
     "database": database_ready,
     "redis": redis_ready,
     "spool": spool_ready,
+    "outbox": outbox_ready,
 }
 
 

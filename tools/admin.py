@@ -446,7 +446,11 @@ class ToolCallAdmin(HistoryAdmin):
 
     def page_context(self, request: HttpRequest, obj: ToolCall) -> dict[str, Any]:
         opened_tell(call_id=obj.call_id, user=request.user, what="tool_call")
-        tool = object_link("tools_tool", obj.tool_id, obj.tool) if obj.tool_id else "Unknown or deleted"
+        tool: object = (
+            object_link("tools_tool", obj.tool_id, obj.tool) if obj.tool_id else "Unknown or deleted"
+        )
+        if obj.tool is not None and obj.tool.transient is not None:
+            tool = f"{obj.tool}, which a program sent along with calls"
         facts = [
             ("Call", self.call_link(obj)),
             ("Tool", tool),

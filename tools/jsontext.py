@@ -10,7 +10,8 @@ import orjson
 MAX_DEPTH = 100
 # Between these orjson writes no exponent.
 _ORJSON_PLAIN_LEAST, _ORJSON_PLAIN_LIMIT = 1e-4, 1e15
-_PLAIN = frozenset({str, int, bool, type(None)})
+# A fragment is JSON text already, spelled as this module does.
+_PLAIN = frozenset({str, int, bool, type(None), orjson.Fragment})
 # From here on JavaScript writes an exponent.
 _JAVASCRIPT_PLAIN_LIMIT = 1e21
 
@@ -37,6 +38,8 @@ def json_clean(value: object, *, depth: int = 0) -> Any:
     match value:
         case None | bool() | int():
             return value
+        case orjson.Fragment():
+            return json_clean(orjson.loads(orjson.dumps(value)), depth=depth)
         case float():
             if not math.isfinite(value):
                 return None

@@ -1,7 +1,7 @@
 """Functions that the model may ask for, and what became of each request."""
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, URLValidator
 from django.db import models
@@ -55,6 +55,13 @@ class Credential(models.Model):
 def empty_parameters() -> dict[str, Any]:
     """The JSON Schema of a tool that takes no arguments."""
     return {"type": "object", "properties": {}}
+
+
+class ListedTools(models.Manager):  # type: ignore[type-arg]  # of Tool, which has it
+    """Every tool but those that a program sent along with a call: they are in no list, and nobody edits them."""
+
+    def get_queryset(self) -> models.QuerySet:  # type: ignore[type-arg]
+        return super().get_queryset().filter(transient=None)
 
 
 class Tool(models.Model):
@@ -180,8 +187,18 @@ class Tool(models.Model):
         blank=True,
         help_text="What only this kind of tool has, in Vapi's words: destinations, url, method, body, metadata …",
     )
+    transient = models.UUIDField(
+        null=True,
+        blank=True,
+        editable=False,
+        db_index=True,
+        help_text="What it came with, where it exists for the calls of a program alone.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[models.Manager["Tool"]] = ListedTools()
+    every: ClassVar[models.Manager["Tool"]] = models.Manager()
 
     class Meta:
         ordering = ["name", "created_at"]
@@ -271,7 +288,15 @@ class ToolCall(models.Model):
 
     class Meta:
         ordering = ["requested_at", "id"]
-        indexes = [models.Index(fields=["requested_at"], name="tool_call_by_moment")]
+        indexes = [
+            models.Index(fields=["requested_at"], name="tool_call_by_moment"),
+            # Those that went wrong, for the reports.
+            models.Index(
+                fields=["requested_at"],
+                condition=Q(status__in=["failed", "timed_out", "refused"]),
+                name="tool_call_failed",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(name="tool_call_once_per_call", fields=["call_id", "item_id"]),
             models.CheckConstraint(

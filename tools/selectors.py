@@ -48,7 +48,7 @@ def tool_id_known(*, tool_id: str) -> uuid.UUID | None:
         key = uuid.UUID(tool_id)
     except ValueError:
         return None
-    return key if Tool.objects.filter(pk=key).exists() else None
+    return key if Tool.every.filter(pk=key).exists() else None
 
 
 def tool_auths(*, tool_ids: Iterable[str]) -> dict[str, ServerAuth]:
@@ -57,7 +57,7 @@ def tool_auths(*, tool_ids: Iterable[str]) -> dict[str, ServerAuth]:
     A tool that is missing here uses the server of its assistant or of the organisation, and what goes with that.
     """
     own_server = ~Q(server_url="") | Q(kind=Tool.Kind.API_REQUEST)
-    rows = Tool.objects.filter(own_server, pk__in=list(tool_ids)).values_list("pk", *_AUTH_COLUMNS)
+    rows = Tool.every.filter(own_server, pk__in=list(tool_ids)).values_list("pk", *_AUTH_COLUMNS)
     return {str(pk): server_auth(*columns) for pk, *columns in rows}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -97,26 +97,92 @@ def tool_call_settle(*, call_id: uuid.UUID, item_id: str, outcome: Outcome) -> b
     return _settle(ToolCall.objects.filter(call_id=call_id, item_id=item_id, status=Status.SENT), outcome)
 
 
-def tool_call_told(
-    *, call_id: uuid.UUID, item_id: str, at: datetime, output: str, orphaned: bool, awaited: bool = True
-) -> None:
-    """Note that the model was told ``output`` at that moment, or (``orphaned``) that the call ended first.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the model was told of a tool call, and when; ``orphaned``: the call ended before that."""
+
+    call_id: uuid.UUID
+    item_id: str
+    at: datetime
+    output: str
+    orphaned: bool
+    awaited: bool = True
+
+
+def tool_calls_told(told: Sequence[Told]) -> None:
+    """Note that the model was told each ``output`` at that moment, or (``orphaned``) that the call ended first.
 
     A request that no worker has taken up by the time the model was told is not sent any more. One whose call ended
     is: the caller may have agreed to it with the last word. So is one that nobody waits for (``awaited`` is False).
     """
-    defaults: dict[str, Any] = {"requested_at": at, "status": Status.REQUESTED}
-    with transaction.atomic():
-        row, _ = ToolCall.objects.get_or_create(call_id=call_id, item_id=item_id, defaults=defaults)
-        rows = ToolCall.objects.filter(pk=row.pk)
-        if orphaned:
-            rows.filter(told_at__isnull=True).update(orphaned=True)
-            return
-        if awaited:
-            rows.filter(status=Status.REQUESTED).update(status=Status.REFUSED, error=outcomes.NEVER_TAKEN)
-        rows.filter(Q(told_at__isnull=True) | Q(told_at__gt=at)).update(
-            told_at=at, outcome=text_clean(output), orphaned=False
+    left = sorted(told, key=lambda one: (one.call_id, one.item_id, one.at))
+    with transaction.atomic(savepoint=False):
+        while left:
+            # One statement can change a row once: what more there is on the same tool call comes in the next round.
+            now = {(one.call_id, one.item_id): one for one in reversed(left)}
+            _told_write([now[key] for key in sorted(now)])
+            left = [one for one in left if now[one.call_id, one.item_id] is not one]
+
+
+def _told_write(told: Sequence[Told]) -> None:
+    known = set(
+        ToolCall.objects.filter(
+            call_id__in={one.call_id for one in told}, item_id__in={one.item_id for one in told}
+        ).values_list("call_id", "item_id")
+    )
+    new = [one for one in told if (one.call_id, one.item_id) not in known]
+    if new:
+        ToolCall.objects.bulk_create(
+            [
+                ToolCall(
+                    call_id=one.call_id, item_id=one.item_id, requested_at=one.at, status=Status.REQUESTED
+                )
+                for one in new
+            ],
+            ignore_conflicts=True,
         )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TOLD,
+            {
+                "call_ids": [one.call_id for one in told],
+                "item_ids": [one.item_id for one in told],
+                "ats": [one.at for one in told],
+                "outputs": [text_clean(one.output) for one in told],
+                "orphaned": [one.orphaned for one in told],
+                "awaited": [one.awaited for one in told],
+                "never_taken": outcomes.NEVER_TAKEN,
+            },
+        )
+
+
+_TOLD: Final = """
+UPDATE tools_toolcall x SET
+    status = CASE WHEN n.never_taken THEN 'refused' ELSE x.status END,
+    error = CASE WHEN n.never_taken THEN %(never_taken)s ELSE x.error END,
+    told_at = CASE WHEN n.is_news THEN n.at ELSE x.told_at END,
+    outcome = CASE WHEN n.is_news THEN n.output ELSE x.outcome END,
+    orphaned = CASE WHEN n.is_news THEN false ELSE x.orphaned OR (n.orphaned AND x.told_at IS NULL) END
+FROM (
+    SELECT r.id, t.at, t.output, t.orphaned,
+        NOT t.orphaned AND t.awaited AND r.status = 'requested' AS never_taken,
+        NOT t.orphaned AND (r.told_at IS NULL OR r.told_at > t.at) AS is_news
+    FROM unnest(
+        %(call_ids)s::uuid[], %(item_ids)s::text[], %(ats)s::timestamptz[], %(outputs)s::text[], %(orphaned)s::boolean[],
+        %(awaited)s::boolean[]
+    ) t (call_id, item_id, at, output, orphaned, awaited)
+    JOIN tools_toolcall r ON r.call_id = t.call_id AND r.item_id = t.item_id
+    ORDER BY r.id FOR UPDATE OF r
+) n
+WHERE x.id = n.id
+"""
+
+
+def tool_call_told(
+    *, call_id: uuid.UUID, item_id: str, at: datetime, output: str, orphaned: bool, awaited: bool = True
+) -> None:
+    """Note it of one tool call."""
+    tool_calls_told([Told(call_id, item_id, at, output, orphaned, awaited)])
 
 
 def tool_call_refuse(*, refusal: ToolRefusal, at: datetime, reason: str, output: str) -> None:

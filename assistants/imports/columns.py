@@ -103,7 +103,8 @@ def columns_set(row: models.Model, values: Mapping[str, Any]) -> list[str]:
     """Sets them. Returns the names of the columns to save."""
     for name, value in values.items():
         field = column(type(row), name)
+        wanted = value
         if isinstance(row, Tool) and name == "settings" and MCP_LIST in row.settings:
-            value = {**value, MCP_LIST: row.settings[MCP_LIST]}  # noqa: PLW2901  # the rest of the loop is for both
-        setattr(row, field.attname, field.to_python(value))
+            wanted = {**value, MCP_LIST: row.settings[MCP_LIST]}
+        setattr(row, field.attname, field.to_python(wanted))
     return [column(type(row), name).name for name in values]

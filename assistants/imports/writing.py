@@ -200,7 +200,7 @@ class Writer:
     def tool(self, draft: ToolDraft) -> None:
         """Create or update a tool."""
         row, tool, new = self._ours(Kind.TOOL, Tool, draft)
-        theirs = {**draft.fields, "credential": self._credential(draft.credential_id)}
+        theirs = {**draft.fields, "credential": self.credential(draft.credential_id)}
         merge = self._merge(tool, row, draft, theirs, new=new)
         row.tool = tool
         self._keep(row, draft, merge, target=tool, new=new)
@@ -208,7 +208,7 @@ class Writer:
     def assistant(self, draft: AssistantDraft) -> None:
         """Create or update an assistant and what it offers."""
         row, assistant, new = self._ours(Kind.ASSISTANT, Assistant, draft)
-        theirs = {**draft.fields, "credential": self._credential(draft.credential_id)}
+        theirs = {**draft.fields, "credential": self.credential(draft.credential_id)}
         theirs["name"], renamed = self._name(Assistant, str(theirs.get("name") or draft.name), assistant)
         merge = self._merge(assistant, row, draft, theirs, new=new, more=renamed)
         links = self._link_tools(assistant, row, draft.tools, new=new)
@@ -232,17 +232,22 @@ class Writer:
             ImportedNumber(
                 draft,
                 self._answers(draft.answers),
-                self._credential(draft.server.credential_id) if draft.server else None,
+                self.credential(draft.server.credential_id) if draft.server else None,
                 self._squad_answers(draft.answers),
             )
             for draft in drafts
         )
         answers: list[Any] = phone_numbers_imported.send(sender=VapiImport, numbers=numbers)
         for draft in drafts:
-            row = self._row(Kind.PHONE_NUMBER, draft.key)
-            more = [finding for _, told in answers for finding in (told or {}).get(draft.key, ())]
-            merge = _Merge(findings=tuple(findings_joined(draft.findings, more)), base={})
-            self._keep(row, draft, merge, target=None, new=row.pk is None)
+            self.number_keep(
+                draft, [finding for _, told in answers for finding in (told or {}).get(draft.key, ())]
+            )
+
+    def number_keep(self, draft: NumberDraft, more: Sequence[Finding] = ()) -> None:
+        """Keep a phone number as it came, with what is to be said of it. The number itself is kept elsewhere."""
+        row = self._row(Kind.PHONE_NUMBER, draft.key)
+        merge = _Merge(findings=tuple(findings_joined(draft.findings, more)), base={})
+        self._keep(row, draft, merge, target=None, new=row.pk is None)
 
     def finish(self) -> ImportSummary:
         """Write the findings of all objects, settle those that are met, and tell what was done."""
@@ -334,7 +339,7 @@ class Writer:
         )
         return free, [found]
 
-    def _credential(self, vapi_id: str) -> str | None:
+    def credential(self, vapi_id: str) -> str | None:
         """The credential of that id at Vapi; where nobody has entered it yet, an empty one that waits for it."""
         if not vapi_id:
             return None

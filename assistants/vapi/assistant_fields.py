@@ -19,11 +19,10 @@ from assistants.vapi.variables import variables_unknown
 
 # Kept whole, as they came, for what Tandem does after or beside a call.
 _PLANS: Final = (
-    "serverMessages", "voicemailDetection", "voicemailDetectionEnabled", "artifactPlan", "recordingEnabled",
+    "voicemailDetection", "voicemailDetectionEnabled", "artifactPlan", "recordingEnabled",
     "compliancePlan", "hipaaEnabled", "transportConfigurations", "hooks", "messagePlan",
 )  # fmt: skip
 _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
-    "serverMessages": list,
     "voicemailDetection": (str, dict),
     "voicemailDetectionEnabled": bool,
     "recordingEnabled": bool,
@@ -98,6 +97,7 @@ def assistant_translate(raw: Any, *, key: str, catalogue: Catalogue) -> Assistan
         "plans": _plans(ledger),
         **records_fields(ledger),
         "monitor_plan": ledger.mapping("monitorPlan"),
+        "server_messages": _server_messages(ledger),
     }
     for path, ours, reason in defaults.UNSETTLED:
         said = any(ledger.has(*other) for other in _SAID_BY.get(path, ()))
@@ -166,6 +166,13 @@ def _plans(ledger: Ledger) -> dict[str, Any]:
     }
     timeout = ledger.number("server", "timeoutSeconds")
     return plans | ({"server": {"timeoutSeconds": timeout}} if timeout is not None else {})
+
+
+def _server_messages(ledger: Ledger) -> list[str] | None:
+    """Which events the server wants; None where that was left to Vapi."""
+    if not isinstance(ledger.raw.get("serverMessages"), list):
+        return None
+    return [text for _, text in ledger.texts("serverMessages")]
 
 
 def _analysis_plan(ledger: Ledger) -> dict[str, Any]:

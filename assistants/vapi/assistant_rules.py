@@ -23,6 +23,10 @@ def not_yet(what: str) -> str:
     )
 
 
+_MACHINES: Final = (
+    "On calls that Tandem places, Twilio recognises answering machines, whoever does it at Vapi. Twilio's own options carry over; the "
+    "others have no counterpart."
+)
 BOOKKEEPING: Final = "Vapi's own bookkeeping, kept with the stored original. Calls do not depend on it."
 _NATIVE = "The voice model does this by itself, as people do in a conversation. There is nothing to set."
 _ONE_MODEL = "It belongs to a chain of transcriber, text model and voice. Here one model listens and speaks, and has no such setting."
@@ -92,22 +96,22 @@ _FIRST_AND_LAST = [
         type=TEXT,
     ),
     *rules_for(
-        DROPPED,
+        KEPT,
         "voicemailMessage",
-        not_yet("recognise answering machines"),
+        "Left on an answering machine that a call of ours has reached.",
         field="voicemail_message",
         type=TEXT,
     ),
     *rules_for(
-        DROPPED,
+        CONVERTED,
         "voicemailDetection voicemailDetection.**",
-        not_yet("recognise answering machines"),
+        _MACHINES,
         field="plans",
     ),
     *rules_for(
-        DROPPED,
+        CONVERTED,
         "voicemailDetectionEnabled",
-        not_yet("recognise answering machines"),
+        _MACHINES,
         field="plans",
         type=FLAG,
         origin=LEGACY,
@@ -694,7 +698,11 @@ _SERVER = [
         origin=LEGACY,
     ),
     *rules_for(
-        DROPPED, "serverMessages[]", not_yet("send this event to your server"), field="plans", type=TEXT
+        CONVERTED,
+        "serverMessages[]",
+        "Events of which a call here has something to tell are sent to the server as at Vapi.",
+        field="server_messages",
+        type=TEXT,
     ),
     *rules_for(
         DROPPED,
@@ -853,6 +861,13 @@ _AFTER = [
     ),
     *rules_for(
         DROPPED, "transportConfigurations[].**", not_yet("place calls with these options"), field="plans"
+    ),
+    *rules_for(
+        CONVERTED,
+        "transportConfigurations[].timeout",
+        "How long a call rings that Tandem places.",
+        field="plans",
+        type=NUMBER,
     ),
     *rules_for(DROPPED, "observabilityPlan.**", "Tandem does not report to Langfuse."),
     *rules_for(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from assistants.vapi.assistant_fields import AssistantBuild, is_legacy_form
+from assistants.vapi.defaults import SENT_MESSAGES
 from assistants.vapi.drafts import Verdict
 from assistants.vapi.legacy import implicit_tools
 from assistants.vapi.paths import Path
@@ -256,11 +257,15 @@ def offers_say(build: AssistantBuild, box: Toolbox) -> None:
 
 
 def events_say(build: AssistantBuild) -> None:
-    """Tells of the webhooks of tools among the events: they are sent, listed or not."""
+    """Tells of the events that are sent, and of the webhooks of tools among them: those are sent, listed or not."""
     for number, text in build.ledger.texts("serverMessages"):
-        if text in ("tool-calls", "function-call"):
+        verdict, reason = Verdict.KEPT, "The event is sent to the server, here as at Vapi."
+        if text in ("tool-calls", "function-call", "transfer-destination-request"):
             reason = "The webhooks of tools are sent, here as at Vapi."
-            build.ledger.say(("serverMessages", number), Verdict.KEPT, reason)
+        elif text not in SENT_MESSAGES:
+            verdict = Verdict.DROPPED
+            reason = "Tandem has no such event: there is nothing in a call here that it would tell of."
+        build.ledger.say(("serverMessages", number), verdict, reason, field="server_messages")
 
 
 # --- Where webhooks go

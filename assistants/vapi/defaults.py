@@ -34,6 +34,24 @@ SERVER_MESSAGES: Final = (
     "assistant.started",
 )
 
+# Of the events that can be listed, those that are sent. docs/server-messages.md tells why the others are not.
+SENT_MESSAGES: Final = frozenset(
+    {
+        "assistant.speechStarted",
+        "assistant.started",
+        "conversation-update",
+        "end-of-call-report",
+        "hang",
+        "model-output",
+        "speech-update",
+        "status-update",
+        "transcript",
+        'transcript[transcriptType="final"]',
+        "transfer-update",
+        "user-interrupted",
+    }
+)
+
 # Settings that change nothing among our own: the path, our value as people read it, and what that means for a call.
 UNSETTLED: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     (
@@ -48,11 +66,8 @@ UNSETTLED: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     ),
     (
         ("serverMessages",),
-        "none",
-        (
-            "Vapi sends its usual events (status, transcript, end-of-call report and others) to the server URL. Tandem does not "
-            "send events yet; it sends the webhooks of tools."
-        ),
+        "Vapi's usual ones",
+        "Vapi sends its usual events (status, conversation, end-of-call report and others) to the server URL. So does Tandem.",
     ),
     (
         ("analysisPlan", "summaryPlan", "enabled"),

@@ -243,6 +243,7 @@ ASSISTANT_STEPS: Final[tuple[Step, ...]] = (
     at("metadata", "metadata"),
     at("analysis_plan", "analysisPlan", empty=True),
     at("monitor_plan", "monitorPlan", empty=True),
+    at("server_messages", "serverMessages", empty=True),
     Step(("recording_enabled", "hipaa"), _records),
 )
 # Settings of ours for which Vapi has no place, so that no program sees or changes them.

@@ -211,10 +211,11 @@ NUMBER: Final = Rules(
     ),
     rules_for(KEPT, "isServerUrlSecretSet", "No secret is set at Vapi.", type=FLAG, origin=SEEN),
     rules_for(
-        DROPPED,
+        CONVERTED,
         "fallbackDestination.**",
-        "Where a call goes when Vapi finds nobody to answer it. Tandem has no such second choice: a number without an "
-        "assistant plays the apology.",
+        "Where a call goes when the number's server, asked who is to answer, names nobody. A number that has neither an assistant "
+        "nor a server plays the apology.",
+        type=ANY,
     ),
     rules_for(
         DROPPED,

@@ -18,7 +18,7 @@ def test_no_frame_is_lost_doubled_or_out_of_order_and_every_socket_is_closed(tmp
     report = tmp_path / "load.json"
     command = [sys.executable, "benchmarks/load.py", "--calls", "5", "--seconds", "3", "--json", str(report)]
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)  # noqa: S603 - our own words
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
 
     assert done.returncode == 0, done.stderr[-3000:]
     (run,) = json.loads(report.read_text())["runs"]
@@ -42,7 +42,7 @@ def test_every_tool_call_comes_back_and_the_report_has_its_place(tmp_path: Path)
         "1",
     ]
 
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [*command, "--json", str(report)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
     )
 

@@ -38,6 +38,7 @@ def rescue_document(*, call_sid: str, asks: Callable[[Order], Reply] = ask) -> s
         .filter(
             call_sid=call_sid,
             stack=Call.Stack.DIRECT,
+            direction=Call.Direction.INBOUND,  # whom we have called, the old provider does not know
             started_at=None,
             smoke_test=False,
             phone_number__cut_over_at__isnull=False,

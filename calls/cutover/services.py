@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from assistants.models import Assistant
+from assistants.models import Assistant, Squad
 from calls.cutover.changes import FieldChange, voice_config
 from calls.cutover.claims import LostClaimError, Order, Run, operation_claim, operation_open
 from calls.cutover.closing import ALREADY, WAITING, close
@@ -317,19 +317,20 @@ def assign(
     number: PhoneNumber,
     *,
     assistant: Assistant | None,
+    squad: Squad | None = None,
     reason: str,
     actor: User | None = None,
     actor_label: str = "",
 ) -> bool:
-    """Have this assistant answer the number, from the next call on. Whether that changed anything."""
+    """Have this assistant, or this squad, answer the number from the next call on. Whether that changed anything."""
     actor_is = who(actor, actor_label)
     with transaction.atomic():
         held = PhoneNumber.objects.select_for_update(of=("self",)).get(pk=number.pk)
-        if held.assistant_id == (assistant.pk if assistant else None) and held.squad_id is None:
+        if (held.assistant_id, held.squad_id) == (getattr(assistant, "pk", None), getattr(squad, "pk", None)):
             return False
         before = {"assistant": held.assistant.name if held.assistant else "", "squad": str(held.squad or "")}
         PhoneNumber.objects.filter(pk=held.pk).update(
-            assistant=assistant, squad=None, updated_at=timezone.now()
+            assistant=assistant, squad=squad, updated_at=timezone.now()
         )
         event_write(
             held,
@@ -337,6 +338,9 @@ def assign(
             actor=actor_is,
             reason=reason,
             before=before,
-            after={"assistant": assistant.name if assistant else ""},
+            after={
+                "assistant": assistant.name if assistant else "",
+                **({"squad": squad.name} if squad else {}),
+            },
         )
     return True

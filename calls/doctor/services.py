@@ -18,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     Check("broker", "Broker (Redis)", stores.broker, 6.0),
     Check("queue_tools", "Queue tools", partial(stores.queue, "tools")),
     Check("queue_records", "Queue records", partial(stores.queue, "records")),
+    Check("queue_messages", "Queue messages", partial(stores.queue, "messages")),
     Check("beat", "Beat", stores.beat, 6.0),
     Check("storage", "Spool on disk", stores.spool),
     Check("unwritten", "Records not written", stores.unwritten),

@@ -5,7 +5,7 @@ from typing import Any
 from celery.exceptions import OperationalError as BrokerError
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,7 +18,9 @@ from calls.history.runs import LIVE, run_again, run_can_go_on, run_fail, run_req
 from calls.history.tasks import vapi_calls_import
 from calls.history.writing import calls_erase
 from calls.models import Call, VapiCall, VapiCallImport
+from calls.searching import numbers_found
 from tools.adminkit import HistoryAdmin, SinceFilter, Tone, badge, clipped, json_pretty, moment, object_link
+from tools.jsontext import text_clean
 
 RUN = "calls.run_vapicallimport"
 STATUS_TONES: dict[str, Tone] = {
@@ -197,12 +199,25 @@ class VapiCallAdmin(HistoryAdmin):
     list_display = ["made", "vapi_id", "assistant_label", "ended", "cost_label", "source", "noted"]
     list_filter = [CallMadeSinceFilter, "source"]
     search_fields = ["vapi_id", "call__did", "call__caller", "assistant_name", "assistant_id"]
-    search_help_text = "By Vapi's id, number, caller or assistant."
+    search_help_text = "By Vapi's id, the beginning or end of a number, or assistant."
     ordering = ["-call__created_at", "-id"]
+    always_sortable = ["made"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VapiCall]:
         queryset: QuerySet[VapiCall] = super().get_queryset(request)
         return queryset.select_related("call").defer("ranks")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[VapiCall], search_term: str
+    ) -> tuple[QuerySet[VapiCall], bool]:
+        term = text_clean(search_term.strip())
+        if not term:
+            return queryset, False
+        found = Q(vapi_id=term) | Q(assistant_id=term)
+        calls = numbers_found(term, stack=Call.Stack.VAPI)
+        return queryset.filter(
+            found | (Q(assistant_name__icontains=term) if calls is None else Q(call__in=calls))
+        ), False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("calls.delete_vapicall")

@@ -86,9 +86,10 @@ class LiveCallAdmin(HistoryAdmin):
             raise PermissionDenied
         call = _call(object_id)
         began = call.started_at or call.created_at
+        way = "to" if call.direction == Call.Direction.OUTBOUND else "from"
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Live call from {call.caller or 'a withheld number'}",
+            "title": f"Live call {way} {call.caller or 'a withheld number'}",
             "row": call,
             "live": call.status in LIVE,
             "facts": [

@@ -9,7 +9,7 @@ from tools.destinations import number_dialled, sip_uri_dialled
 
 Body = Mapping[str, Any]
 LONGEST: Final = 4000  # letters; some five minutes of speech
-_CONTROLS: Final[dict[str, dict[str, Any]]] = {
+CONTROLS: Final[dict[str, dict[str, Any]]] = {
     "mute-assistant": {"type": orders.MUTE, "who": "assistant", "on": True},
     "unmute-assistant": {"type": orders.MUTE, "who": "assistant", "on": False},
     "mute-customer": {"type": orders.MUTE, "who": "customer", "on": True},
@@ -68,8 +68,8 @@ def _add_message(body: Body) -> dict[str, Any] | list[str]:
 
 def _control(body: Body) -> dict[str, Any] | list[str]:
     control = body.get("control")
-    found = _CONTROLS.get(control) if isinstance(control, str) else None
-    return dict(found) if found else [f"control must be one of the following values: {', '.join(_CONTROLS)}"]
+    found = CONTROLS.get(control) if isinstance(control, str) else None
+    return dict(found) if found else [f"control must be one of the following values: {', '.join(CONTROLS)}"]
 
 
 def _end_call(_: Body) -> dict[str, Any]:
@@ -151,3 +151,5 @@ _KINDS: Final[dict[str, tuple[tuple[str, ...], Callable[[Body], Any]]]] = {
     "handoff": (("destination", "content"), _handoff),
     "send-transport-message": (("message",), _transport),
 }
+# What each kind of order has beside its type.
+FIELDS: Final[dict[str, tuple[str, ...]]] = {kind: fields for kind, (fields, _) in _KINDS.items()}

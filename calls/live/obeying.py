@@ -110,7 +110,9 @@ class Obeying:
 
     def _listened(self, layer: BaseChannelLayer) -> None:
         if self._tap is None or self._tap.over:
-            self._tap = Tap(self.call.call_id, layer, self._loop, self._nobody_listens)
+            self._tap = Tap(
+                self.call.call_id, layer, self._loop, self._nobody_listens, self.conversation.plan.audio
+            )
             self._spawn(self._tap.run())
         self._tap.renew()
 

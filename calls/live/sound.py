@@ -1,10 +1,13 @@
-"""Mu-law of two sides as the sound that Vapi's listeners get: 16-bit samples, little-endian, 16 kHz, stereo. Pure."""
+"""Two sides, of mu-law or of samples, as the sound that Vapi's listeners get: 16-bit samples, little-endian, 16 kHz, stereo. Pure."""
 
 import sys
 from array import array
 from typing import Final
 
+from calls.sounds.resampling import Resampler
+
 RATE: Final = 16_000
+SAMPLED: Final = 24_000  # of calls without a telephone
 # The first message, as Vapi describes its streams to whoever gets them.
 START: Final = {
     "type": "start",
@@ -33,6 +36,22 @@ def stereo(caller: bytes, assistant: bytes) -> bytes:
     if sys.byteorder == "big":
         samples.byteswap()
     return samples.tobytes()
+
+
+class StereoOfSamples:
+    """The same of two sides that come in samples at 24 kHz, piece by piece."""
+
+    def __init__(self) -> None:
+        self._sides = Resampler(SAMPLED, RATE), Resampler(SAMPLED, RATE)
+
+    def stereo(self, caller: bytes, assistant: bytes) -> bytes:
+        """What follows of both sides. They are equally long, as always before."""
+        left, right = (
+            side.process(sound) for side, sound in zip(self._sides, (caller, assistant), strict=True)
+        )
+        samples = array("h", bytes(2 * len(left)))
+        samples[0::2], samples[1::2] = array("h", left), array("h", right)
+        return samples.tobytes()
 
 
 def _track(sound: bytes) -> "array[int]":

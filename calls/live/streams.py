@@ -28,7 +28,7 @@ from calls.live.entering import (
     socket_query,
 )
 from calls.live.obeying import WATCH
-from calls.live.sound import START, stereo
+from calls.live.sound import START, StereoOfSamples, stereo
 from calls.live.tap import LISTEN, listeners_group
 from calls.live.told import call_opened_by
 from calls.models import LIVE, Call
@@ -181,6 +181,7 @@ async def _sound(call_id: uuid.UUID) -> AsyncIterator[dict[str, Any]]:
     if layer is None:
         raise _ClosedError(AGAIN_LATER)
     group, channel = listeners_group(call_id), await layer.new_channel()
+    sampled = StereoOfSamples()
     try:
         await layer.group_add(group, channel)
         outcome = await control.order_give(call_id, {"type": LISTEN})
@@ -193,7 +194,8 @@ async def _sound(call_id: uuid.UUID) -> AsyncIterator[dict[str, Any]]:
                     piece = await layer.receive(channel)
             except TimeoutError:
                 return  # the call is over: while it goes on there is always silence at least
-            yield {"type": "websocket.send", "bytes": stereo(piece["caller"], piece["assistant"])}
+            mixed = sampled.stereo if piece.get("encoding") == "audio/pcm" else stereo
+            yield {"type": "websocket.send", "bytes": mixed(piece["caller"], piece["assistant"])}
     except (RedisError, OSError, ChannelFull) as exc:
         raise _ClosedError(AGAIN_LATER) from exc
     finally:

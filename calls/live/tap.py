@@ -11,21 +11,20 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Final
 
-import orjson
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 from redis.exceptions import RedisError
 
-from calls.bridge.audio import BYTES_PER_MS, SILENCE
+from calls.bridge import commands as do
+from calls.bridge.audio import MULAW, AudioFormat
 
 # Sent by whoever listens, again and again: the sound is copied for as long as that.
 LISTEN: Final = "call.listen"
 LISTENED_S: Final = 25.0
 PIECE_MS: Final = 100
-_PIECE: Final = PIECE_MS * BYTES_PER_MS
 # More of the caller than this has come late all at once, and is of no use to anybody who listens now.
-_MOST_CALLER: Final = 10 * _PIECE
-_MOST_ASSISTANT: Final = 120_000 * BYTES_PER_MS
+_MOST_CALLER_MS: Final = 10 * PIECE_MS
+_MOST_ASSISTANT_MS: Final = 120_000
 
 
 def listeners_group(call_id: uuid.UUID) -> str:
@@ -42,7 +41,11 @@ class Tap:
         layer: BaseChannelLayer,
         loop: asyncio.AbstractEventLoop,
         closed: Callable[[], None],
+        audio: AudioFormat = MULAW,
     ) -> None:
+        self._audio = audio
+        self._piece = PIECE_MS * audio.bytes_per_ms
+        self._most_assistant = _MOST_ASSISTANT_MS * audio.bytes_per_ms
         self._group = listeners_group(call_id)
         self._layer = layer
         self._loop = loop
@@ -63,16 +66,15 @@ class Tap:
     def from_caller(self, payload: str) -> None:
         """A frame of the caller."""
         self._caller += b64decode(payload)
-        if len(self._caller) > _MOST_CALLER:
-            del self._caller[:-_PIECE]
+        if len(self._caller) > _MOST_CALLER_MS * self._audio.bytes_per_ms:
+            del self._caller[: -self._piece]
 
-    def to_twilio(self, text: str) -> None:
-        """A message to Twilio: sound of the assistant, or that what Twilio holds of it is not to be heard."""
-        message = orjson.loads(text)
-        match message["event"]:
-            case "media" if len(self._assistant) < _MOST_ASSISTANT:
-                self._assistant += b64decode(message["media"]["payload"])
-            case "clear":
+    def to_caller(self, command: do.Play | do.Mark | do.Clear) -> None:
+        """Sound of the assistant, or that what the line holds of it is not to be heard."""
+        match command:
+            case do.Play(payload=payload) if len(self._assistant) < self._most_assistant:
+                self._assistant += b64decode(payload)
+            case do.Clear():
                 self._assistant.clear()
             case _:
                 pass
@@ -90,13 +92,17 @@ class Tap:
             self._closed()
 
     async def _send(self) -> None:
-        piece = {"type": "call.audio", "caller": _taken(self._caller), "assistant": _taken(self._assistant)}
+        piece = {
+            "type": "call.audio",
+            "encoding": self._audio.session["type"],
+            "caller": self._taken(self._caller),
+            "assistant": self._taken(self._assistant),
+        }
         with contextlib.suppress(RedisError, OSError, ChannelFull):  # a gap is all that comes of it
             await self._layer.group_send(self._group, piece)
 
-
-def _taken(sound: bytearray) -> bytes:
-    """The next piece of this side, filled up with silence."""
-    piece = bytes(sound[:_PIECE])
-    del sound[:_PIECE]
-    return piece + bytes([SILENCE]) * (_PIECE - len(piece))
+    def _taken(self, sound: bytearray) -> bytes:
+        """The next piece of this side, filled up with silence."""
+        piece = bytes(sound[: self._piece])
+        del sound[: self._piece]
+        return piece + bytes([self._audio.silent]) * (self._piece - len(piece))

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.views.decorators.csrf import csrf_exempt
 from calls.live.bodies import order_asked
 from calls.live.control import Outcome, Result, order
 from calls.live.entering import CONTROLS, Entrant, allowed, key_entrant, knows_address, wants_key
-from calls.models import LIVE, Call
+from calls.live.orders import END
+from calls.models import AHEAD, LIVE, Call
 from tools.access.bodies import body_read
 from tools.access.errors import ApiError, error_response
 from tools.access.keys import NO_KEY
@@ -27,8 +29,13 @@ _STATUSES = {
 
 
 @csrf_exempt  # a key or the call's own address is sent by programs, never by a browser of its own accord
-def control(request: HttpRequest, given: str) -> HttpResponse:
-    """Answers 200 only when the call's own process has taken the order."""
+def control(
+    request: HttpRequest, given: str, call_off: Callable[[uuid.UUID], bool] | None = None
+) -> HttpResponse:
+    """Answers 200 only when the call's own process has taken the order.
+
+    ``call_off`` ends a call that nobody has answered yet, and has no process; whether there was one to end.
+    """
     entrant: Entrant | None = None
     kind = ""
     try:
@@ -36,8 +43,9 @@ def control(request: HttpRequest, given: str) -> HttpResponse:
         call = _call(given, entrant)
         message = _message(request)
         kind = message["type"]
-        _live_require(call)
-        _outcome_raise(order(call.pk, message))
+        if kind != END or call_off is None or not call_off(call.pk):
+            _live_require(call)
+            _outcome_raise(order(call.pk, message))
         response = HttpResponse(json_text({}), content_type="application/json")
     except ApiError as exc:
         response = error_response(exc)
@@ -95,6 +103,8 @@ def _message(request: HttpRequest) -> dict[str, Any]:
 
 
 def _live_require(call: Call) -> None:
+    if call.status in AHEAD:
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"Couldn't Control Call. `id` {call.pk} Has Not Begun.")
     if call.status not in LIVE:
         raise ApiError(HTTPStatus.BAD_REQUEST, f"Couldn't Control Call. `id` {call.pk} Has Ended.")
 

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("calls", "0020_call_name")]
+    dependencies = [("calls", "0021_call_variables")]
 
     operations = [
         migrations.AddField(

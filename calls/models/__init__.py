@@ -2,8 +2,9 @@
 
 from calls.models.analysis import CallAnalysis
 from calls.models.budget import BudgetRule, BudgetTrip
-from calls.models.call import LIVE, OVER, Call
+from calls.models.call import AHEAD, LIVE, OVER, Call
 from calls.models.call_break import CallBreak
+from calls.models.choosing import CallVariables
 from calls.models.cost import (
     CallCost,
     CallUsage,
@@ -25,13 +26,16 @@ from calls.models.cutover import (
     NumberSnapshot,
     TwilioAccount,
 )
+from calls.models.daily import CallDay, CostDay, DayChanged, DaysKept, SpeedDay
 from calls.models.doctor import DoctorRun
 from calls.models.handover import CallHandover, FallbackCall, SnapshotRoute
 from calls.models.history import VapiCall, VapiCallErased, VapiCallImport, VapiRecorder
 from calls.models.live import LiveCall
 from calls.models.member import CallMember, CallPart
+from calls.models.messages import ServerMessage
 from calls.models.number import E164_PATTERN, PhoneNumber
 from calls.models.number_server import NumberServer
+from calls.models.placing import CallRequest, Placing
 from calls.models.preview import CutoverNumber, CutoverPreview, CutoverPreviewItem
 from calls.models.privacy import CallOpened, CallStripped, Erasure
 from calls.models.problem import CallProblem
@@ -45,31 +49,37 @@ from calls.models.smoke import (
     SmokeRun,
 )
 from calls.models.smoke_leg import CallerLine, SmokeLeg
+from calls.models.socket import SocketCall
 from calls.models.transfer import CallTransfer
 from calls.models.unwritten import UnwrittenRecord
 from calls.models.warehouse import WarehouseDelivery
 
 __all__ = [
+    "AHEAD",
     "E164_PATTERN",
     "LIVE",
-    "OVER",
     "OPEN",
+    "OVER",
     "BudgetRule",
     "BudgetTrip",
     "Call",
     "CallAnalysis",
     "CallBreak",
     "CallCost",
+    "CallDay",
     "CallHandover",
     "CallMember",
     "CallOpened",
     "CallPart",
     "CallProblem",
+    "CallRequest",
     "CallStripped",
     "CallTransfer",
     "CallUsage",
+    "CallVariables",
     "CallerLine",
     "CarrierCall",
+    "CostDay",
     "CostLine",
     "CutoverBatch",
     "CutoverBatchItem",
@@ -80,6 +90,8 @@ __all__ = [
     "CutoverPreviewItem",
     "CutoverSchedule",
     "CutoverScheduleItem",
+    "DayChanged",
+    "DaysKept",
     "DoctorRun",
     "DriftRules",
     "Erasure",
@@ -89,15 +101,19 @@ __all__ = [
     "NumberSnapshot",
     "Part",
     "PhoneNumber",
+    "Placing",
     "Price",
     "PublishCheck",
     "Recording",
     "Scenario",
     "ScenarioVersion",
+    "ServerMessage",
     "SmokeLeg",
     "SmokePair",
     "SmokeRun",
     "SnapshotRoute",
+    "SocketCall",
+    "SpeedDay",
     "SpendingAlert",
     "SpendingLimit",
     "TwilioAccount",

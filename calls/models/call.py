@@ -5,10 +5,12 @@ from datetime import UTC
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import TruncDate
+from django.db.models.functions import Reverse, TruncDate
 
 from assistants.models import Assistant, AssistantVersion, Squad
 from calls.models.number import PhoneNumber
+
+models.CharField.register_lookup(Reverse)
 
 
 class Call(models.Model):
@@ -23,6 +25,8 @@ class Call(models.Model):
         OUTBOUND = "outbound", "Outbound"
 
     class Status(models.TextChoices):
+        SCHEDULED = "scheduled", "Scheduled"
+        QUEUED = "queued", "About to be placed"
         RINGING = "ringing", "Ringing"
         IN_PROGRESS = "in-progress", "In progress"
         FORWARDING = "forwarding", "Being transferred"
@@ -106,6 +110,16 @@ class Call(models.Model):
             models.Index(fields=["did", "-created_at"], name="call_by_did"),
             # The day of the reporting views.
             models.Index(TruncDate("created_at", tzinfo=UTC), name="call_by_day"),
+            # Callers by how their number begins, and those that are no number; one by how it ends is made by a migration alone.
+            models.Index(fields=["caller"], opclasses=["varchar_pattern_ops"], name="call_by_caller"),
+            models.Index(
+                fields=["-created_at"],
+                condition=~Q(caller__startswith="+") & ~Q(caller=""),
+                name="call_by_caller_name",
+            ),
+            models.Index(fields=["-created_at"], condition=Q(status="refused"), name="call_refused"),
+            # What Vapi charged lately for an assistant's calls.
+            models.Index(fields=["assistant", "-created_at"], condition=Q(stack="vapi"), name="call_of_vapi"),
         ]
         constraints = [
             models.UniqueConstraint(name="call_sid_once", fields=["call_sid"], condition=~Q(call_sid="")),
@@ -121,7 +135,12 @@ class Call(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Call from {self.caller or 'unknown'} to {self.did or 'unknown'}"
+        ours, theirs = self.did or "unknown", self.caller or "unknown"
+        return (
+            f"Call from {ours} to {theirs}"
+            if self.direction == self.Direction.OUTBOUND
+            else f"Call from {theirs} to {ours}"
+        )
 
     @property
     def duration_s(self) -> int | None:
@@ -131,5 +150,7 @@ class Call(models.Model):
         return round((self.ended_at - self.started_at).total_seconds())
 
 
+# Calls of ours that nobody has been rung for yet.
+AHEAD = (Call.Status.SCHEDULED, Call.Status.QUEUED)
 LIVE = (Call.Status.RINGING, Call.Status.IN_PROGRESS, Call.Status.FORWARDING)
 OVER = (Call.Status.ENDED, Call.Status.REFUSED)

@@ -45,6 +45,15 @@ class CallTransfer(models.Model):
     class Meta:
         ordering = ["requested_at"]
         verbose_name = "transfer"
+        indexes = [
+            # Those that went wrong, for the reports.
+            models.Index(
+                fields=["requested_at"],
+                condition=~models.Q(error="")
+                | models.Q(dial_status__in=["busy", "no-answer", "failed", "canceled"]),
+                name="transfer_failed",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(name="transfer_once_per_tool_call", fields=["call", "tool_call_id"]),
         ]

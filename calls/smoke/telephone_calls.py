@@ -4,37 +4,27 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
-
-import requests
-from twilio.base.exceptions import TwilioException, TwilioRestException
 
 from calls import clients
 from calls.clients import TwilioRefusedError, twilio_client
+from calls.dialling.ordering import (
+    TOO_MANY,
+    CallOrder,
+    NotPlacedError,
+    UnsureError,
+    call_order,
+    calls_seen,
+)
 from calls.smoke.lines import PlayError
 
 _TRIES: Final = 5
 _PAUSE_S: Final = 0.1
-_TOO_MANY: Final = 429
 # No call of the run could be placed: credentials, and the number that is shown.
 _HOPELESS: Final = frozenset({20003, 20005, 20006, 21210, 21212, 21213})
 # Not this call, whatever one does: the number that is called, and countries that are not switched on.
 _FINAL: Final = frozenset({21205, 21211, 21214, 21215, 21216, 21217, 21219})
-# The clocks of two computers, and the seconds that Twilio leaves out.
-_CLOCKS: Final = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True)
-class CallOrder:
-    """A call to be placed; both addresses are absolute."""
-
-    to: str
-    caller: str
-    url: str
-    status_url: str
-    rings_s: int
-    longest_s: int
 
 
 class Telephone(Protocol):
@@ -66,30 +56,16 @@ class TwilioTelephone:
         A request that was limited was not carried out and is repeated; of one whose answer was lost nobody knows, so the
         list of calls is asked and nothing is placed twice.
         """
-        client, since = twilio_client(self.account_sid), datetime.now(UTC) - _CLOCKS
+        client, since = twilio_client(self.account_sid), datetime.now(UTC)
         for attempt in range(_TRIES):
             try:
-                made = client.calls.create(
-                    to=order.to,
-                    from_=order.caller,
-                    url=order.url,
-                    method="POST",
-                    status_callback=order.status_url,
-                    status_callback_method="POST",
-                    status_callback_event=["completed"],
-                    timeout=order.rings_s,
-                    time_limit=order.longest_s,
-                )
-            except TwilioRestException as exc:
-                if exc.status == _TOO_MANY and attempt + 1 < _TRIES:
-                    self.sleep(_PAUSE_S * 2**attempt * random.uniform(0.9, 1.1))  # noqa: S311  # no secret
-                    continue
-                if exc.status >= 500:
-                    return self._found(client, order, since)
-                raise _refused(exc) from exc
-            except (TwilioException, requests.RequestException):
+                return call_order(client, order)
+            except NotPlacedError as exc:
+                if exc.status != TOO_MANY or attempt + 1 == _TRIES:
+                    raise _refused(exc) from exc
+                self.sleep(_PAUSE_S * 2**attempt * random.uniform(0.9, 1.1))  # noqa: S311  # no secret
+            except UnsureError:
                 return self._found(client, order, since)
-            return str(made.sid)
         raise AssertionError("the last attempt returns or raises")
 
     def hang_up(self, call_sid: str) -> None:
@@ -107,24 +83,20 @@ class TwilioTelephone:
     def _found(self, client: Any, order: CallOrder, since: datetime) -> str:
         """The call of an order whose answer was lost. Raises PlayError where there is none to be seen."""
         try:
-            listed = client.calls.list(to=order.to, from_=order.caller, limit=20)
-        except (TwilioException, requests.RequestException) as exc:
+            seen = calls_seen(client, to=order.to, caller=order.caller, since=since)
+        except UnsureError as exc:
             raise PlayError(
-                f"Whether Twilio placed the call is not known, and it could not be asked: {type(exc).__name__}."
+                f"Whether Twilio placed the call is not known, and it could not be asked: {exc}."
             ) from exc
-        for call in listed:
-            made_at = call.date_created
-            if (
-                str(call.direction).startswith("outbound")
-                and isinstance(made_at, datetime)
-                and made_at >= since
-            ):
-                return str(call.sid)
-        raise PlayError("Twilio did not answer the order to place the call, and no such call is to be seen.")
+        if not seen:
+            raise PlayError(
+                "Twilio did not answer the order to place the call, and no such call is to be seen."
+            )
+        return seen[0]
 
 
-def _refused(exc: TwilioRestException) -> PlayError:
-    if exc.status == _TOO_MANY:
+def _refused(exc: NotPlacedError) -> PlayError:
+    if exc.status == TOO_MANY:
         return PlayError(
             "Twilio takes no further calls now (its limit for the account): place fewer side by side."
         )

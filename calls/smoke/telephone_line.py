@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from calls.clients import TwilioRefusedError
+from calls.dialling.ordering import CallOrder
 from calls.models import Call, SmokeLeg, SmokePair, SmokeRun
 from calls.smoke.caller_lines import lines_spoken
 from calls.smoke.legs import (
@@ -30,7 +31,7 @@ from calls.smoke.lines import Played, PlayError, StoppedError
 from calls.smoke.markers import leg_marker_make
 from calls.smoke.model_caller import CallerEnd
 from calls.smoke.scripts import ScriptError, script_read
-from calls.smoke.telephone_calls import CallOrder, Telephone, TwilioTelephone
+from calls.smoke.telephone_calls import Telephone, TwilioTelephone
 from calls.smoke.vapi_side import vapi_call_await
 
 logger = logging.getLogger(__name__)

@@ -18,14 +18,15 @@ from redis.exceptions import RedisError
 
 from calls.doctor.checks.stores import BEAT_KEY
 from calls.draining.registry import instances
-from calls.models import LIVE, Call, PhoneNumber, UnwrittenRecord
+from calls.messages.kinds import REPORT
+from calls.models import LIVE, Call, PhoneNumber, ServerMessage, UnwrittenRecord
 from tools.models import ToolCall
 from tools.shared_state import key, store
 
 logger = logging.getLogger(__name__)
 
 # Lists in Redis, as kombu keeps them, and its hash of what workers have taken.
-QUEUES = ("tools", "records")
+QUEUES = ("tools", "records", "messages")
 UNACKED = "unacked"
 FRESH_FOR_S = 5.0
 WAITS_S = 2.0  # for a look that is under way; then the last one has to do
@@ -105,7 +106,10 @@ def calls() -> list[GaugeMetricFamily]:
 def stuck() -> list[GaugeMetricFamily]:
     """Work that nobody does any more until somebody looks at it."""
     unwritten = UnwrittenRecord.objects.count()
-    return [_family("dead_letters", "Work that waits for a person.", "what", [("record", float(unwritten))])]
+    # Of the other messages a customer has less use when they come late.
+    untold = ServerMessage.objects.filter(state=ServerMessage.State.DEAD, kind=REPORT).count()
+    waiting = [("record", float(unwritten)), ("report", float(untold))]
+    return [_family("dead_letters", "Work that waits for a person.", "what", waiting)]
 
 
 LOOKS: dict[str, Look] = {

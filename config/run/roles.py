@@ -64,13 +64,23 @@ def media(ports: Ports) -> Role:
 
 
 def worker(node: str, schedule: Path) -> Role:
-    """The jobs of both queues, and beat inside."""
+    """The jobs of all queues, and beat inside."""
     return Role(
         "worker",
         "worker.log",
         [
             *_python("celery"),
-            *("-A", "config", "worker", "-P", "threads", "--concurrency", "16", "-Q", "tools,records"),
+            *(
+                "-A",
+                "config",
+                "worker",
+                "-P",
+                "threads",
+                "--concurrency",
+                "16",
+                "-Q",
+                "tools,records,messages",
+            ),
             *("-n", node, "--without-gossip", "--without-mingle", "-B", "-s", str(schedule)),
         ],
         10.0,

@@ -79,10 +79,23 @@ TOOL_ALLOWED_NETWORKS = networks("TOOL_ALLOWED_NETWORKS", env_list("TOOL_ALLOWED
 # Where tools go that have no server, and whose assistant has none: Vapi's organisation-wide server URL.
 ORGANISATION_SERVER_URL = env_str("ORGANISATION_SERVER_URL")
 ORGANISATION_SERVER_SECRET = env_secret("ORGANISATION_SERVER_SECRET")
+# For so many days the outbox shows what was told to customers' servers, or could not be.
+SERVER_MESSAGES_DAYS = env_int("SERVER_MESSAGES_DAYS", 30, minimum=1)
+# To how many of them a worker speaks at once; fewer than it has threads, where it works on other queues too.
+SERVER_MESSAGES_AT_ONCE = env_int("SERVER_MESSAGES_AT_ONCE", 8, minimum=1)
 # Stands in webhooks as orgId; without it an id that is made from PUBLIC_ORIGIN.
 VAPI_ORG_ID = env_str("VAPI_ORG_ID")
 # How many requests a key of our API may make in a minute.
 API_REQUESTS_PER_MINUTE = env_int("API_REQUESTS_PER_MINUTE", 600, minimum=1)
+# Calls that we place: how many at a time, together and from one number (0: as many as together), and for how long one waits
+# for its turn. What keeps a stolen key from costing a fortune: what numbers begin with that may be called (by default the
+# country of the number that calls; * for all), and how many calls a key may have in a minute, and all of them in 24 hours.
+OUTBOUND_CONCURRENCY = env_int("OUTBOUND_CONCURRENCY", 10, minimum=1)
+OUTBOUND_CONCURRENCY_PER_NUMBER = env_int("OUTBOUND_CONCURRENCY_PER_NUMBER", 0, minimum=0)
+OUTBOUND_WAIT_MINUTES = env_int("OUTBOUND_WAIT_MINUTES", 60, minimum=1)
+OUTBOUND_PREFIXES = env_list("OUTBOUND_PREFIXES")
+OUTBOUND_CALLS_PER_MINUTE = env_int("OUTBOUND_CALLS_PER_MINUTE", 600, minimum=0)
+OUTBOUND_CALLS_PER_DAY = env_int("OUTBOUND_CALLS_PER_DAY", 2000, minimum=0)
 
 # --- Stores --------------------------------------------------------------------------------------------------
 
@@ -174,6 +187,7 @@ CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TASK_ROUTES = {
     "tools.tasks.tool_call_forward": {"queue": "tools"},
     "calls.tasks.transfer_summarise": {"queue": "tools"},
+    "calls.messages.tasks.lane_send": {"queue": "messages"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -310,6 +324,7 @@ UNFOLD: dict[str, Any] = {
                     _entry("Cutovers done", "checklist", "calls_cutoverbatch"),
                     _entry("Twilio accounts", "account_balance", "calls_twilioaccount"),
                     _entry("Live calls", "headset_mic", "calls_livecall"),
+                    _entry("Outbound calls", "call_made", "calls_placing"),
                     {
                         **_entry("Calls", "call", "calls_call"),
                         "active": "calls.page.search_page.calls_active",
@@ -321,6 +336,7 @@ UNFOLD: dict[str, Any] = {
                     },
                     _entry("Recordings", "mic", "calls_recording"),
                     _entry("Problems", "report", "calls_callproblem"),
+                    _entry("Records not written", "save_as", "calls_unwrittenrecord"),
                     _entry("Smoke tests", "compare_arrows", "calls_smokerun"),
                     _entry("Scenarios", "theater_comedy", "calls_scenario"),
                     _entry("Recorded lines", "record_voice_over", "calls_callerline"),
@@ -352,6 +368,7 @@ UNFOLD: dict[str, Any] = {
                     _entry("Transcripts", "forum", "transcripts_transcript"),
                     _entry("Tool calls", "webhook", "tools_toolcall"),
                     _entry("Analyses", "psychology", "calls_callanalysis"),
+                    _entry("Server messages", "outgoing_mail", "calls_servermessage"),
                     _entry("Warehouse", "warehouse", "calls_warehousedelivery"),
                     {
                         "title": "Tool servers in trouble",
@@ -367,6 +384,7 @@ UNFOLD: dict[str, Any] = {
                     _entry("Users", "person", "auth_user"),
                     _entry("Groups", "group", "auth_group"),
                     _entry("API keys", "vpn_key", "tools_apikey"),
+                    {"title": "API documentation", "icon": "api", "link": reverse_lazy("api-docs")},
                     _entry("Opened calls", "visibility", "calls_callopened"),
                     _entry("Erasing a caller", "person_remove", "calls_erasure"),
                 ],

@@ -17,7 +17,17 @@ OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
 
 def test_the_roles_are_there() -> None:
     assert set(SERVICES) == {
-        *("postgres", "redis", "migrate", "web", "media", "worker-tools", "worker-records", "beat"),
+        *(
+            "postgres",
+            "redis",
+            "migrate",
+            "web",
+            "media",
+            "worker-tools",
+            "worker-records",
+            "worker-messages",
+            "beat",
+        ),
         *("metabase", "metabase-database"),
     }
     assert "name" not in COMPOSE
@@ -107,11 +117,12 @@ def test_ports_are_open_to_this_host_only() -> None:
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_both_queues_have_workers_and_beat_is_alone() -> None:
+def test_all_queues_have_workers_and_beat_is_alone() -> None:
     commands = [" ".join(service.get("command", [])) for service in SERVICES.values()]
 
     assert sum("-Q tools" in command for command in commands) == 1
     assert sum("-Q records" in command for command in commands) == 1
+    assert sum("-Q messages" in command for command in commands) == 1
     assert sum(" beat " in command for command in commands) == 1
 
 

@@ -58,7 +58,7 @@ def query(url: str, statement: str) -> Any:
 
 
 def other_user(var: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-c", KEEP, str(var)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -200,7 +200,7 @@ def test_a_port_taken_in_the_meantime_is_given_up(var: Path) -> None:
 def test_two_that_begin_at_once_share_one_pair(var: Path) -> None:
     commands = [[sys.executable, "-c", KEEP, str(var)] for _ in range(3)]
     running = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for command in commands
     ]
     begin = time.monotonic()

@@ -15,7 +15,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
 @pytest.mark.parametrize(
     ("text", "value"), [("TRUE", True), ("1", True), ("off", False), ("no", False), ("", True)]
 )
-def test_booleans(text: str, value: bool) -> None:  # noqa: FBT001
+def test_booleans(text: str, value: bool) -> None:
     assert env_bool("X", default=True, environ={"X": text}) is value
 
 

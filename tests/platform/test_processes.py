@@ -11,7 +11,7 @@ from config.processes import Identity, command_of, identify, is_running, stop
 
 def sleeper(code: str = "") -> subprocess.Popen[bytes]:
     program = f"import signal, sys, time\n{code}\nprint('up', flush=True)\ntime.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert process.stdout
     process.stdout.readline()
     return process

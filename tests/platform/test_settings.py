@@ -35,7 +35,7 @@ def load(module: str, environment: dict[str, str], *names: str) -> dict[str, Any
 
 
 def python(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own words
+    return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
         env={"PATH": os.defpath, **environment},

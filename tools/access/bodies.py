@@ -11,6 +11,8 @@ from tools.access.errors import ApiError
 MAX_BYTES: Final = 2_000_000
 # A setting of Vapi's is some ten levels deep; a schema of arguments rarely as many more.
 MAX_DEPTH: Final = 40
+# JSON knows no other way to write it.
+_NUL: Final = rb"\u0000"
 
 
 def body_read(request: HttpRequest) -> dict[str, Any]:
@@ -31,6 +33,8 @@ def body_read(request: HttpRequest) -> dict[str, Any]:
         raise ApiError(HTTPStatus.BAD_REQUEST, "The body must be a JSON object.")
     if _is_deeper(value, MAX_DEPTH):
         raise ApiError(HTTPStatus.BAD_REQUEST, f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if _NUL in content and _holds_nul(value):
+        raise ApiError(HTTPStatus.BAD_REQUEST, "The body holds a null character, which no database stores.")
     return value
 
 
@@ -53,3 +57,11 @@ def _is_deeper(value: Any, depth: int) -> bool:
         if not level:
             return False
     return True
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(item) for pair in value.items() for item in pair)
+    return isinstance(value, list) and any(_holds_nul(item) for item in value)

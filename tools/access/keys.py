@@ -20,8 +20,13 @@ SCOPES: Final[dict[str, str]] = {
     "assistant:write": "Create, change and delete assistants",
     "tool:read": "Read tools",
     "tool:write": "Create, change and delete tools",
+    "squad:read": "Read squads",
+    "squad:write": "Create, change and delete squads",
+    "phone-number:read": "Read phone numbers",
+    "phone-number:write": "Register phone numbers, and choose who answers them",
     "call:read": "Read calls, read along and listen",
     "call:write": "Control running calls",
+    "analytics:read": "Count and sum up calls",
 }
 _START: Final = "tandem_"
 _SHOWN: Final = len(_START) + 6

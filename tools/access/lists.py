@@ -35,7 +35,8 @@ class ListQuery:
     named: Mapping[str, str] = field(default_factory=dict)
 
 
-_BOUNDS: Final = {
+# By the name that a query has for it: of which moment, and Django's lookup.
+BOUNDS: Final = {
     f"{of}At{sign}": (of, lookup) for of in ("created", "updated") for sign, lookup in _SIGNS.items()
 }
 
@@ -46,12 +47,12 @@ def list_query(query: Mapping[str, str], *, names: Collection[str] = ()) -> List
     limit = _limit(query.get("limit"), problems)
     bounds = []
     for name, value in query.items():
-        if name in _BOUNDS:
-            at = _moment(value)
+        if name in BOUNDS:
+            at = moment_read(value)
             if at is None:
                 problems.append(f"{name} must be a valid ISO 8601 date string")
             else:
-                bounds.append(Bound(*_BOUNDS[name], at))
+                bounds.append(Bound(*BOUNDS[name], at))
         elif name != "limit" and name not in names:
             problems.append(f"property {name} should not exist")
         elif "\x00" in value:
@@ -85,7 +86,8 @@ def _limit(given: str | None, problems: list[str]) -> int:
     return LIMIT
 
 
-def _moment(given: str) -> datetime | None:
+def moment_read(given: str) -> datetime | None:
+    """The moment of an ISO 8601 text, in UTC where it names no zone, cut to milliseconds; None where it is none."""
     try:
         at = parse_datetime(given)
         if at is None and re.fullmatch(r"\d{4}-\d\d-\d\d", given):

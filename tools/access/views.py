@@ -22,7 +22,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client is answered."""
+    """What a client is answered; ``value`` may be JSON text already, as bytes."""
 
     value: Any
     status: int = HTTPStatus.OK
@@ -33,7 +33,10 @@ Handler = Callable[..., Answer]
 
 
 def api_view(resource: str, **handlers: Handler) -> Callable[..., HttpResponse]:
-    """A view of one route: ``handlers`` by method. A key needs the scope of the resource, for reading or for writing."""
+    """A view of one route: ``handlers`` by method. A key needs the scope of the resource, for reading or for writing.
+
+    Where ``resource`` is a whole scope, such as ``analytics:read``, that is what every method needs.
+    """
 
     @csrf_exempt  # a key is sent by programs, never by a browser of its own accord
     def view(request: HttpRequest, **named: Any) -> HttpResponse:
@@ -41,7 +44,7 @@ def api_view(resource: str, **handlers: Handler) -> Callable[..., HttpResponse]:
         try:
             key = key_authenticate(request.headers.get("Authorization", ""))
             use_count(key)
-            scope_require(key, f"{resource}:{'read' if request.method in _READING else 'write'}")
+            scope_require(key, _scope(resource, request.method or ""))
             response = _carried_out(request, key, handlers, named)
         except ApiError as exc:
             response = error_response(exc)
@@ -61,6 +64,10 @@ def api_view(resource: str, **handlers: Handler) -> Callable[..., HttpResponse]:
     return view
 
 
+def _scope(resource: str, method: str) -> str:
+    return resource if ":" in resource else f"{resource}:{'read' if method in _READING else 'write'}"
+
+
 def _carried_out(
     request: HttpRequest, key: ApiKey, handlers: Mapping[str, Handler], named: Mapping[str, Any]
 ) -> HttpResponse:
@@ -78,4 +85,5 @@ def _carried_out(
         # No database can look for it.
         raise ApiError(HTTPStatus.NOT_FOUND, "There is nothing whose `id` holds a null character.")
     answer = handler(request, key, **named)
-    return HttpResponse(json_text(answer.value), status=answer.status, content_type="application/json")
+    content = answer.value if isinstance(answer.value, bytes) else json_text(answer.value)
+    return HttpResponse(content, status=answer.status, content_type="application/json")

@@ -75,6 +75,12 @@ TOOL_REQUESTS = Counter(
     "tandem_tool_requests_total", "Requests to tools' servers, by HTTP status class or failure.", ["result"]
 )
 
+SERVER_MESSAGES = Counter(
+    "tandem_server_messages_total",
+    "Attempts to tell customers' servers of calls, by kind and by what became of the message.",
+    ["kind", "state"],
+)
+
 # The process -----------------------------------------------------------------------------------------------------
 
 LOOP_LAG = Histogram(

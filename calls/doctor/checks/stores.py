@@ -20,15 +20,16 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from calls.doctor.report import Finding, failed, ok, warning, worst
-from calls.journal import BROKEN, broken_bytes
+from calls.lasting.journal import BROKEN, broken_bytes
 from calls.models import UnwrittenRecord
 from tools.shared_state import key
 
 PING_TASK = "calls.doctor.tasks.ping"
 PING_WITHIN_S = 6.0
-QUEUES = {"tools": 500, "records": 5000}  # from when on a wait is worth a word, in ms
+QUEUES = {"tools": 500, "records": 5000, "messages": 10000}  # from when on a wait is worth a word, in ms
 _WORKER_ADVICE = {
     "tools": "Tools are not asked while callers wait. Start a worker for it: celery -A config worker -P threads -Q tools",
+    "messages": "Customers' servers are not told of calls; it waits in the database. Start a worker for it: celery -A config worker -P threads -Q messages",
     "records": "Nothing is written down; it waits in Redis. Start a worker for it: celery -A config worker -P threads -Q records",
 }
 _SLOW_DATABASE_MS = 100

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from calls.management.commands.seed_demo import DEMO_DID
 from calls.models import OVER, Call
+from calls.placing.simulating import CALLEE, NotPlacedError, call_placed_and_watched
 from tools.models import ToolCall
 from transcripts.selectors import transcript_of_call
 
@@ -30,10 +31,16 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--to", default=DEMO_DID, help="the number to call (default: the demo's)")
+        parser.add_argument("--to", default="", help="the number to call (default: the demo's)")
         parser.add_argument("--from", dest="caller", default=CALLER, help="the caller's number")
         parser.add_argument(
             "--scenario", default=DEFAULT_SCENARIO, help="one of the simulator's; --list shows them"
+        )
+        parser.add_argument(
+            "--outbound",
+            action="store_true",
+            help=f"have the demo's number call --to instead (by default {CALLEE}); numbers that end in 0001 are busy, 0002 never "
+            "answers, 0003 is out of service, behind 0004 is an answering machine",
         )
         parser.add_argument("--list", action="store_true", help="show the scenarios and end")
         parser.add_argument(
@@ -49,7 +56,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"{scenario['name']:22} {scenario['about']}")
             return
         quiet = bool(options["json"])
-        outcome = self._place(options["to"], options["caller"], options["scenario"], quiet=quiet)
+        if options["outbound"]:
+            self._outbound(options["to"] or CALLEE, quiet=quiet)
+            return
+        outcome = self._place(options["to"] or DEMO_DID, options["caller"], options["scenario"], quiet=quiet)
         call = self._written(outcome["call_sid"])
         report = _report(call)
         if quiet:
@@ -57,6 +67,25 @@ class Command(BaseCommand):
         else:
             self._print(report)
         self._judge(outcome, call, report)
+
+    def _outbound(self, to: str, *, quiet: bool) -> None:
+        """Have the demo's number call somebody, and print what came of it. Not being answered is no fault."""
+
+        def tell(status: str) -> None:
+            if not quiet:
+                self.stdout.write(f"  {status}")
+
+        try:
+            call = call_placed_and_watched(did=DEMO_DID, to=to, tell=tell)
+        except NotPlacedError as exc:
+            raise CommandError(str(exc)) from exc
+        if call.started_at is not None:
+            call = self._written(call.call_sid)
+        report = _report(call)
+        if quiet:
+            self.stdout.write(orjson.dumps({"call": report}, default=str).decode())
+        else:
+            self._print(report)
 
     def _get(self, path: str) -> Any:
         try:
@@ -120,10 +149,12 @@ class Command(BaseCommand):
             self.stdout.write(f"  {at}  {self._turn_in_words(turn)}")
             if turn.get("interrupted"):
                 self.stdout.write(f"            interrupted; heard: “{turn['heard_text']}”")
-        self.stdout.write(
-            f"  Ended: {report['ended_reason']} after {report['duration_s']} s;"
-            f" first sound after {report['first_sound_ms']} ms; problems: {len(report['problems'])}"
+        how = (
+            f"after {report['duration_s']} s; first sound after {report['first_sound_ms']} ms"
+            if report["duration_s"] is not None
+            else "and nobody talked"
         )
+        self.stdout.write(f"  Ended: {report['ended_reason']} {how}; problems: {len(report['problems'])}")
         for problem in report["problems"]:
             self.stdout.write(
                 self.style.WARNING(f"    {problem['source']}: {problem['code']} {problem['message']}")

@@ -3,13 +3,16 @@
 import sys
 import time
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from assistants.tests.factories import make_version
-from calls.models import Call, Recording
-from tests.integration.rows import GREETING, SECRET, make_desk, written
+from calls.costs.selectors import call_costs
+from calls.models import Call, CallCost, CallUsage, Recording
+from tests.integration.rows import GREETING, SECRET, Desk, make_desk, written
 from tests.integration.stack import Stack, eventually
 from tests.integration.stories import (
     ASKS,
@@ -160,6 +163,60 @@ def test_the_tool_server_is_asked_in_vapis_words(told: Told) -> None:
     assert [one["message"] for one in message["artifact"]["messages"] if one["role"] in ("bot", "user")][
         :2
     ] == [GREETING, ASKS]
+
+
+@story("one_tool")
+def test_what_the_call_cost_is_the_sum_of_what_every_answer_and_the_line_have_used(told: Told) -> None:
+    call = told.rows.call
+    eventually(lambda: call_costs(call.id).final, "the lines of the call")
+    sheet = call_costs(call.id)
+
+    asked = [one for one in told.report.realtime_events if one["type"] == "response.create"]
+    used = CallUsage.objects.filter(call=call)
+    assert used.filter(kind="response", status="completed").count() >= len(asked) > 0
+    assert not used.filter(usage={}).exists()
+    assert {line.what for line in sheet.lines} == {
+        "Answers of the model", "Transcription of the caller", "Telephone line", "Media stream",
+    }  # fmt: skip
+    assert sheet.complete
+    assert all(line.price_source for line in sheet.lines)
+    assert sheet.total_usd == sum((line.usd or Decimal(0) for line in sheet.lines), Decimal(0))
+    assert sheet.total_usd > Decimal("0.01")
+    assert CallCost.objects.get(call=call).total_usd == sheet.total_usd
+
+
+def desk_that_tells(stack: Stack) -> Desk:
+    """A desk whose customer wants to hear of its calls, whatever Vapi sends by default."""
+    return make_desk(stack, server_url=stack.outside.tool_url("events"), server_secret=SECRET)
+
+
+@story("one_tool", makes=desk_that_tells)
+def test_the_customers_server_is_told_of_the_call_from_its_beginning_to_the_report(told: Told) -> None:
+    def reported() -> list[dict[str, Any]]:
+        messages = [one["body"]["message"] for one in told.report.messages]
+        return messages if messages and messages[-1]["type"] == "end-of-call-report" else []
+
+    messages = eventually(reported, "the end-of-call report", within_s=60)
+
+    statuses = [one["status"] for one in messages if one["type"] == "status-update"]
+    assert statuses == ["in-progress", "ended"]
+    assert [one["type"] for one in messages[:2]] == ["status-update", "assistant.started"]
+    assert [one["type"] for one in messages[-2:]] == ["status-update", "end-of-call-report"]
+    assert {one["call"]["id"] for one in messages} == {str(told.rows.call.id)}
+    assert {one["headers"]["x-vapi-secret"] for one in told.report.messages} == {SECRET}
+    keys = [one["headers"]["idempotency-key"] for one in told.report.messages]
+    assert len(set(keys)) == len(keys)
+    report = messages[-1]
+    assert report["endedReason"] == "assistant-ended-call"
+    asked = [one for one in report["artifact"]["messages"] if one["role"] == "tool_calls"]
+    assert [one["toolCalls"][0]["function"]["name"] for one in asked] == ["get_repair_status", "end_call"]
+    assert report["artifact"]["transcript"].startswith(f"AI: {GREETING}\nUser: {ASKS}\n")
+    heard = [one["message"] for one in report["messages"] if one["role"] == "bot"]
+    assert heard == told.heard()
+    # Each turn was told when it was over, with all before it.
+    grown = [len(one["messages"]) for one in messages if one["type"] == "conversation-update"]
+    assert grown == sorted(grown)
+    assert len(grown) == len(told.rows.utterances)
 
 
 @story("slow_tool")

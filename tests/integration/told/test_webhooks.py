@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from calls.models import Call
+from calls.models import Call, NumberServer, ServerMessage
+from calls.tests.factories import make_phone_number
 from simulator.harness import new_sid
 from simulator.signature import sign
 from tests.integration.line import Ticket, line, post, ring, spoken
 from tests.integration.outside import ACCOUNT_SID, AUTH_TOKEN
 from tests.integration.rows import make_desk
-from tests.integration.stack import Stack
+from tests.integration.stack import Stack, eventually
 
 WEBHOOKS = ("voice", "status", "stream-status", "after")
 
@@ -154,3 +155,29 @@ def test_a_stream_that_never_reached_us_is_a_problem_and_an_apology(stack: Stack
     assert call.status == Call.Status.ENDED
     (problem,) = call.problems.all()
     assert (problem.source, problem.message, problem.benign) == ("twilio", error, False)
+
+
+@pytest.mark.long
+def test_callers_whose_servers_think_hold_up_nobody_else(stack: Stack) -> None:
+    desk = make_desk(stack)
+    asking = [make_phone_number(did=f"+1646555{n:04}") for n in range(24)]
+    for number in asking:
+        url = stack.outside.tool_url("who", behaviour="slow-6000")
+        NumberServer.objects.create(number=number, server_url=url)
+
+    with ThreadPoolExecutor(len(asking)) as pool:
+        waiting = [pool.submit(ring, stack, number.did, call_sid=new_sid("CA")) for number in asking]
+        # More of them than the web process has connections to the database.
+        eventually(
+            lambda: ServerMessage.objects.filter(call__did__in=[one.did for one in asking]).count() == 24,
+            "24 questions",
+        )
+        answer = ring(stack, desk.did, call_sid=new_sid("CA"))
+        assert "<Stream " in answer.text
+        assert not any(one.done() for one in waiting)
+        answers = [one.result(15) for one in waiting]  # Twilio waits no longer
+
+    assert {one.status_code for one in answers} == {200}
+    assert all(spoken(one.text) for one in answers)
+    calls = Call.objects.filter(did__in=[one.did for one in asking])
+    assert set(calls.values_list("ended_reason", flat=True)) == {"assistant-request-returned-no-assistant"}

@@ -73,7 +73,7 @@ def a_queue(exporter: Exporter, **options: Any) -> SpanQueue:
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://x", "OTEL_TRACES_EXPORTER": "none"}, False),
     ],
 )
-def test_traces_are_sent_only_where_the_variables_say_so(environ: dict[str, str], wanted: bool) -> None:  # noqa: FBT001
+def test_traces_are_sent_only_where_the_variables_say_so(environ: dict[str, str], wanted: bool) -> None:
     assert traces_wanted(environ) is wanted
 
 

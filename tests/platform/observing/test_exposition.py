@@ -20,7 +20,7 @@ from calls.bridge import commands as do
 from calls.models import Call
 from calls.observing.stream import CallWatch
 from calls.tests.factories import make_call, make_phone_number
-from calls.tests.test_consumers import CALL
+from calls.tests.stage import CALL
 from config.observing import exposition, shared, tasks
 from config.observing.exposition import Listener, allowed, metrics_text
 from config.observing.shared import SharedCollector
@@ -70,8 +70,8 @@ def test_who_may_read(
     authorization: str,
     peer: str,
     headers: dict[str, str],
-    open_to_loopback: bool,  # noqa: FBT001
-    fine: bool,  # noqa: FBT001
+    open_to_loopback: bool,
+    fine: bool,
 ) -> None:
     settings.METRICS_TOKEN = token
 

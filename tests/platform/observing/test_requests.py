@@ -59,7 +59,7 @@ def test_a_probe_is_no_news(lines: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "kept"), [("req-12345678", True), ("short", False), ("with blank and more", False), ("", False)]
 )
-def test_a_request_keeps_an_id_that_it_brings(given: str, kept: bool) -> None:  # noqa: FBT001
+def test_a_request_keeps_an_id_that_it_brings(given: str, kept: bool) -> None:
     answer = Client().get("/healthz", headers={"X-Request-ID": given})
 
     assert (answer["X-Request-ID"] == given) is kept

@@ -19,7 +19,7 @@ from calls import tasks as call_tasks
 from calls.models import Call
 from calls.selectors import SmokeCall
 from calls.tests.factories import make_phone_number
-from calls.tests.test_consumers import CALL, LOOKUP, SNAPSHOT, Stage, playing, stage, until
+from calls.tests.stage import CALL, LOOKUP, SNAPSHOT, Stage, playing, stage, until
 from config.logging import JsonFormatter
 from config.observing.exporting import SpanQueue, traces_begin
 from simulator.signature import sign
@@ -195,7 +195,7 @@ def test_nothing_that_was_said_or_is_secret_is_seen_and_every_line_names_the_cal
     # Every line names the call, and its trace.
     # The outbox is the process's own and speaks for many calls, those of other tests among them.
     ours = [line for line in outside.lines if line["logger"].split(".")[0] in OURS]
-    about = [line for line in ours if line["logger"] != "calls.outbox"]
+    about = [line for line in ours if line["logger"] != "calls.lasting.outbox"]
 
     assert {"request", "inbound call answered", "tool call forwarded"} <= {line["message"] for line in about}
     assert {line.get("call_id") for line in about} == {str(outside.call.id)}
