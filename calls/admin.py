@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, F, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, F, ForeignKey, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -43,7 +43,7 @@ from calls.page.socket import socket_facts
 from calls.placing import admin as placing_admin  # noqa: F401  # registers its pages
 from calls.plans import plan_from_snapshot
 from calls.privacy.access import call_opened
-from calls.searching import calls_matching, phone_search_term, transcript_lost
+from calls.searching import calls_matching, calls_named, phone_search_term, transcript_lost
 from calls.smoke import admin as smoke_admin  # noqa: F401  # registers its pages
 from calls.timeline import call_told
 from calls.warehouse import admin as warehouse_admin  # noqa: F401  # registers its pages
@@ -484,17 +484,33 @@ class HappenedSinceFilter(SinceFilter):
 
 
 @admin.register(CallProblem)
-class CallProblemAdmin(PhoneSearchMixin, HistoryAdmin):
+class CallProblemAdmin(HistoryAdmin):
     """What went wrong, in any call."""
 
     page_template = "admin/tandem/problem.html"
     list_display = ["happened", "source", "code", "message_text", "benign_label", "call_link"]
     list_filter = ["source", "benign", HappenedSinceFilter, "code"]
-    search_fields = ["code", "message", "call__id", "call__did", "call__caller"]
-    search_help_text = "By code, message, number, caller or call id."
+    search_fields = ["code", "message"]
+    search_help_text = "By code, message, call id, call SID, or the beginning or end of a number."
+    always_sortable = ["happened"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallProblem]:
-        return super().get_queryset(request).select_related("call")
+        # Of a page of them; joined, all calls would be read to order or to search all problems.
+        return super().get_queryset(request).prefetch_related("call")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[CallProblem], search_term: str
+    ) -> tuple[QuerySet[CallProblem], bool]:
+        named = calls_named(search_term)
+        if named is None:
+            return super().get_search_results(request, queryset, search_term)
+        calls, sure = named
+        in_calls = Exists(Call.objects.filter(calls, pk=OuterRef("call_id")))
+        if sure:
+            return queryset.filter(in_calls), False
+        # A few digits may be an error's code as well.
+        text = search_term.strip()
+        return queryset.filter(Q(in_calls) | Q(code__icontains=text) | Q(message__icontains=text)), False
 
     @admin.display(description="when", ordering="at")
     def happened(self, problem: CallProblem) -> SafeString | str:

@@ -98,26 +98,39 @@ def calls_matching(term: str) -> Q:
     Of a number its beginning or its end is enough, with or without the country; every way is one that an index goes.
     """
     text = term.strip()
+    named, sure = calls_named(text) or (None, False)
+    if named is not None and sure:
+        return named
+    found = transcripts_find(parts_read(text), Transcript.objects.all(), limit=_LISTED)
+    said = Q(pk__in=list(Transcript.objects.filter(pk__in=found.ids).values_list("call_id", flat=True)))
+    if named is not None:
+        return said | named
+    if _PHONE_LIKE.fullmatch(text):
+        return said
+    # Ids, not a query: what is one arm of an OR has to be found by an index of its own.
+    assistants = list(Assistant.objects.filter(name__icontains=text_clean(text)).values_list("pk", flat=True))
+    called = Q(caller__icontains=text_clean(text)) & ~Q(caller__startswith="+") & ~Q(caller="")
+    return said | called | (Q(assistant__in=assistants) if assistants else Q(pk__in=[]))
+
+
+def calls_named(term: str) -> tuple[Q, bool] | None:
+    """Calls by an id, the beginning of a SID, or a number's beginning or end, and whether the term can be nothing else.
+
+    None for a term that is none of these.
+    """
+    text = term.strip()
     try:
-        return Q(pk=uuid.UUID(text))
+        return Q(pk=uuid.UUID(text)), True
     except ValueError:
         pass
     if _SID.fullmatch(text):
         # The index is one of calls that have a SID.
-        return Q(call_sid__startswith=text) & ~Q(call_sid="")
+        return Q(call_sid__startswith=text) & ~Q(call_sid=""), True
     digits = phone_search_term(text)
-    is_number = bool(_PHONE_LIKE.fullmatch(text))
-    numbered = _numbered(digits) if is_number and len(digits.lstrip("+")) >= _FEWEST_DIGITS else Q(pk__in=[])
-    if is_number and len(digits.lstrip("+")) >= _DIGITS_OF_A_NUMBER:
-        return numbered
-    found = transcripts_find(parts_read(text), Transcript.objects.all(), limit=_LISTED)
-    said = Q(pk__in=list(Transcript.objects.filter(pk__in=found.ids).values_list("call_id", flat=True)))
-    if is_number:
-        return said | numbered
-    # Ids, not a query: what is one arm of an OR has to be found by an index of its own.
-    named = list(Assistant.objects.filter(name__icontains=text_clean(text)).values_list("pk", flat=True))
-    called = Q(caller__icontains=text_clean(text)) & ~Q(caller__startswith="+") & ~Q(caller="")
-    return said | called | (Q(assistant__in=named) if named else Q(pk__in=[]))
+    n = len(digits.lstrip("+"))
+    if not _PHONE_LIKE.fullmatch(text) or n < _FEWEST_DIGITS:
+        return None
+    return _numbered(digits), n >= _DIGITS_OF_A_NUMBER
 
 
 def calls_found(term: str) -> list[uuid.UUID]:

@@ -178,6 +178,25 @@ def test_the_list_of_versions_costs_the_same_for_many(
         admin_client.get(url)
 
 
+def test_the_list_of_versions_leads_to_their_calls_and_counts_none(
+    admin_client: Client, django_assert_max_num_queries: Any
+) -> None:
+    called, idle = make_assistant(published=True).live_version, make_assistant(published=True).live_version
+    assert called is not None
+    assert idle is not None
+    for _ in range(2):
+        called.calls.create(assistant=called.assistant)
+
+    with django_assert_max_num_queries(5) as queries:
+        page = admin_client.get(reverse("admin:assistants_assistantversion_changelist")).content.decode()
+
+    assert f"version__id__exact={called.pk}" in page
+    assert f"version__id__exact={idle.pk}" not in page
+    of_calls = [query["sql"] for query in queries if "calls_call" in query["sql"]]
+    assert len(of_calls) == 1
+    assert "COUNT(" not in of_calls[0]
+
+
 @pytest.mark.parametrize("term", ["Harbour", "wheel truing", "harbour desk"])
 def test_search_finds_an_assistant(admin_client: Client, term: str) -> None:
     found = make_assistant(name="Harbour desk", instructions="Explain wheel truing.")

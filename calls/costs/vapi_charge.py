@@ -59,7 +59,9 @@ class _Measured:
 def _measured(rows: QuerySet[VapiCall]) -> _Measured | None:
     lasted = ExpressionWrapper(F("call__ended_at") - F("call__started_at"), output_field=DurationField())
     found = (
-        rows.filter(cost__gt=0, call__started_at__isnull=False, call__ended_at__gt=F("call__started_at"))
+        rows.filter(cost__gt=0, call__started_at__isnull=False, call__ended_at__isnull=False)
+        # No call ends before it starts. Of "later than" the planner would think that it holds for few, and would read them all.
+        .exclude(call__ended_at=F("call__started_at"))
         .order_by("-call__created_at")
         .annotate(lasted=lasted)
         .values_list("cost", "lasted")[:MOST_CALLS]

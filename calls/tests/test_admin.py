@@ -23,6 +23,7 @@ from transcripts.tests.factories import make_transcript, make_utterance
 pytestmark = pytest.mark.django_db
 
 CALLS = "admin:calls_call_changelist"
+PROBLEMS = "admin:calls_callproblem_changelist"
 NUMBERS = "admin:calls_phonenumber_changelist"
 NO_SERVER = {"server-TOTAL_FORMS": 0, "server-INITIAL_FORMS": 0}  # of the number's own, below it
 
@@ -328,16 +329,52 @@ def test_problems_can_be_filtered(admin_client: Client, query: str) -> None:
 def test_the_list_of_problems_costs_the_same_for_many(
     admin_client: Client, django_assert_num_queries: Any
 ) -> None:
-    url = reverse("admin:calls_callproblem_changelist")
+    url = reverse(PROBLEMS)
     make_problem()
-    # Session, user, count, rows, and the filter's codes.
-    with django_assert_num_queries(5):
+    # Session, user, count, rows, their calls, and the filter's codes.
+    with django_assert_num_queries(6):
         admin_client.get(url)
     for _ in range(5):
         make_problem()
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         admin_client.get(url)
+
+
+@pytest.mark.parametrize(
+    "term", ["{id}", "{sid}", "CA7e57", "+1 (312) 555-0142", "5550142", "0142", "11200", "timed OUT"]
+)
+def test_problems_are_found_by_their_call_and_by_their_own_words(admin_client: Client, term: str) -> None:
+    call = make_call(caller="+13125550142", call_sid="CA7e57" + "0" * 28)
+    found = make_problem(call=call, code="twilio_11200", message="The fetch timed out.")
+    make_problem(call=make_call(caller="+12025550177"), code="other", message="Something else.")
+
+    term = term.format(id=call.pk, sid=call.call_sid)
+    response = admin_client.get(reverse(PROBLEMS), {"q": term})
+
+    assert list(response.context["cl"].result_list) == [found]
+
+
+@pytest.mark.parametrize("query", [{"q": "fetch"}, {"q": "fetch", "o": "-4"}, {"o": "-4"}, {"o": "1.2"}])
+def test_no_call_is_read_to_order_problems_or_to_search_their_words(
+    admin_client: Client, django_assert_max_num_queries: Any, query: dict[str, str]
+) -> None:
+    problem = make_problem(message="The fetch timed out.")
+
+    with django_assert_max_num_queries(7) as queries:
+        admin_client.get(reverse(PROBLEMS), query)
+
+    of_calls = [one["sql"] for one in queries if '"calls_call"' in one["sql"]]
+    assert len(of_calls) == 1
+    assert "calls_callproblem" not in of_calls[0]
+    assert problem.call_id.hex in of_calls[0].replace("-", "")
+
+
+def test_all_problems_are_ordered_by_their_time_alone(admin_client: Client) -> None:
+    make_problem()
+
+    assert admin_client.get(reverse(PROBLEMS)).context["cl"].sortable_by == ["happened"]
+    assert "benign_label" in admin_client.get(reverse(PROBLEMS), {"since": "day"}).context["cl"].sortable_by
 
 
 # --- What OpenAI is told

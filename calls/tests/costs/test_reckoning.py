@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError, Sum
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from calls import tasks as call_tasks
@@ -383,10 +384,18 @@ def test_what_it_would_have_cost_at_vapi_is_measured_on_comparable_calls() -> No
     for _ in range(5):
         make_vapi_call("0.25")  # each of 125 seconds
     make_vapi_call(None)
+    now = timezone.now()
+    for began, ended in ((now, now), (now, None), (None, now)):
+        make_vapi_call("9.99", started_at=began, ended_at=ended)
 
-    sheet = call_costs(call.pk)
+    with CaptureQueriesContext(connection) as queries:
+        sheet = call_costs(call.pk)
     assert sheet.vapi_usd == Decimal("0.25")
     assert sheet.vapi_how == "As the newest 5 calls (10.4 minutes) at Vapi were charged."
+    # Which would have the planner read every call at Vapi.
+    of_vapi = [one["sql"] for one in queries if "calls_vapicall" in one["sql"]]
+    assert of_vapi
+    assert not any('"ended_at" >' in sql for sql in of_vapi)
 
 
 def test_a_call_at_vapi_shows_its_own_parts_and_their_sum_is_what_was_charged() -> None:
