@@ -71,12 +71,12 @@ def beside_each_other() -> list[Result]:
         ),
     )
     in_browser = browser()
+    types = begin("Types", _behind(_module("mypy", ".")))
     tests = check(
         "Tests",
         _behind(_module("pytest", "--ignore", WHOLE_CALLS, "-n", str(workers()), "-q")),
     )
-    types = check("Types", _behind(_module("mypy", ".")))
-    return [types, tests, calls(), in_browser()]
+    return [types(), tests, calls(), in_browser()]
 
 
 def begin(
