@@ -239,12 +239,12 @@ def adopt(row: Row, key: ApiKey) -> VapiObject:
     raw = Documents("").settings(row_of(kind, str(row.pk)))
     drafts = _translated(kind, str(row.pk), raw)
     draft = (drafts.assistants or drafts.tools)[-1]
-    base = {
+    base: dict[str, Any] = {
         "fields": {**{name: column_read(row, name) for name in draft.fields}, "credential": None},
         "secrets": {},
     }
     if isinstance(row, Assistant):
-        base["tools"] = [id_of(tool) for tool in _tools_of(row)]  # type: ignore[assignment]  # JSON
+        base["tools"] = [id_of(tool) for tool in _tools_of(row)]
     owner: Any = {kind: row}
     made = VapiObject.objects.create(
         kind=kind, key=str(row.pk), name=str(row.name), raw=raw, base=base, last_import=run_of(key),

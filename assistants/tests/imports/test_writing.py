@@ -48,7 +48,7 @@ def imported(drafts: Drafts | None = None, **options: Any) -> ImportSummary:
 
 
 def desk() -> Assistant:
-    return VapiObject.objects.get(key=DESK).assistant  # type: ignore[return-value]
+    return Assistant.objects.get(vapi_objects__key=DESK)
 
 
 def actions(summary: ImportSummary) -> list[tuple[str, str]]:
