@@ -10,7 +10,7 @@ from django.utils import timezone
 from calls.costs.pricing import Priced, PriceRow
 from calls.costs.reckoning import call_lines, is_live, price_book
 from calls.costs.vapi_charge import vapi_rate
-from calls.models import Call, CostLine, Part, VapiCall
+from calls.models import Call, CostLine, Part, Price, VapiCall
 
 KINDS = {
     "response": "Answers of the model",
@@ -131,37 +131,29 @@ def _seconds(call: Call, now: datetime) -> int | None:
 
 
 def _written(row: CostLine) -> SheetLine:
-    price = row.price
-    return SheetLine(
-        provider=row.get_provider_display(),
-        what=KINDS.get(row.kind, row.kind),
-        item=row.item,
-        part=row.get_part_display(),
-        quantity=row.quantity,
-        unit_usd=price.usd if price is not None else None,
-        per=price.per if price is not None else 1,
-        price_from=price.valid_from if price is not None else None,
-        price_source=price.source if price is not None else "",
-        usd=row.amount_usd,
-        note=row.note,
-    )
+    return _line(row, row.price, quantity=row.quantity, usd=row.amount_usd, note=row.note)
 
 
 def _reckoned(one: Priced) -> SheetLine:
-    price: PriceRow | None = one.price
     row = CostLine(provider=one.thing.provider, kind=one.thing.kind, item=one.thing.item, part=one.thing.part)
+    return _line(row, one.price, quantity=one.quantity, usd=one.usd, note=one.note)
+
+
+def _line(
+    row: CostLine, price: Price | PriceRow | None, *, quantity: Decimal | None, usd: Decimal | None, note: str
+) -> SheetLine:
     return SheetLine(
         provider=row.get_provider_display(),
         what=KINDS.get(row.kind, row.kind),
         item=row.item,
         part=row.get_part_display(),
-        quantity=one.quantity,
+        quantity=quantity,
         unit_usd=price.usd if price is not None else None,
         per=price.per if price is not None else 1,
         price_from=price.valid_from if price is not None else None,
         price_source=price.source if price is not None else "",
-        usd=one.usd,
-        note=one.note,
+        usd=usd,
+        note=note,
     )
 
 

@@ -1,7 +1,5 @@
 """Finished calls, analysed by the simulator's Responses API: orders, outcomes, retries, costs."""
 
-import asyncio
-import threading
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,6 +24,7 @@ from calls.analysis.services import (
 from calls.models import Call, CallAnalysis, CallUsage
 from calls.tests.factories import make_call
 from simulator.harness import Simulator
+from simulator.listening import listening as listening_aside
 from transcripts.models import Transcript, Utterance
 
 pytestmark = pytest.mark.django_db
@@ -43,21 +42,9 @@ CLINIC: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def listening() -> Iterator[Simulator]:
-    """The simulator, listening in a thread of its own."""
-    ready, leaving = threading.Event(), threading.Event()
-    simulator = Simulator(account_sid="AC1", auth_token="secret")
-
-    async def serve() -> None:
-        async with simulator:
-            ready.set()
-            await asyncio.to_thread(leaving.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    assert ready.wait(60)
-    yield simulator
-    leaving.set()
-    thread.join(60)
+    """The simulator, listening for all tests of this module."""
+    with listening_aside(Simulator(account_sid="AC1", auth_token="secret")) as simulator:
+        yield simulator
 
 
 @pytest.fixture

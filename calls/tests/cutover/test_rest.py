@@ -1,7 +1,5 @@
 """Twilio's library against the simulated REST, over HTTP, with its real rules and its trouble."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +15,7 @@ from calls.cutover.syncing import numbers_sync
 from calls.cutover.watch import numbers_verify
 from calls.models import PhoneNumber, TwilioAccount
 from simulator.harness import Failure, Key, Simulator
+from simulator.listening import listening as listening_aside
 
 ACCOUNT = "AC" + "1" * 32
 SINGLE = r"IncomingPhoneNumbers/PN"
@@ -24,21 +23,9 @@ SINGLE = r"IncomingPhoneNumbers/PN"
 
 @pytest.fixture(scope="module")
 def listening() -> Iterator[Simulator]:
-    """The simulator, listening in a thread of its own."""
-    ready, leaving = threading.Event(), threading.Event()
-    simulator = Simulator(account_sid=ACCOUNT, auth_token="secret")
-
-    async def serve() -> None:
-        async with simulator:
-            ready.set()
-            await asyncio.to_thread(leaving.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    assert ready.wait(60)
-    yield simulator
-    leaving.set()
-    thread.join(60)
+    """The simulator, listening for all tests of this module."""
+    with listening_aside(Simulator(account_sid=ACCOUNT, auth_token="secret")) as simulator:
+        yield simulator
 
 
 @pytest.fixture

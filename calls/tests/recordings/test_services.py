@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import threading
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,6 +19,7 @@ from calls.recordings.services import Told
 from calls.tests.factories import make_call
 from calls.tests.recordings.factories import make_recording, wav_bytes
 from simulator.harness import CallLog, CallReport, Clock, Failure, Order, Phone, Simulator, new_sid
+from simulator.listening import listening as listening_aside
 from simulator.scenario import load
 
 ACCOUNT = "AC" + "1" * 32
@@ -33,21 +33,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(scope="module")
 def listening() -> Iterator[Simulator]:
-    """The simulator, listening in a thread of its own."""
-    ready, leaving = threading.Event(), threading.Event()
-    simulator = Simulator(account_sid=ACCOUNT, auth_token="secret")
-
-    async def serve() -> None:
-        async with simulator:
-            ready.set()
-            await asyncio.to_thread(leaving.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    assert ready.wait(60)
-    yield simulator
-    leaving.set()
-    thread.join(60)
+    """The simulator, listening for all tests of this module."""
+    with listening_aside(Simulator(account_sid=ACCOUNT, auth_token="secret")) as simulator:
+        yield simulator
 
 
 @pytest.fixture
