@@ -6,9 +6,14 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 from hypothesis import settings as hypothesis_settings
+from pytest_django.plugin import DjangoDbBlocker
 
-# The clocks of busy machines lie, so no example fails for being slow.
-hypothesis_settings.register_profile("tandem", deadline=None)
+from tests.emptying import empty_quickly
+
+# The clocks of busy machines lie, so no example fails for being slow. Each day draws other examples, so the few of one day
+# add up; `bin/test --hypothesis-profile=thorough -k …` draws many at once, where a test names no number of its own.
+hypothesis_settings.register_profile("tandem", deadline=None, max_examples=50)
+hypothesis_settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis_settings.load_profile("tandem")
 
 
@@ -18,3 +23,10 @@ def redis_client() -> Iterator["redis.Redis"]:
     with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         client.flushdb()
         yield client
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:  # noqa: ARG001 - widened
+    """The test database, which is emptied quickly after a test that commits."""
+    with django_db_blocker.unblock():
+        empty_quickly()

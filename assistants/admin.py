@@ -1,12 +1,12 @@
-"""Assistants: drafts that ops staff edit, versions that calls ran on, and the catalogue of models and voices."""
+"""Assistants: drafts that ops staff edit, and publish."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, Exists, ForeignKey, IntegerField, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Count, ForeignKey, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from assistants import squad_admin  # noqa: F401  # registers its page
+from assistants import catalogue_admin, squad_admin, version_admin  # noqa: F401  # they register their pages
 from assistants.analysis_form import FIELDS as ANALYSIS_FIELDS
 from assistants.forms import AssistantForm, PublishForm
 from assistants.imports import admin as imports_admin  # noqa: F401  # registers its pages
@@ -24,10 +24,6 @@ from assistants.linting.page import lint_page
 from assistants.models import (
     Assistant,
     AssistantTool,
-    AssistantVersion,
-    RealtimeModel,
-    TranscriptionModel,
-    Voice,
 )
 from assistants.pages import snapshot_view
 from assistants.selectors import findings_counted, open_decisions_n
@@ -36,21 +32,16 @@ from assistants.signals import publish_checks
 from assistants.snapshots import draft_differs, snapshot_take, tool_links_prefetch
 from assistants.voices import admin as voice_admin  # noqa: F401  # registers its pages
 from tools.adminkit import (
-    HistoryAdmin,
-    ModelAdmin,
     SecretAdmin,
     TabularInline,
     badge,
-    clipped,
-    json_pretty,
-    moment,
     object_link,
 )
+from tools.auth.pages import hosts_remind
 from tools.formparts import has_headers, headers_state
 from tools.models import Tool
 
 NUMBERS_SHOWN = 3
-RETIRES_SOON = timedelta(days=90)
 
 
 class AssistantToolInline(TabularInline[AssistantTool, Assistant]):
@@ -268,6 +259,10 @@ class AssistantAdmin(SecretAdmin):
             kept = ["new_headers", *(["clear_headers"] if obj is not None and has_headers(obj) else [])]
         return [(title, _with_header_fields(options, kept)) for title, options in fieldsets]
 
+    def save_model(self, request: HttpRequest, obj: Assistant, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
+        super().save_model(request, obj, form, change)
+        hosts_remind(request, obj)
+
     @admin.display(description="server headers")
     def headers_state(self, assistant: Assistant) -> str:
         return headers_state(assistant)
@@ -434,132 +429,3 @@ def _links(assistant: Assistant) -> list[tuple[str, str]]:
         except NoReverseMatch:
             continue
     return found
-
-
-@admin.register(AssistantVersion)
-class AssistantVersionAdmin(HistoryAdmin):
-    """What callers heard, and hear."""
-
-    page_template = "admin/assistants/version.html"
-    list_display = ["title", "live_label", "published", "author", "note_text", "calls_link"]
-    list_filter = ["assistant"]
-    search_fields = ["assistant__name", "note", "author__username"]
-    search_help_text = "By assistant, note or author."
-    ordering = ["-published_at", "-id"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AssistantVersion]:
-        calls = AssistantVersion.objects.filter(pk=OuterRef("pk"), calls__isnull=False)
-        queryset: QuerySet[AssistantVersion] = super().get_queryset(request)
-        match = request.resolver_match
-        if match is None or "object_id" not in match.kwargs:
-            # What programs sent along with calls is reached from these, and stands in no list.
-            queryset = queryset.filter(assistant__transient=None)
-        queryset = queryset.select_related("assistant__transient", "author")
-        # Not how many: for that every call of the version would be read.
-        queryset = queryset.annotate(has_calls=Exists(calls))
-        return queryset.defer("assistant__server_secret", "assistant__instructions")
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changelist = super().get_changelist_instance(request)
-        changelist.result_list = changelist.result_list.defer(
-            "snapshot", "assistant__server_secret", "assistant__instructions"
-        )
-        return changelist
-
-    @admin.display(description="version", ordering="assistant__name")
-    def title(self, version: AssistantVersion) -> str:
-        return f"{version.assistant.name}, version {version.number}"
-
-    @admin.display(description="live")
-    def live_label(self, version: AssistantVersion) -> SafeString | str:
-        return badge("Live", "good") if version.assistant.live_version_id == version.pk else "-"
-
-    @admin.display(description="published", ordering="published_at")
-    def published(self, version: AssistantVersion) -> SafeString | str:
-        return moment(version.published_at)
-
-    @admin.display(description="note")
-    def note_text(self, version: AssistantVersion) -> str:
-        return clipped(version.note) or "-"
-
-    @admin.display(description="calls")
-    def calls_link(self, version: Any) -> SafeString | str:
-        if not version.has_calls:
-            return "None"
-        url = reverse("admin:calls_call_changelist")
-        return format_html(
-            '<a class="t-link" href="{}?version__id__exact={}" aria-label="Its calls: {}">Its calls</a>',
-            url, version.pk, self.title(version),
-        )  # fmt: skip
-
-    def page_title(self, obj: AssistantVersion) -> str:
-        return self.title(obj)
-
-    def page_context(self, request: HttpRequest, obj: AssistantVersion) -> dict[str, Any]:
-        if (made_of := obj.assistant.transient) is not None:
-            told: list[tuple[str, object]] = [
-                ("Sent along with calls", made_of.get_kind_display()),
-                ("By", made_of.made_by or "-"),
-                ("First", moment(made_of.made_at)),
-                ("Last asked for", moment(made_of.used_at)),
-                ("Calls that ran on it", self.calls_link(obj)),
-                *(("Done differently here", clipped(note, 400)) for note in made_of.notes),
-            ]
-            return {"facts": told, "view": snapshot_view(obj.snapshot), "raw": json_pretty(obj.snapshot)}
-        facts = [
-            ("Assistant", object_link("assistants_assistant", obj.assistant_id, obj.assistant.name)),
-            ("Live", self.live_label(obj) if self.live_label(obj) != "-" else "No, a newer version is"),
-            ("Published", moment(obj.published_at)),
-            ("By", obj.author or "Nobody: by a command or an import"),
-            ("Note", obj.note or "-"),
-            ("Calls that ran on it", self.calls_link(obj)),
-        ]
-        return {"facts": facts, "view": snapshot_view(obj.snapshot), "raw": json_pretty(obj.snapshot)}
-
-
-class CatalogueAdmin(ModelAdmin[Any]):
-    """Rows that assistants choose from. Their names are OpenAI's and are the key, so only new rows can be named."""
-
-    actions = None
-    search_fields = ["name"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        # A changed key would be saved as a second row beside the first.
-        return ["name"] if obj is not None else []
-
-
-class RetiringAdmin(CatalogueAdmin):
-    """Rows that OpenAI switches off one day."""
-
-    @admin.display(description="retires on", ordering="retires_on")
-    def retires(self, row: Any) -> SafeString | str:
-        return retirement(row.retires_on, today=timezone.localdate())
-
-
-def retirement(on: date | None, *, today: date) -> SafeString | str:
-    """The day something is switched off, marked when it is past or near."""
-    if on is None:
-        return "-"
-    day = f"{on:%d %b %Y}"
-    if on <= today:
-        return badge(f"{day}: switched off", "bad")
-    if on - today <= RETIRES_SOON:
-        return badge(f"{day}: in {(on - today).days} days", "warn")
-    return day
-
-
-@admin.register(RealtimeModel)
-class RealtimeModelAdmin(RetiringAdmin):
-    list_display = ["name", "reasoning", "retires"]
-    list_filter = ["reasoning"]
-
-
-@admin.register(TranscriptionModel)
-class TranscriptionModelAdmin(RetiringAdmin):
-    list_display = ["name", "takes_languages", "retires"]
-    list_filter = ["takes_languages"]
-
-
-@admin.register(Voice)
-class VoiceAdmin(CatalogueAdmin):
-    list_display = ["name", "note"]

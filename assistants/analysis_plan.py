@@ -1,9 +1,11 @@
 """What is asked about a finished call: Vapi's `analysisPlan`, read into parts, with Vapi's own defaults. Pure."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from jsonschema.exceptions import SchemaError
@@ -40,6 +42,8 @@ TIMEOUT_S: Final = 30.0
 TIMEOUTS: Final = (1, 60)
 MOST_PARTS: Final = 20
 MOST_CHARACTERS: Final = 20_000
+# Of a schema, as JSON, that is remembered: a program may send ones that are as long as a body.
+_LONGEST_KNOWN: Final = 20_000
 _PLANS: Final = {
     "summaryPlan": Kind.SUMMARY,
     "structuredDataPlan": Kind.DATA,
@@ -120,7 +124,7 @@ def _parts(plan: Mapping[str, Any]) -> Iterator[Part]:
 def _part(key: str, kind: Kind, settings: Mapping[str, Any]) -> Part:
     given = _messages(settings.get("messages"))
     rubric = settings.get("rubric") if kind is Kind.SUCCESS else ""
-    if kind is Kind.SUCCESS and rubric not in RUBRICS:
+    if kind is Kind.SUCCESS and not _is_rubric(rubric):
         rubric = "" if given else _USUAL_RUBRIC
     seconds = _number(settings.get("timeoutSeconds"))
     schema = settings.get("schema")
@@ -233,11 +237,15 @@ def _part_problems(place: str, settings: object) -> Iterator[str]:
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not low <= seconds <= high:
         yield f"{place}.timeoutSeconds must be a number from {low} to {high}."
     rubric = settings.get("rubric")
-    if rubric is not None and rubric not in RUBRICS:
+    if rubric is not None and not _is_rubric(rubric):
         yield f"{place}.rubric must be one of {', '.join(RUBRICS)}."
     if (schema := settings.get("schema")) is not None:
         yield from schema_problems(schema, f"{place}.schema")
     yield from _message_problems(settings.get("messages"), f"{place}.messages")
+
+
+def _is_rubric(value: object) -> bool:
+    return isinstance(value, str) and value in RUBRICS
 
 
 def _message_problems(messages: object, place: str) -> Iterator[str]:
@@ -269,16 +277,28 @@ def schema_problems(schema: object, place: str) -> Iterator[str]:
         yield f'{place} must be a JSON schema: {{"type": "object", "properties": {{"booked": {{"type": "boolean"}}}}}}'
         return
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as exc:
-        where = ".".join(str(step) for step in exc.absolute_path)
-        yield f"{place}{f' at {where}' if where else ''} is no JSON schema: {exc.message[:200]}"
-        return
+        text = json.dumps(schema)
+        known = len(text) <= _LONGEST_KNOWN
+        mistake = _schema_mistake(text) if known else _schema_mistake.__wrapped__(text)
     except RecursionError:
         yield f"{place} is nested too deeply."
         return
+    if mistake is not None:
+        where, what = mistake
+        yield f"{place}{f' at {where}' if where else ''} is no JSON schema: {what}"
+        return
     if has_reference(schema):
         yield f"{place} refers to another schema ($ref), which is not followed: write it out."
+
+
+@lru_cache(maxsize=256)
+def _schema_mistake(text: str) -> tuple[str, str] | None:
+    """Where a schema is none, and why. Remembered: the same schema comes with call after call."""
+    try:
+        Draft202012Validator.check_schema(json.loads(text))
+    except SchemaError as exc:
+        return ".".join(str(step) for step in exc.absolute_path), exc.message[:200]
+    return None
 
 
 def has_reference(schema: object) -> bool:

@@ -1,6 +1,7 @@
 """Reading assistants: what a translation may choose from, and what imports have left open."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from django.conf import settings
 from django.db.models import Count, Exists, Field, IntegerField, OuterRef, Q, QuerySet, Subquery
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from assistants.models import (
     Assistant,
+    AssistantVersion,
     ImportFinding,
     RealtimeModel,
     TranscriptionModel,
@@ -20,6 +22,7 @@ from assistants.vapi.drafts import Catalogue, Drafts
 from assistants.vapi.exports import Export
 from assistants.vapi.translate import ToolInfo, translate
 
+_DIGITS: Final = 10  # more than any number of versions has
 OPEN = Q(verdict=ImportFinding.Verdict.DECISION, settled_at__isnull=True)
 
 
@@ -109,9 +112,13 @@ def server_beyond(assistant_id: str) -> bool:
     return Assistant.objects.filter(answers, pk=assistant_id).exists()
 
 
-def open_decisions(vapi_object: VapiObject) -> QuerySet[ImportFinding]:
-    """What somebody has yet to decide about an imported object."""
-    return vapi_object.findings.filter(OPEN)
+def version_named(assistant: Assistant, given: object) -> AssistantVersion | None:
+    """The published version of that number, as in 3 or v3; None where there is none."""
+    number = str(given).strip().removeprefix("v")
+    if not (number.isascii() and number.isdigit() and len(number) < _DIGITS):
+        return None
+    found: AssistantVersion | None = assistant.versions.filter(number=int(number)).first()
+    return found
 
 
 def open_decisions_n(*, of: str, outer: str = "pk") -> Coalesce:

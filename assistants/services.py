@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,17 +102,47 @@ def publish_problems(snapshot: Snapshot) -> list[str]:
     return [fault.text for fault in publish_faults(snapshot)]
 
 
-def publish_faults(snapshot: Snapshot) -> list[PublishFault]:
-    """The same, with the setting that each is about."""
+class FaultsFound:
+    """What was found in parts of snapshots. A text, or a tool that stands in many of them, is looked at once."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, int] = {}
+        self._mistakes: dict[str, tuple[int, str] | None] = {}
+        # With the tool itself: as long as it is here, no other has its identity.
+        self._tools: dict[tuple[int, str], tuple[ToolSnapshot, list[PublishFault]]] = {}
+
+    def tokens(self, text: str) -> int:
+        """How many tokens the text takes at the least."""
+        if text not in self._tokens:
+            self._tokens[text] = _tokens_at_least(text)
+        return self._tokens[text]
+
+    def mistake(self, text: str) -> tuple[int, str] | None:
+        """The first mistake of a template, with its line."""
+        if text not in self._mistakes:
+            self._mistakes[text] = template_mistake(text)
+        return self._mistakes[text]
+
+    def of_tool(self, tool: ToolSnapshot, assistant_id: str) -> list[PublishFault]:
+        """What is wrong with a tool of this assistant."""
+        key = id(tool), assistant_id
+        if key not in self._tools:
+            self._tools[key] = tool, list(_tool_faults(tool, assistant_id))
+        return self._tools[key][1]
+
+
+def publish_faults(snapshot: Snapshot, *, found: FaultsFound | None = None) -> list[PublishFault]:
+    """The same, with the setting that each is about. What was ``found`` before in the same parts counts as it was found."""
+    known = found or FaultsFound()
     return [
-        *_prompt_faults(snapshot),
+        *_prompt_faults(snapshot, known),
         *_list_faults(snapshot.tools),
-        *(fault for tool in snapshot.tools for fault in _tool_faults(tool, snapshot.assistant_id)),
-        *_template_faults(snapshot),
+        *(fault for tool in snapshot.tools for fault in known.of_tool(tool, snapshot.assistant_id)),
+        *_template_faults(snapshot, known),
     ]
 
 
-def _prompt_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
+def _prompt_faults(snapshot: Snapshot, known: FaultsFound) -> Iterator[PublishFault]:
     if not snapshot.instructions.strip():
         yield PublishFault(
             "The prompt is empty. Write who the assistant is and what it should do.", "instructions"
@@ -121,7 +151,7 @@ def _prompt_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
         snapshot.instructions,
         *(text for tool in snapshot.tools for text in (tool.name, tool.description)),
     ]
-    least = sum(_tokens_at_least(text) for text in told)
+    least = sum(known.tokens(text) for text in told)
     limit = _TOKENS_SMALL if instruction_budget(snapshot.model) <= _TOKENS_SMALL else _TOKENS_LARGE
     if least > limit:
         yield PublishFault(
@@ -182,7 +212,7 @@ def _says_which_keys(parameters: object) -> bool:
     return len(names) == 1 or not names.isdisjoint(_KEYS_ARGUMENTS)
 
 
-def _template_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
+def _template_faults(snapshot: Snapshot, known: FaultsFound) -> Iterator[PublishFault]:
     """Texts whose {{ names }} would reach the model, or a caller's ear, as they stand."""
     texts = {
         "instructions": ("prompt", snapshot.instructions),
@@ -192,21 +222,24 @@ def _template_faults(snapshot: Snapshot) -> Iterator[PublishFault]:
         "idle_messages": ("messages for a silent caller", "\n".join(snapshot.idle_messages)),
     }
     for field, (title, text) in texts.items():
-        mistake = template_mistake(text)
+        mistake = known.mistake(text)
         if mistake:
             yield PublishFault(f"The {title}, line {mistake[0]}: {mistake[1]}", field)
     for tool in snapshot.tools:
         for text in tool_texts(tool):
-            mistake = template_mistake(text)
+            mistake = known.mistake(text)
             if mistake:
                 words = f"A message of the tool {tool.name}, line {mistake[0]}: {mistake[1]}"
                 yield PublishFault(words, "messages", tool.name)
 
 
-def guardrails_add(*, assistant: Assistant, reviewed: str) -> bool:
-    """Add the proposed rules for tools to the prompt of the draft. Returns False where the prompt has them already.
+def instructions_replace(
+    *, assistant: Assistant, reviewed: str, by: Callable[[Assistant], str], then: str
+) -> bool:
+    """Put the prompt that ``by`` makes of the draft in the place of its own. Returns False where it is the same.
 
-    Raises ValidationError when the draft is no longer the one that was looked at, whose fingerprint is ``reviewed``.
+    Raises ValidationError when the draft is no longer the one that was looked at, whose fingerprint is ``reviewed``;
+    ``then`` is what to do after looking again.
     """
     with transaction.atomic():
         locked = (
@@ -215,12 +248,20 @@ def guardrails_add(*, assistant: Assistant, reviewed: str) -> bool:
             .get(pk=assistant.pk)
         )
         if snapshot_take(locked).fingerprint() != reviewed:
-            raise ValidationError(
-                "The draft was changed while you looked at it. Look again, then add the rules."
-            )
-        instructions = instructions_with_guardrails(locked)
+            raise ValidationError(f"The draft was changed while you looked at it. Look again, then {then}.")
+        instructions = by(locked)
         if instructions == locked.instructions:
             return False
         locked.instructions = instructions
         locked.save(update_fields=["instructions", "updated_at"])
     return True
+
+
+def guardrails_add(*, assistant: Assistant, reviewed: str) -> bool:
+    """Add the proposed rules for tools to the prompt of the draft. Returns False where the prompt has them already.
+
+    Raises ValidationError when the draft is no longer the one that was looked at, whose fingerprint is ``reviewed``.
+    """
+    return instructions_replace(
+        assistant=assistant, reviewed=reviewed, by=instructions_with_guardrails, then="add the rules"
+    )

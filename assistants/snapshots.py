@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -78,14 +78,19 @@ class Snapshot:
         return None if self.transient else self.assistant_id
 
     def to_json(self) -> dict[str, Any]:
-        """The snapshot as JSON-ready values."""
-        return asdict(self)
+        """The snapshot as JSON-ready values, which are its own: they are to be read, or written as they are."""
+        # Not ``asdict``, which copies every schema of every tool.
+        values = {name: getattr(self, name) for name in _FIELDS}
+        values["tools"] = tuple({name: getattr(tool, name) for name in _OF_TOOLS} for tool in self.tools)
+        return values
 
     def fingerprint(self) -> str:
         """A short text that differs when anything in the snapshot does."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
 
+_FIELDS = tuple(one.name for one in fields(Snapshot))
+_OF_TOOLS = tuple(one.name for one in fields(ToolSnapshot))
 _TUPLES = ("end_call_phrases", "idle_messages", "keywords", "redact")
 
 

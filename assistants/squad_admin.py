@@ -46,7 +46,7 @@ class SquadMemberInline(TabularInline[SquadMember, Squad]):
     verbose_name_plural = "Members; the first takes the call"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SquadMember]:
-        queryset = super().get_queryset(request).select_related("assistant")
+        queryset = super().get_queryset(request).select_related("assistant", "version")
         return queryset.defer(*(f"assistant__{name}" for name in HEAVY))
 
     @admin.display(description="published")
@@ -55,7 +55,9 @@ class SquadMemberInline(TabularInline[SquadMember, Squad]):
             return "-"
         if member.assistant.live_version_id is None:
             return badge("Never published", "bad")
-        return badge("Published", "good") if member.assistant.enabled else badge("Switched off", "warn")
+        if not member.assistant.enabled:
+            return badge("Switched off", "warn")
+        return badge(f"Version {member.pinned.number}, pinned" if member.pinned else "Published", "good")
 
 
 @admin.register(Squad)

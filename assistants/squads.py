@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from assistants.handoffs import destinations_of
-from assistants.imports.writing import key_stored
+from assistants.imports.keys import key_stored
 from assistants.models import Assistant, AssistantVersion, Squad, VapiObject
 from assistants.snapshots import Snapshot, snapshot_read
 
@@ -32,11 +34,14 @@ class CastMember:
 
 
 class Directory:
-    """Finds the assistants that destinations name: by the keys of their import, by id, by name in the squad, by name."""
+    """Finds the assistants that destinations name: by the keys of their import, by id, by name in the squad, by name.
+
+    ``members`` are those of the squad. What was looked up once is not looked up again.
+    """
 
     def __init__(self, squad: Squad | None) -> None:
         self._found: dict[tuple[str, ...], Assistant | None] = {}
-        self._mates = _members(squad) if squad is not None else []
+        self.members = _members(squad) if squad is not None else []
 
     def find(self, destination: dict[str, Any]) -> Assistant | None:
         """The assistant that takes a call over which goes to this destination."""
@@ -52,7 +57,7 @@ class Directory:
             )
         )
         if words not in self._found:
-            self._found[words] = self._squad_entry(words) if words[0] == "squad" else self._assistant(words)
+            self._found[words] = self._squad_entry(words) if _of_squad(words) else self._assistant(words)
         return self._found[words]
 
     def _assistant(self, words: tuple[str, ...]) -> Assistant | None:
@@ -63,8 +68,10 @@ class Directory:
                 return found
         if not name or id_:
             return None
-        by_name = next((one for one in self._mates if one.name == name), None)
-        return by_name or _assistants().filter(name=name).first()
+        by_name = next((one for one in self.members if one.name == name), None)
+        # What stands inside a destination is meant by that alone.
+        inside = VapiObject.objects.filter(assistant=OuterRef("pk"), key__contains="/destinations[")
+        return by_name or _assistants().filter(~Exists(inside), name=name).first()
 
     def _squad_entry(self, words: tuple[str, ...]) -> Assistant | None:
         squad_id, entry = words[4], words[5]
@@ -81,15 +88,18 @@ class Directory:
         return next((one for one in members if one.name == entry), None)
 
 
+def _of_squad(words: tuple[str, ...]) -> bool:
+    # Of a squad that stood in the destination, the member that takes the call is known by its key.
+    return words[0] == "squad" and not words[1]
+
+
 def _assistants() -> Any:
     # Those that came with a call may hand it over to each other, too.
     return Assistant.every.select_related("live_version").defer(*_HEAVY)
 
 
 def _members(squad: Squad) -> list[Assistant]:
-    return list(
-        _assistants().filter(squadmember__squad=squad).order_by("squadmember__position", "squadmember__id")
-    )
+    return squad.assistants()
 
 
 def _imported(key: str) -> Assistant | None:
@@ -118,15 +128,16 @@ def cast_of(
     *,
     squad: Squad | None,
     versions: Mapping[uuid.UUID, AssistantVersion] = MappingProxyType({}),
+    directory: Directory | None = None,
 ) -> list[CastMember]:
     """The assistant and all that a call may come to from it, each as it is published now; the members of the squad too.
 
     ``versions`` are what some of them run on instead of that. Of whoever was never published only the name is known, and
-    nobody comes from there.
+    nobody comes from there. ``directory``: that of the squad, where several calls are looked at together.
     """
-    directory = Directory(squad)
+    directory = directory or Directory(squad)
     cast: dict[uuid.UUID, CastMember] = {}
-    waiting = [first, *(_members(squad) if squad is not None else [])]
+    waiting = [first, *directory.members]
     while waiting and len(cast) < MOST_MEMBERS:
         assistant = waiting.pop(0)
         if assistant.pk not in cast:

@@ -34,11 +34,30 @@ class Timed:
     bare_ms: list[float] = field(default_factory=list)
     bytes_n: int = 0
     cpu_ms: float = 0.0
+    postgres_ms: float = 0.0
+    peak_mib: float = 0.0
 
     @property
     def missed(self) -> bool:
         """Whether the middle lies beyond the target."""
         return self.asked.target_ms is not None and percentile(self.took_ms, 50) > self.asked.target_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds since their start, of the server and of PostgreSQL."""
+
+    server_s: float = 0.0
+    postgres_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What tells of the server's and the database's use; the peak of memory is that since it was last reset."""
+
+    spent: Callable[[], Spent]
+    peak_reset: Callable[[], None]
+    peak_mib: Callable[[], float]
 
 
 class WrongAnswerError(Exception):
@@ -71,21 +90,25 @@ class Caller:
         self._connection.close()
 
 
-def measure(asked: Asked, caller: Caller, cpu_s: Callable[[], float]) -> Timed:
-    """So many requests and as many bare ones in turn. ``cpu_s`` tells what the server has used. Raises WrongAnswerError."""
+def measure(asked: Asked, caller: Caller, meter: Meter) -> Timed:
+    """So many requests and as many bare ones in turn. Raises WrongAnswerError."""
     timed = Timed(asked)
     for n in range(-WARM_UPS, 0):
         _once(asked, caller, n)
-    used = 0.0
+    server_s = postgres_s = 0.0
+    meter.peak_reset()
     for n in range(asked.times):
         _, _, bare_ms = caller.ask("GET", "/bare")
-        before = cpu_s()
+        before = meter.spent()
         content, took_ms = _once(asked, caller, n)
-        used += cpu_s() - before
+        after = meter.spent()
+        server_s += after.server_s - before.server_s
+        postgres_s += after.postgres_s - before.postgres_s
         timed.bare_ms.append(bare_ms)
         timed.took_ms.append(took_ms)
         timed.bytes_n = len(content)
-    timed.cpu_ms = used * 1000 / asked.times
+    timed.cpu_ms, timed.postgres_ms = server_s * 1000 / asked.times, postgres_s * 1000 / asked.times
+    timed.peak_mib = meter.peak_mib()
     return timed
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import orjson
 
-from benchmarks.api_asking import Asked, Caller, Timed, WrongAnswerError, measure, percentile
+from benchmarks.api_asking import Asked, Caller, Meter, Spent, Timed, WrongAnswerError, measure, percentile
 from benchmarks.console import Progress, between, end_on_signals
+from benchmarks.options import parser_with
 from benchmarks.place import ROOT, VAR, Place, place
 from benchmarks.report import machine
-from benchmarks.usage import usage_of
+from benchmarks.usage import parent_of, peak_kib, peak_reset, usage_of
 from config.embedded import EmbeddedError
 from config.run import roles
 from config.run.children import start, stop_all
@@ -41,12 +42,8 @@ READY_WITHIN_S: Final = 60.0
 
 def options(arguments: list[str]) -> Namespace:
     """What was asked for."""
-    parser = ArgumentParser(description=ABOUT, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--calls",
-        type=between(1000, 1_000_000),
-        default=20_000,
-        help="calls in the database (default 20,000)",
+    parser = parser_with(
+        about=ABOUT, example=EXAMPLE, report=REPORT, calls=20_000, calls_least=1000, calls_most=1_000_000
     )
     parser.add_argument(
         "--turns", type=between(1, 200), default=20, help="turns of a call on average (default 20)"
@@ -57,8 +54,6 @@ def options(arguments: list[str]) -> Namespace:
         default=200,
         help="requests of each kind (default 200; a fifth for 1,000 rows)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write everything there as JSON")
-    parser.add_argument("--report", action="store_true", help=f"write {REPORT.relative_to(ROOT)}")
     return parser.parse_args(arguments)
 
 
@@ -162,11 +157,11 @@ def _server(here: Place, progress: Progress) -> Iterator[tuple[int, int]]:
 def _measured(
     asked: Namespace, named: dict[str, str], port: int, pid: int, progress: Progress
 ) -> list[Timed]:
-    caller = Caller(port, named["key"])
+    caller, meter = Caller(port, named["key"]), _meter(pid)
     try:
         found = []
         for one in _kinds(asked, named):
-            timed = measure(one, caller, lambda: usage_of(pid).cpu_s)
+            timed = measure(one, caller, meter)
             progress.line(
                 f"{one.name}: {percentile(timed.took_ms, 50):.1f} ms, bare {percentile(timed.bare_ms, 50):.1f} ms"
             )
@@ -174,6 +169,21 @@ def _measured(
         return found
     finally:
         caller.close()
+
+
+def _meter(server: int) -> Meter:
+    """What the server and PostgreSQL use."""
+    from django.db import connection  # noqa: PLC0415
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone() or (0,)
+    database = parent_of(backend)
+    return Meter(
+        spent=lambda: Spent(usage_of(server).cpu_s, usage_of(database).cpu_s),
+        peak_reset=lambda: peak_reset(server),
+        peak_mib=lambda: peak_kib(server) / 1024,
+    )
 
 
 def _facts(timed: Timed) -> dict[str, Any]:
@@ -184,6 +194,8 @@ def _facts(timed: Timed) -> dict[str, Any]:
         "bare_ms": timed.bare_ms,
         "bytes": timed.bytes_n,
         "cpu_ms": timed.cpu_ms,
+        "postgres_ms": timed.postgres_ms,
+        "peak_mib": timed.peak_mib,
     }
 
 
@@ -196,14 +208,15 @@ def _document(asked: Namespace, timed: list[Timed]) -> str:
         (
             "Written by `benchmarks/api.py --report`. One program, one connection, the web process of `bin/run` (daphne) on a database "
             f"with {asked.calls:,} calls of {asked.turns} turns each on average. The bare view does nothing, and is asked in the same "
-            "run, in turn with the others. CPU is the server's own, without PostgreSQL's. Placed calls are written down and answered; "
-            "who dials them is a worker, which does not run here."
+            "run, in turn with the others. CPU is the server's own, and PostgreSQL's stands beside it; both count in ticks of 10 ms over all "
+            "requests of a row. While a page of calls is written both work at once. Peak is the most memory that the server held during it. Placed calls are written down and answered; who "
+            "dials them is a worker, which does not run here."
         ),
         "",
         f"{where['cpu']}, {where['cores']} cores; {where['at']}; load average {load:.1f}{busy}.",
         "",
-        "| request | times | KiB | p50 ms | p99 ms | bare p50 | bare p99 | CPU ms | may be |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| request | times | KiB | p50 ms | p99 ms | bare p50 | bare p99 | CPU ms | PostgreSQL ms | peak MiB | may be |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *(_line(one) for one in timed),
         "",
         (
@@ -219,5 +232,6 @@ def _line(one: Timed) -> str:
     middle, late = percentile(one.took_ms, 50), percentile(one.took_ms, 99)
     return (
         f"| {one.asked.name} | {one.asked.times} | {one.bytes_n / 1024:,.0f} | {middle:.1f} | {late:.1f} | "
-        f"{percentile(one.bare_ms, 50):.1f} | {percentile(one.bare_ms, 99):.1f} | {one.cpu_ms:.1f} | {target} |"
+        f"{percentile(one.bare_ms, 50):.1f} | {percentile(one.bare_ms, 99):.1f} | {one.cpu_ms:.1f} | "
+        f"{one.postgres_ms:.1f} | {one.peak_mib:.0f} | {target} |"
     )

@@ -2,7 +2,7 @@
 
 import os
 import time
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from benchmarks.console import Progress, between, end_on_signals
+from benchmarks.options import parser_with
 from benchmarks.place import ROOT
 from benchmarks.record_place import TooFullError, calls_fill, record_place
 from benchmarks.record_reading import SLOW_MS, TARGET_MS, Timed, measure, readings
@@ -38,12 +39,8 @@ _ROWS_MOST: Final = 25
 
 def options(arguments: list[str]) -> Namespace:
     """What was asked for."""
-    parser = ArgumentParser(description=ABOUT, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--calls",
-        type=between(2000, 10_000_000),
-        default=1_000_000,
-        help="calls in the database (default 1,000,000)",
+    parser = parser_with(
+        about=ABOUT, example=EXAMPLE, report=REPORT, calls=1_000_000, calls_least=2000, calls_most=10_000_000
     )
     parser.add_argument("--keep", action="store_true", help="leave the database for the next run")
     parser.add_argument(
@@ -59,8 +56,6 @@ def options(arguments: list[str]) -> Namespace:
         "--live", type=between(1, 2000), default=200, help="calls at a time that write (default 200)"
     )
     parser.add_argument("--seconds", type=between(4, 600), default=20, help="of writing (default 20)")
-    parser.add_argument("--json", metavar="FILE", help="write everything there as JSON, with all plans")
-    parser.add_argument("--report", action="store_true", help=f"write {REPORT.relative_to(ROOT)}")
     return parser.parse_args(arguments)
 
 

@@ -153,8 +153,8 @@ def _server_s() -> float:
 
 
 def _together(entries: list[dict[str, Any]]) -> None:
+    from calls.lasting.records import records_write  # noqa: PLC0415
     from calls.lasting.waiting import GATHER_MOST  # noqa: PLC0415
-    from calls.records import records_write  # noqa: PLC0415
 
     for begin in range(0, len(entries), GATHER_MOST // 4):
         batch = entries[begin : begin + GATHER_MOST // 4]
@@ -162,7 +162,7 @@ def _together(entries: list[dict[str, Any]]) -> None:
 
 
 def _one_by_one(entries: list[dict[str, Any]]) -> None:
-    from calls.records import Record, record_write  # noqa: PLC0415
+    from calls.lasting.records import Record, record_write  # noqa: PLC0415
 
     for one in entries:
         record_write(Record(one["task"], one["kwargs"]))

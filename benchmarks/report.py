@@ -14,8 +14,6 @@ import orjson
 
 from benchmarks.measure import Run, added
 
-Floors = Sequence[Sequence[float]]
-
 
 def spread(values: Iterable[float], digits: int = 2) -> str:
     """The median, and the range where there is one."""

@@ -21,7 +21,9 @@ import redis
 import requests
 import uvloop
 
+from benchmarks import hops as places
 from benchmarks.console import Progress, between, end_on_signals
+from benchmarks.hops import Hops
 from benchmarks.measure import BenchmarkError, Instrument
 from benchmarks.place import ACCOUNT_SID, DID, ROOT, VAR, Place, place
 from benchmarks.report import machine
@@ -41,7 +43,7 @@ example:
   .venv/bin/python benchmarks/tools.py --calls 100 --seconds 20 --json var/bench/tools.json
   .venv/bin/python benchmarks/tools.py --report      also writes the figures to docs/performance.md
 """
-READY_WITHIN_S = 40.0
+READY_WITHIN_S = 90.0
 LEFT_OVER_WITHIN_S = 20
 HISTORY = 20
 REPORT = ROOT / "docs" / "performance.md"
@@ -75,6 +77,7 @@ def options(arguments: list[str]) -> Namespace:
     parser.add_argument(
         "--every", type=between(1, 60), default=5, help="mean seconds between a call's tool calls (default 5)"
     )
+    parser.add_argument("--hops", action="store_true", help="also say where the time goes, place by place")
     parser.add_argument("--json", metavar="FILE", help="write everything there as JSON")
     parser.add_argument("--report", action="store_true", help="write the figures to docs/performance.md")
     return parser.parse_args(arguments)
@@ -86,11 +89,12 @@ def main(arguments: list[str]) -> int:
     end_on_signals()
     progress = Progress()
     try:
-        progress.line("services, a database of its own, and a worker")
+        progress.line("services, a database of its own, and the workers")
         os.environ["WEBHOOK_ALLOW_LOOPBACK"] = "1"
-        with place() as here, Instrument("tool_server") as server, _worker(here):
+        hops = Hops(VAR / f"hops-{os.getpid()}.jsonl") if asked.hops else None
+        with place() as here, Instrument("tool_server") as server, _workers(here, hops):
             url = f"http://127.0.0.1:{server.hear(within_s=10)['port']}/vapi"
-            tandem, direct, since = uvloop.run(_measure(asked, url, progress))
+            tandem, direct, since = uvloop.run(_measure(asked, url, progress, hops))
             stages = _stages(since)
     except (BenchmarkError, EmbeddedError) as exc:
         progress.line(f"{exc}")
@@ -99,6 +103,10 @@ def main(arguments: list[str]) -> int:
         return 130
     load = os.getloadavg()[0]
     text = _table(tandem, direct, stages, asked, load)
+    steps = places.figures(hops.complete(), _points) if hops else []
+    if hops:
+        text += "\n\n" + "\n".join(places.table(steps))
+        hops.path.unlink()
     print(text)
     if asked.json:
         content = {
@@ -107,6 +115,7 @@ def main(arguments: list[str]) -> int:
             "load": load,
             "machine": machine(),
             "stages": stages,
+            "hops": steps,
             "paths": [
                 {"name": one.name, "there_ms": one.there_ms, "back_ms": one.back_ms, "lost": one.lost}
                 for one in (tandem, direct)
@@ -133,27 +142,37 @@ def report_write(path: Path, text: str) -> None:
 # The calls ------------------------------------------------------------------------------------------------------------
 
 
-def _worker(here: Place) -> ExitStack:
-    """A worker as bin/run starts it, ready."""
+def _workers(here: Place, hops: Hops | None) -> ExitStack:
+    """The workers as bin/run starts them, ready."""
     ending = ExitStack()
-    role = roles.worker(f"bench-{os.getpid()}@localhost", VAR / f"beat-{os.getpid()}")
-    child = children.start(
-        role.name,
-        role.command,
-        cwd=ROOT,
-        environment={**here.environment, "WEBHOOK_ALLOW_LOOPBACK": "1"},
-        log_path=VAR / "worker.log",
-        grace_s=role.grace_s,
-        show=None,
-    )
-    ending.callback(stop_all, [child], hurry=lambda: False)
+    mark = f"{os.getpid()}@localhost"
+    environment = {**here.environment, "WEBHOOK_ALLOW_LOOPBACK": "1"}
+    stamping = ["--include", "benchmarks.instruments.worker_hops"] if hops else []
+    if hops:
+        environment["HOPS_FILE"] = str(hops.path)
+    started = []
+    for role in (
+        roles.tools_worker(f"tools-{mark}", environment),
+        roles.worker(f"bench-{mark}", VAR / f"beat-{os.getpid()}", queues=roles.ALL_BUT_TOOLS),
+    ):
+        child = children.start(
+            role.name,
+            [*role.command, *stamping],
+            cwd=ROOT,
+            environment=environment,
+            log_path=VAR / role.log,
+            grace_s=role.grace_s,
+            show=None,
+        )
+        ending.callback(stop_all, [child], hurry=lambda: False)
+        started.append(child)
     from config.celery import app  # noqa: PLC0415 - Django is set up by now
 
     deadline = time.monotonic() + READY_WITHIN_S
-    while not app.control.ping(timeout=0.5):
-        if time.monotonic() > deadline or child.has_ended():
+    while len(app.control.ping(timeout=0.5) or ()) < len(started):
+        if time.monotonic() > deadline or any(one.has_ended() for one in started):
             ending.close()
-            raise BenchmarkError("The worker did not start; see var/bench/worker.log.")
+            raise BenchmarkError("A worker did not start; see worker.log and worker-tools.log in var/bench.")
     return ending
 
 
@@ -195,9 +214,13 @@ def _spoken(number: int) -> Any:
     )
 
 
-async def _measure(asked: Namespace, url: str, progress: Progress) -> tuple[Way, Way, datetime]:
+async def _measure(
+    asked: Namespace, url: str, progress: Progress, hops: Hops | None
+) -> tuple[Way, Way, datetime]:
     from calls.recorder import Recorder  # noqa: PLC0415
 
+    if hops:
+        hops.watch()
     calls = await asyncio.to_thread(_live_calls, asked.calls, url)
     recorders = [Recorder(call) for call in calls]
     from calls.bridge import commands as do  # noqa: PLC0415
@@ -207,13 +230,15 @@ async def _measure(asked: Namespace, url: str, progress: Progress) -> tuple[Way,
             recorder.note(do.UtteranceEnded(_spoken(number)))
     await asyncio.to_thread(recorders[0].safe, 10)
     tandem, direct = Way("Tandem"), Way("requests.post")
-    live = _Tandem(recorders, tandem)
+    live = _Tandem(recorders, tandem, hops)
     bare = _Direct(url, _body_size(recorders[0]), direct)
     await live.open()
     progress.line("warming up")
     await _window(asked, 3, [live.ask] * asked.calls, live)
     await asyncio.to_thread(_records_written)
     since = datetime.now(UTC)
+    if hops:
+        hops.clear()
     for path in (tandem, direct):
         path.there_ms.clear()
         path.back_ms.clear()
@@ -251,8 +276,9 @@ async def _window(
 class _Tandem:
     """Our way: what the media process does with RunTool and with tool.result."""
 
-    def __init__(self, recorders: list[Any], path: Way) -> None:
+    def __init__(self, recorders: list[Any], path: Way, hops: Hops | None) -> None:
         self.path = path
+        self._hops = hops
         self.open_requests: dict[str, int] = {}
         self._recorders = recorders
         self._channels: list[str] = []
@@ -276,9 +302,12 @@ class _Tandem:
         from calls.bridge import commands as do  # noqa: PLC0415
 
         call_id = f"call_{uuid.uuid4().hex[:16]}"
-        self.open_requests[call_id] = time.monotonic_ns()
+        asked_ns = self.open_requests[call_id] = time.monotonic_ns()
         run = do.RunTool(call_id, "get_repair_status", {"ticket": "481"}, 20.0)
         self._recorders[number].tool_forward(run, reply_channel=self._channels[number])
+        if self._hops:
+            self._hops.stamp(call_id, "asked", asked_ns)
+            self._hops.stamp(call_id, "put")
 
     async def _listen(self, channel: str) -> None:
         while True:
@@ -289,7 +318,12 @@ class _Tandem:
                 continue
             if message["status"] != "answered":
                 raise BenchmarkError(f"A tool call failed: {message['output'][:200]}")
-            self.path.took(asked_ns, orjson.loads(message["output"]), arrived_ns)
+            told = orjson.loads(message["output"])
+            self.path.took(asked_ns, told, arrived_ns)
+            if self._hops:
+                self._hops.stamp(message["tool_call_id"], "arrived", arrived_ns)
+                self._hops.stamp(message["tool_call_id"], "first", told["first_ns"])
+                self._hops.stamp(message["tool_call_id"], "left", told["left_ns"])
 
 
 class _Direct:
@@ -322,7 +356,7 @@ class _Direct:
 
 def _body_size(recorder: Any) -> int:
     """How large our bodies are, so that both ways carry the same."""
-    return len(orjson.dumps(recorder._messages)) * 2 + 2000
+    return len(orjson.dumps(recorder._said.messages)) * 2 + 2000
 
 
 # The figures ----------------------------------------------------------------------------------------------------------

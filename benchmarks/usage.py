@@ -39,6 +39,22 @@ def usage_of(pid: int) -> Usage:
     return Usage(user / TICKS_PER_S, system / TICKS_PER_S, rss)
 
 
+def parent_of(pid: int) -> int:
+    """The process that has started it. Raises OSError when it is gone."""
+    return int(_stat(pid)[1])
+
+
+def peak_reset(pid: int) -> None:
+    """Let the peak of a process's memory begin anew from what it holds now."""
+    (PROC / str(pid) / "clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_kib(pid: int) -> int:
+    """The most memory that a process has held since then."""
+    lines = (PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def _descendants(pid: int) -> list[int]:
     parents: dict[int, list[int]] = {}
     for entry in PROC.iterdir():

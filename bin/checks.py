@@ -2,10 +2,12 @@
 
 bin/test                      all of them
 bin/test tools -k retry       only pytest, with these arguments
+bin/test tools --workers 2    the same in two processes
 bin/test -m long              what takes too long for every day
 """
 
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -17,12 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NO_TESTS = 5  # pytest's exit status
+# Without a window it needs a third of the time, and Debian has it for itself.
+CHROMIUM_NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 TALLY = re.compile(r"\d+ (passed|failed|skipped|error|deselected).* in \d")
 MOST_WORKERS = 8
-WHOLE_CALLS = "tests/integration"
-CALL_WORKERS = 3  # one for each folder in it
+IN_BROWSER = "tests/browser"
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 
 
@@ -41,8 +48,14 @@ def main(arguments: list[str]) -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr] # a terminal may know no ─
     os.chdir(ROOT)
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+    # Some fifty processes import this project; each would compile it for itself, with every assertion rewritten.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments:
         return subprocess.run(_module("pytest", *arguments), check=False).returncode
+    # The longest first: whole calls, which begin with the tests, are the last to end and mostly wait.
+    chromium = find_chromium() or install_chromium()
+    tests = begin("Tests", tests_command(chromium))
+    types = begin("Types", _behind(_module("mypy", ".")))
     results = [
         check("Format", _module("ruff", "format", "--check", ".")),
         check("Lint", _module("ruff", "check", ".")),
@@ -57,78 +70,60 @@ def main(arguments: list[str]) -> int:
         ),
         check("Dependencies", _module("deptry", ".")),
         check("Migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
-        *beside_each_other(),
     ]
-    return summary(results)
+    return summary([*results, types(), tests(), *no_browser(chromium)])
 
 
-def beside_each_other() -> list[Result]:
-    """The long ones. Whole calls mostly wait for people to finish speaking; whatever else runs leaves them their time."""
-    calls = begin(
-        "Whole calls",
-        _module(
-            "pytest", WHOLE_CALLS, "-p", "tests.one_worker", "-n", str(CALL_WORKERS), "-q", "--dist", "load"
-        ),
-    )
-    in_browser = browser()
-    types = begin("Types", _behind(_module("mypy", ".")))
-    tests = check(
-        "Tests",
-        _behind(_module("pytest", "--ignore", WHOLE_CALLS, "-n", str(workers()), "-q")),
-    )
-    return [types(), tests, calls(), in_browser()]
+def tests_command(chromium: str | None) -> list[str]:
+    """All daily tests, collected once and run by several processes, with those in a browser where there is one."""
+    command = _module("pytest", "-q", "--workers", str(workers()))
+    if chromium is None:
+        return [*command, "--ignore", IN_BROWSER, "-p", "no:playwright"]
+    os.environ["CHROMIUM"] = chromium
+    return [*command, "-m", "not long"]
 
 
-def begin(
-    title: str, command: list[str], *, nothing: Callable[[int], bool] = lambda _: False
-) -> Callable[[], Result]:
-    """Begin a command beside the others. What is returned waits for its end and prints all it said."""
-    started = time.monotonic()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    said: list[tuple[str, float]] = []
-    listener = threading.Thread(target=lambda: said.append((process.communicate()[0], time.monotonic())))
-    listener.start()
-
-    def result() -> Result:
-        listener.join()
-        (output, ended), status = said[0], process.returncode
-        _header(title)
-        print(output, end="", flush=True)
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        closing = next(filter(TALLY.search, reversed(lines)), lines[-1] if lines else "")
-        return Result(title, _outcome(status, nothing), ended - started, closing)
-
-    return result
+def no_browser(chromium: str | None) -> list[Result]:
+    """What is to be said where no browser is to be had: its tests are skipped, but never in CI."""
+    if chromium is not None:
+        return []
+    outcome = FAILED if _is_ci() else SKIPPED
+    return [Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")]
 
 
 def check(title: str, command: list[str]) -> Result:
     """Run one command, its output passing through."""
-    _header(title)
+    return begin(title, _behind(command))()
+
+
+def begin(title: str, command: list[str]) -> Callable[[], Result]:
+    """Begin a command beside the others. What is returned prints what it said, and goes on to until its end."""
     started = time.monotonic()
-    closing = ""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    assert process.stdout
-    try:
+    said: queue.SimpleQueue[str | float] = queue.SimpleQueue()
+
+    def listen() -> None:
+        assert process.stdout
         for line in process.stdout:
-            print(line, end="", flush=True)
-            # What pytest's process says while it ends comes after the tally.
-            if TALLY.search(line) or not TALLY.search(closing):
-                closing = line.strip() or closing
-        status = process.wait()
-    except KeyboardInterrupt:
+            said.put(line)
         process.wait()
-        raise
-    return Result(title, _outcome(status), time.monotonic() - started, closing)
+        said.put(time.monotonic())
 
+    threading.Thread(target=listen).start()
 
-def _outcome(status: int, nothing: Callable[[int], bool] = lambda _: False) -> str:
-    if nothing(status):
-        return SKIPPED
-    return FAILED if status else PASSED
+    def result() -> Result:
+        _header(title)
+        closing = ""
+        while isinstance(news := said.get(), str):
+            print(news, end="", flush=True)
+            # What pytest's process says while it ends comes after the tally.
+            if TALLY.search(news) or not TALLY.search(closing):
+                closing = news.strip() or closing
+        return Result(title, FAILED if process.returncode else PASSED, news - started, closing)
+
+    return result
 
 
 def templates() -> Result:
@@ -141,17 +136,6 @@ def templates() -> Result:
     if not files:
         return Result("Templates", SKIPPED, 0.0, "there are none")
     return check("Templates", _module("djlint", "--lint", *files))
-
-
-def browser() -> Callable[[], Result]:
-    """The tests that need a real browser, begun; skipped where none is to be had, but never in CI."""
-    chromium = find_chromium() or install_chromium()
-    if chromium is None:
-        outcome = FAILED if _is_ci() else SKIPPED
-        return lambda: Result("Browser tests", outcome, 0.0, "no Chromium: apt-get install chromium")
-    os.environ["CHROMIUM"] = chromium
-    command = _behind(_module("pytest", "tests/browser", "-m", "browser", "-q", "-n", "0"))
-    return begin("Browser tests", command, nothing=lambda status: status == NO_TESTS)
 
 
 def find_chromium() -> str | None:
@@ -173,16 +157,13 @@ def install_chromium() -> str | None:
     else:
         return None
     _header("Installing Chromium for the browser tests (apt-get install chromium)")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
-    ):
-        if subprocess.run(
-            [*sudo, *command], env=environment, stdout=subprocess.DEVNULL, check=False
-        ).returncode:
-            print(f"`{' '.join(command)}` failed.")
+    apt_get = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    subprocess.run([*apt_get, "update", "-qq"], stdout=subprocess.DEVNULL, check=False)
+    for package in ("chromium-headless-shell", "chromium"):  # not every system has the first
+        install = [*apt_get, "install", "-y", "-qq", "--no-install-recommends", package]
+        if subprocess.run(install, stdout=subprocess.DEVNULL, check=False).returncode == 0:
             return find_chromium()
+        print(f"`apt-get install {package}` failed.")
     return find_chromium()
 
 
@@ -197,14 +178,18 @@ def summary(results: list[Result]) -> int:
     print()
     print(f"Failed: {', '.join(failed)}." if failed else "Every check passed.")
     for result in results:
-        if result.title in ("Tests", "Whole calls", "Browser tests") and result.outcome != SKIPPED:
+        if result.title == "Tests":
             print(f"{result.title}: {result.closing}")
     return 1 if failed else 0
 
 
 def workers() -> int:
-    """How many processes the tests get that are no whole calls: two more than processors, since some wait, too."""
-    return min((os.cpu_count() or 2) + 2, MOST_WORKERS)
+    """How many processes the tests get that have none of their own: one more than processors, since some wait, too; none on
+    macOS, whose own libraries may not be used after a fork.
+    """
+    if sys.platform == "darwin":
+        return 0
+    return min((os.cpu_count() or 2) + 1, MOST_WORKERS)
 
 
 def _behind(command: list[str]) -> list[str]:

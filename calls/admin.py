@@ -1,61 +1,51 @@
-"""Numbers, which ops staff assign, and calls with their problems, which they read."""
+"""Calls, which ops staff read. The pages of everything else are registered from here."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, F, ForeignKey, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from assistants.models import Assistant, AssistantVersion
-from assistants.snapshots import Snapshot, snapshot_read, snapshot_take
-from assistants.squads import ways_now
-from calls import unwritten_admin  # noqa: F401  # registers its pages
 from calls.analysis import admin as analysis_admin  # noqa: F401  # registers its pages
-from calls.bridge.plan import session_payload
 from calls.choosing.facts import chosen_facts, squad_fact
 from calls.costs import admin as costs_admin  # noqa: F401  # registers its pages
 from calls.cutover import budget_admin  # noqa: F401  # registers its pages
 from calls.cutover.handover_facts import handover_facts
 from calls.cutover.screen import admin as cutover_admin  # noqa: F401  # registers its pages
-from calls.cutover.screen.by_hand import answering_of, assigned_note, fields_barred
 from calls.doctor import admin as doctor_admin  # noqa: F401  # registers its page
 from calls.erasing import admin as erasing_admin  # noqa: F401  # registers its pages
-from calls.forms import PhoneNumberForm
 from calls.history import admin as history_admin  # noqa: F401  # registers its pages
+from calls.lasting import admin as unwritten_admin  # noqa: F401  # registers its pages
 from calls.live import admin as live_admin  # noqa: F401  # registers its pages
 from calls.messages import admin as messages_admin  # noqa: F401  # registers its pages
-from calls.models import LIVE, Call, CallProblem, PhoneNumber
-from calls.number_server_admin import NumberServerInline
-from calls.page import recording_admin, search_page  # noqa: F401  # the first registers its pages
+from calls.models import LIVE, Call, CallProblem
+from calls.numbers import admin as numbers_admin  # noqa: F401  # registers its pages
+from calls.page import order_admin, problem_admin, recording_admin  # noqa: F401  # they register their pages
 from calls.page.context import page_parts
 from calls.page.endings import GOOD, ending_words
+from calls.page.search_page import search_page
 from calls.page.socket import socket_facts
+from calls.page.timeline import call_told
+from calls.page.told_page import told_draft_page, told_version_page
 from calls.placing import admin as placing_admin  # noqa: F401  # registers its pages
-from calls.plans import plan_from_snapshot
 from calls.privacy.access import call_opened
-from calls.searching import calls_matching, calls_named, phone_search_term, transcript_lost
+from calls.searching import calls_matching, transcript_lost
 from calls.smoke import admin as smoke_admin  # noqa: F401  # registers its pages
-from calls.timeline import call_told
 from calls.warehouse import admin as warehouse_admin  # noqa: F401  # registers its pages
 from tools.adminkit import (
     HistoryAdmin,
-    ModelAdmin,
     SinceFilter,
     Tone,
     badge,
     clipped,
     duration_text,
-    json_pretty,
     moment,
     ms_text,
     object_link,
@@ -73,18 +63,6 @@ STATUS_TONES: dict[str, Tone] = {
 }
 
 
-class PhoneSearchMixin:
-    """Searching finds numbers however they are written."""
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        found: tuple[QuerySet[Any], bool] = super().get_search_results(  # type: ignore[misc]  # ModelAdmin's
-            request, queryset, phone_search_term(search_term)
-        )
-        return found
-
-
 def status_badge(call: Call) -> SafeString:
     """How a call stands, as a coloured label."""
     words = "No assistant" if call.status == Call.Status.REFUSED else call.get_status_display()
@@ -100,106 +78,6 @@ def ended_because(call: Call) -> SafeString | str:
     return format_html(
         '<span class="{}">{}</span><span class="t-under">{}</span>', tone, words, call.ended_reason
     )
-
-
-class AssignedFilter(admin.SimpleListFilter):
-    """Numbers that an assistant answers, and those that nobody does."""
-
-    title = "answered"
-    parameter_name = "answered"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "By an assistant"), ("no", "No assistant")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[PhoneNumber]) -> QuerySet[PhoneNumber]:
-        if self.value() not in ("yes", "no"):
-            return queryset
-        nobody = {"assistant__isnull": True, "squad__isnull": True}
-        return queryset.filter(**nobody) if self.value() == "no" else queryset.exclude(**nobody)
-
-
-@admin.register(PhoneNumber)
-class PhoneNumberAdmin(PhoneSearchMixin, ModelAdmin[PhoneNumber]):
-    """Numbers. A change is in force for the next call."""
-
-    form = PhoneNumberForm
-    change_form_template = "admin/calls/phonenumber/change_form.html"
-    fields = ["did", "label", "assistant", "squad", "enabled"]
-    autocomplete_fields = ["assistant", "squad"]
-    inlines = [NumberServerInline]
-    list_display = ["did", "label", "answers", "enabled", "last_call", "calls_24h"]
-    list_filter = ["enabled", AssignedFilter, "assistant"]
-    search_fields = ["did", "label", "assistant__name"]
-    search_help_text = "By any part of the number, its label, or its assistant."
-    list_per_page = 50
-
-    def get_fields(self, request: HttpRequest, obj: PhoneNumber | None = None) -> Any:
-        # What only a cutover asks for is shown once the number was found at Twilio.
-        moved = ("hand_over_by", "fight_once") if obj is not None and obj.twilio_sid else ()
-        return [*self.fields, *moved]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: PhoneNumber | None = None) -> Any:
-        return fields_barred(request)
-
-    def save_model(self, request: HttpRequest, obj: PhoneNumber, form: Any, change: bool) -> None:  # noqa: FBT001  # Django's signature
-        before = answering_of(obj.pk) if change else None
-        super().save_model(request, obj, form, change)
-        if before is not None:
-            assigned_note(request, obj, before)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[PhoneNumber]:
-        calls = Call.objects.filter(phone_number=OuterRef("pk"), smoke_test=False)
-        recent = calls.filter(created_at__gte=timezone.now() - timedelta(hours=24))
-        return (
-            super()
-            .get_queryset(request)
-            .select_related("assistant", "squad")
-            .prefetch_related("squad__squadmember_set__assistant")
-            .defer("assistant__instructions", "assistant__server_secret")
-            .annotate(
-                last_call_at=Subquery(calls.order_by("-created_at").values("created_at")[:1]),
-                recent=Coalesce(
-                    Subquery(recent.order_by().values("phone_number").annotate(n=Count("pk")).values("n")),
-                    0,
-                    output_field=IntegerField(),
-                ),
-            )
-        )
-
-    def formfield_for_foreignkey(self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "assistant":
-            kwargs["queryset"] = Assistant.objects.defer("instructions", "server_secret")
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    @admin.display(description="answers", ordering="assistant__name")
-    def answers(self, number: PhoneNumber) -> SafeString | str:
-        squad, assistant = number.squad, number.assistant
-        if squad is not None:
-            first = next(iter(squad.squadmember_set.all()), None)
-            link = object_link("assistants_squad", squad.pk, f"{squad.name} (squad)")
-            if first is None:
-                return format_html("{} {}", link, badge("No members", "warn"))
-            assistant = first.assistant
-        elif assistant is None:
-            return badge("No assistant", "warn")
-        else:
-            link = object_link("assistants_assistant", assistant.pk, assistant.name)
-        if assistant.live_version_id is None:
-            return format_html("{} {}", link, badge("Never published", "warn"))
-        return link if assistant.enabled else format_html("{} {}", link, badge("Switched off", "warn"))
-
-    @admin.display(description="last call", ordering="last_call_at")
-    def last_call(self, number: Any) -> SafeString | str:
-        return moment(number.last_call_at) if number.last_call_at else "Never"
-
-    @admin.display(description="calls, 24 h", ordering="recent")
-    def calls_24h(self, number: Any) -> SafeString | str:
-        if not number.recent:
-            return "0"
-        url = reverse("admin:calls_call_changelist")
-        return format_html(
-            '<a class="t-link" href="{}?q={}&since=day">{}</a>', url, number.did[1:], number.recent
-        )
 
 
 def _went_wrong() -> Exists:
@@ -401,144 +279,11 @@ class CallAdmin(HistoryAdmin):
             ),
         ]
 
-    # --- What OpenAI is told. Here, because assistants know nothing of calls.
-
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
-            path("said/", wrap(require_safe(search_page.search_page)), name="calls_call_said"),
-            path("told/draft/<uuid:assistant_id>/", wrap(self.told_draft_view), name="calls_call_told"),
-            path(
-                "told/version/<int:version_id>/", wrap(self.told_version_view), name="calls_call_told_version"
-            ),
+            path("said/", wrap(require_safe(search_page)), name="calls_call_said"),
+            path("told/draft/<uuid:assistant_id>/", wrap(told_draft_page), name="calls_call_told"),
+            path("told/version/<int:version_id>/", wrap(told_version_page), name="calls_call_told_version"),
             *super().get_urls(),
         ]
-
-    def told_draft_view(self, request: HttpRequest, assistant_id: Any) -> HttpResponse:
-        """The session that the draft would make."""
-        assistant = (
-            Assistant.objects.select_related("model", "transcription_model")
-            .defer("server_secret")
-            .filter(pk=assistant_id)
-            .first()
-        )
-        if assistant is None:
-            raise Http404("There is no such assistant.")
-        if not request.user.has_perm("assistants.view_assistant"):
-            raise PermissionDenied
-        return self._told(
-            request,
-            snapshot_take(assistant),
-            title=f"What OpenAI will be told: {assistant.name}, draft",
-            back_url=reverse("admin:assistants_assistant_change", args=[assistant.pk]),
-        )
-
-    def told_version_view(self, request: HttpRequest, version_id: int) -> HttpResponse:
-        """The session of a published version."""
-        version = AssistantVersion.objects.filter(pk=version_id).select_related("assistant").defer(
-            "assistant__server_secret"
-        ).first()  # fmt: skip
-        if version is None:
-            raise Http404("There is no such version.")
-        if not request.user.has_perm("assistants.view_assistantversion"):
-            raise PermissionDenied
-        try:
-            snapshot = snapshot_read(version.snapshot)
-        except TypeError:
-            snapshot = None
-        return self._told(
-            request,
-            snapshot,
-            title=f"What OpenAI is told: {version.assistant.name}, version {version.number}",
-            back_url=reverse("admin:assistants_assistantversion_change", args=[version.pk]),
-        )
-
-    def _told(
-        self, request: HttpRequest, snapshot: Snapshot | None, *, title: str, back_url: str
-    ) -> HttpResponse:
-        unreadable, session = "", ""
-        if snapshot is None:
-            unreadable = "No session can be made of it: it has not the shape that this release knows."
-        else:
-            try:
-                session = json_pretty(
-                    session_payload(plan_from_snapshot(snapshot, ways_now(snapshot)), floor_open=True)
-                )
-            except ValueError as exc:
-                unreadable = f"No session can be made of it: {exc}."
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": Assistant._meta,
-            "title": title,
-            "explanation": "The settings of the Realtime session, as they stand once the first message is over.",
-            "session": session,
-            "unreadable": unreadable,
-            "model": snapshot.model if snapshot else "",
-            "back_url": back_url,
-        }
-        return TemplateResponse(request, "admin/tandem/told.html", context)
-
-
-class HappenedSinceFilter(SinceFilter):
-    column = "at"
-
-
-@admin.register(CallProblem)
-class CallProblemAdmin(HistoryAdmin):
-    """What went wrong, in any call."""
-
-    page_template = "admin/tandem/problem.html"
-    list_display = ["happened", "source", "code", "message_text", "benign_label", "call_link"]
-    list_filter = ["source", "benign", HappenedSinceFilter, "code"]
-    search_fields = ["code", "message"]
-    search_help_text = "By code, message, call id, call SID, or the beginning or end of a number."
-    always_sortable = ["happened"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[CallProblem]:
-        # Of a page of them; joined, all calls would be read to order or to search all problems.
-        return super().get_queryset(request).prefetch_related("call")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[CallProblem], search_term: str
-    ) -> tuple[QuerySet[CallProblem], bool]:
-        named = calls_named(search_term)
-        if named is None:
-            return super().get_search_results(request, queryset, search_term)
-        calls, sure = named
-        in_calls = Exists(Call.objects.filter(calls, pk=OuterRef("call_id")))
-        if sure:
-            return queryset.filter(in_calls), False
-        # A few digits may be an error's code as well.
-        text = search_term.strip()
-        return queryset.filter(Q(in_calls) | Q(code__icontains=text) | Q(message__icontains=text)), False
-
-    @admin.display(description="when", ordering="at")
-    def happened(self, problem: CallProblem) -> SafeString | str:
-        return moment(problem.at)
-
-    @admin.display(description="in words")
-    def message_text(self, problem: CallProblem) -> str:
-        return clipped(problem.message) or "-"
-
-    @admin.display(description="weight", ordering="benign")
-    def benign_label(self, problem: CallProblem) -> SafeString:
-        return badge("Harmless") if problem.benign else badge("Problem", "bad")
-
-    @admin.display(description="call")
-    def call_link(self, problem: CallProblem) -> SafeString:
-        call = problem.call
-        return object_link("calls_call", call.pk, f"{call.caller or 'Withheld'} to {call.did or '-'}")
-
-    def page_title(self, obj: CallProblem) -> str:
-        return obj.code
-
-    def page_context(self, request: HttpRequest, obj: CallProblem) -> dict[str, Any]:
-        facts = [
-            ("Call", self.call_link(obj)),
-            ("When", moment(obj.at)),
-            ("From", obj.get_source_display()),
-            ("Code", obj.code),
-            ("In words", obj.message or "-"),
-            ("Weight", self.benign_label(obj)),
-        ]
-        return {"facts": facts}

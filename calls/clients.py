@@ -15,11 +15,12 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
-from assistants.realtime import LARGEST_EVENT, realtime_headers, realtime_url
-from calls import twiml
-from calls.accounts import credentials_for
+from assistants.realtime import realtime_opening
+from calls.sockets.realtime import RealtimeSocket
+from calls.twilio import twiml
+from calls.twilio.accounts import credentials_for
 
 # Appends are dropped by us long before this: sending must never wait, for the reader of the caller does it.
 WRITE_LIMIT = 1024 * 1024
@@ -50,35 +51,33 @@ class CallGoneError(TwilioRefusedError):
     """The telephone call was over before it could be changed."""
 
 
-async def realtime_connect(model: str) -> ClientConnection:
+async def realtime_connect(model: str, *, request_id: str) -> RealtimeSocket:
     """An open socket to the Realtime API. Tries once more when the server is only busy. Raises RealtimeRefusedError."""
     try:
-        return await _connect(model)
+        return await _connect(model, request_id)
     except RealtimeRefusedError as exc:
         if exc.code in ("http_401", "http_403", "http_404"):
             raise
     await asyncio.sleep(0.5)
-    return await _connect(model)
+    return await _connect(model, request_id)
 
 
-async def _connect(model: str) -> ClientConnection:
-    url = realtime_url(model)
+async def _connect(model: str, request_id: str) -> RealtimeSocket:
     try:
-        return await connect(
-            url,
-            additional_headers=realtime_headers(),
-            compression=None,  # base64 hardly shrinks, and every frame would pay for trying
-            max_size=LARGEST_EVENT,
+        socket = await connect(
+            **realtime_opening(model, request_id=request_id),
+            create_connection=RealtimeSocket,
             write_limit=WRITE_LIMIT,
             open_timeout=OPEN_WITHIN_S,
             ping_interval=20,
             ping_timeout=60,  # with 20 s a busy moment of ours would drop healthy calls
-            proxy=True if url.startswith("wss://") else None,
         )
     except websockets.InvalidStatus as exc:
         raise RealtimeRefusedError(f"http_{exc.response.status_code}") from exc
     except (OSError, ssl.SSLError, TimeoutError, websockets.WebSocketException) as exc:
         raise RealtimeRefusedError(f"connect_{type(exc).__name__}") from exc
+    assert isinstance(socket, RealtimeSocket)
+    return socket
 
 
 class _RootedHttpClient(TwilioHttpClient):  # type: ignore[misc]  # the library has no types

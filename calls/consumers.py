@@ -9,13 +9,12 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from calls.draining.here import INSTANCE
 from calls.draining.registry import stream_turned_away
-from calls.leaving import Leaving
-from calls.lines.line import Receive, Send
-from calls.lines.shell import SERVICE_RESTART
+from calls.lines.leaving import Leaving
+from calls.lines.line import SERVICE_RESTART, Receive, Send, sent_or_gone
+from calls.lines.opening import POLICY_VIOLATION, stream_call_load, upgrade_signed
 from calls.lines.twilio_line import TwilioLine
-from calls.observing.stream import stream_watched
 from calls.selectors import StreamCall
-from calls.stream_opening import POLICY_VIOLATION, stream_call_load, upgrade_signed
+from calls.sockets.media import short_way
 from tools.observing import metrics
 
 logger = logging.getLogger(__name__)
@@ -31,29 +30,38 @@ class MediaStreamConsumer(Leaving, AsyncWebsocketConsumer):
         await receive()  # websocket.connect
         if not await upgrade_signed(scope):
             logger.warning("media stream without a valid signature refused")
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            await sent_or_gone(send, {"type": "websocket.close", "code": POLICY_VIOLATION})
             return
         if INSTANCE.refusing:
             await self._turn_away(scope["url_route"]["kwargs"]["call_id"])
             return
-        await send({"type": "websocket.accept"})
+        if not await sent_or_gone(send, {"type": "websocket.accept"}):
+            return
         call = await stream_call_load(scope["url_route"]["kwargs"]["call_id"])
         if isinstance(call, int):
-            await send({"type": "websocket.close", "code": call})
+            await sent_or_gone(send, {"type": "websocket.close", "code": call})
             return
-        try:
-            with stream_watched(call.call_id):
-                await self._converse(call, receive)
-        except Exception:
-            logger.exception("the bridge of a call broke", extra={"call_id": str(call.call_id)})
-            raise
+        await self._carry(call, receive)
 
     async def _turn_away(self, call_id: uuid.UUID) -> None:
         """Do not let the stream in: this process is about to end. Twilio asks what follows, and opens another one."""
         metrics.STREAMS_REFUSED.labels("draining").inc()
         await asyncio.to_thread(stream_turned_away, call_id)
         logger.info("media stream turned away: this process drains", extra={"call_id": str(call_id)})
-        await self._twilio_send({"type": "websocket.close", "code": SERVICE_RESTART})
+        await sent_or_gone(self._twilio_send, {"type": "websocket.close", "code": SERVICE_RESTART})
 
     def _line_for(self, call: StreamCall) -> TwilioLine:
-        return TwilioLine(self._twilio_send)
+        return TwilioLine(self._twilio_send, short_way(self.scope))
+
+    async def _listen_to_caller(self, receive: Receive) -> int:
+        short = short_way(self.scope)
+        if short is None:
+            return await super()._listen_to_caller(receive)
+        short.listen(self._hear_text)
+        try:
+            return await super()._listen_to_caller(receive)
+        finally:
+            short.leave()
+
+    def _hear_text(self, text: bytes) -> None:
+        self._hear_caller({"bytes": text})

@@ -4,7 +4,7 @@ Each step is one conditional UPDATE and may come twice: Twilio repeats its reque
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -51,7 +51,7 @@ class Back:
     """The call goes back to its assistant; ``token`` opens its media stream once."""
 
     call_id: uuid.UUID
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from assistants.models import Assistant
 from assistants.snapshots import Snapshot
 from calls.bridge.plan import FirstMessageMode, Place, Plan, Remark, ToolSpec
 from calls.handoffs import Ways, parameters_offered, takers
+from calls.orders.messages import is_added
 from calls.selectors import StreamCall
 from calls.tool_messages import tool_messages
 from calls.transfers import destinations_read
@@ -134,7 +135,7 @@ def _remarks(history: list[dict[str, Any]]) -> Iterable[Remark]:
         role = _ROLES.get(str(message.get("role")))
         text = _words(message.get("content", message.get("message")))
         if role and text:
-            yield Remark(role, text)
+            yield Remark(role, text, lasts=is_added(message))
 
 
 def _words(content: object) -> str:

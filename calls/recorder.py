@@ -8,28 +8,29 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 from django.conf import settings
 
 from calls.bridge import commands as do
 from calls.bridge.ending import FORWARDED, KEYS_PRESSED
 from calls.bridge.limits import NOT_STARTED
 from calls.bridge.toolcalls import GRACE_S
+from calls.call_history import CallHistory, arguments_told
 from calls.lasting.outbox import Outbox
 from calls.lasting.receipts import Workers
+from calls.lasting.records import SORTING
 from calls.live.feed import CallFeed
-from calls.models import CallBreak
+from calls.models import SHUT_DOWN, CallBreak
 from calls.observing.stream import CallWatch
+from calls.orders.book import OrderBook
+from calls.passing.telling import CallPassing
 from calls.privacy.keeping import CallKeeping
-from calls.records import SORTING
 from calls.resuming import PRESSED
 from calls.selectors import StreamCall
-from calls.services import SHUT_DOWN
 from calls.summaries import summary_request
-from calls.tool_context import organisation_id, tool_context
+from calls.tool_context import tool_context
 from calls.tool_servers import ServerInForce, server_in_force
 from calls.transfers import SummaryPlan
-from tools.arguments import arguments_shown
+from tools.access.organisation import organisation_id
 from tools.auth.credentials import ServerAuth
 from tools.encryption import encrypt
 from tools.mocks import order_mocked
@@ -37,8 +38,6 @@ from tools.models import Tool
 from tools.orders import ToolOrder
 from tools.rejection import Rejection, request_rejected
 from tools.snapshots import ToolSnapshot
-
-ROLES = {do.Speaker.CALLER: "user", do.Speaker.ASSISTANT: "bot"}
 
 
 @functools.cache
@@ -59,10 +58,10 @@ class Recorder:
         self._outbox = process_outbox()
         self._watch = CallWatch(call)
         self._feed = CallFeed(call.call_id)
+        self.passing = CallPassing(call)
         # A server sees the tool as its author wrote it, whatever is said of it in this call.
         self._tools = {tool.name: tool for tool in call.tools_written or call.snapshot.tools}
         self._started_at = datetime.now(UTC)
-        self._messages: list[dict[str, Any]] = []
         self._forwarded: dict[str, ToolSnapshot] = {}
         self._checked: dict[str, Mapping[str, object]] = {}  # arguments, by tool call
         self._learnt: dict[str, Any] = {}
@@ -73,20 +72,25 @@ class Recorder:
         # A call that was away goes on with the clock, the history and the counts that it had.
         back = call.resumption
         self._offset = timedelta()
-        self._messages += back.messages if back else []
+        self._said = CallHistory(back.messages if back else ())
         self._facts = back.facts if back else {}
         self._learnt |= back.learnt if back else {}
         self._session = f"{back.session}:" if back else ""
         self._keeping = CallKeeping(call.snapshot)
+        self._orders = OrderBook(call.call_id, self._keeping, self._outbox.put)
 
     def started(self) -> None:
         """The stream was verified: the utterances' clock begins, and what its templates lacked is written down."""
         self._started_at = datetime.now(UTC)
+        self._said.clock(self._started_at)
         self._watch.started()
         self._feed.begun()
+        self.passing.began()
+        self._orders.begun()
         if self._call.resumption is not None:
             self._offset = self._started_at - self._call.resumption.began_at
             self._started_at -= self._offset
+            self._said.clock(self._started_at, away=self._offset)
             if self._call.resumption.kind == CallBreak.Kind.KEYS:
                 self._keys_pressed(self._call.resumption.asked)
             return  # what the templates lacked is known from the first session, and a recording goes on
@@ -118,9 +122,10 @@ class Recorder:
         shown = self._keeping.shown(command)
         if shown is not None:
             self._feed.happened(shown)
+            self.passing.happened(shown)
         match command:
             case do.UtteranceEnded(spoken=spoken):
-                self._messages.append(self._message(spoken))
+                self._said.spoken(spoken)
                 self._utterances([spoken])
             case do.Problem():
                 self._problem(
@@ -128,17 +133,28 @@ class Recorder:
                 )
             case do.Used():
                 self._used(command)
+            case do.Noted() | do.OrderAnswered() | do.OrderSettled():
+                self._ordered(command)
             case do.ToolRefused():
                 self._tool_refused(command)
                 self._told(command.call_id, command.output, orphaned=command.orphaned)
             case do.ToolDone():
                 self._tool_done(command)
             case do.ToolLate():
-                self._history_result(command.call_id, command.output, datetime.now(UTC))
+                self._result_said(command.call_id, command.output)
             case do.ToolSettled():
                 self._told(command.call_id, command.output, orphaned=command.orphaned)
             case _:
                 pass  # nothing that lasts
+
+    def _ordered(self, command: do.Noted | do.OrderAnswered | do.OrderSettled) -> None:
+        match command:
+            case do.Noted(role=role, text=text):
+                self._said.added(role, text)
+            case do.OrderAnswered(order_id=order_id, refusal=refusal):
+                self._feed.ordered(self._orders.answered(order_id, refusal))
+            case do.OrderSettled(order_id=order_id, failure=failure):
+                self._feed.ordered(self._orders.settled(order_id, failure))
 
     def _used(self, used: do.Used) -> None:
         self._outbox.put(
@@ -168,13 +184,26 @@ class Recorder:
     @property
     def history(self) -> list[dict[str, Any]]:
         """What was said and done so far, in Vapi's shapes, as far as a row may hold it."""
-        return self._keeping.history(list(self._messages))
+        return self._keeping.history(self._said.messages)
+
+    def order_received(self, message: Mapping[str, Any]) -> bool:
+        """Note an order from outside; False for one that has come before."""
+        return self._orders.received(message)
+
+    def order_refusal(self, order_id: str) -> str | None:
+        """Why an order was refused that has come before, empty where it was taken; None while nobody knows."""
+        return self._orders.refusal(order_id)
+
+    @property
+    def orders(self) -> list[dict[str, Any]]:
+        """What is known of the orders that the call has had, as a row may hold it."""
+        return self._orders.rows()
 
     def history_with(self, command: do.PressKeys) -> list[dict[str, Any]]:
         """What was said and done so far, with the tool call that has keys pressed now."""
         tool = self._tools[command.name]
-        message = self._tool_message(command, tool, datetime.now(UTC))
-        return self._keeping.history([*self._messages, message])
+        message = self._said.tool_call(command.call_id, tool, command.arguments)
+        return self._keeping.history([*self._said.messages, message])
 
     def asked_kept(self, command: do.PressKeys) -> dict[str, Any]:
         """The tool call that has keys pressed, as far as a row may hold it."""
@@ -187,7 +216,7 @@ class Recorder:
         order = self._minimal_order(tool_call_id, name) | {"arguments": asked["arguments"]}
         if name in self._tools:
             self._forwarded[tool_call_id] = self._tools[name]
-        self._history_result(tool_call_id, PRESSED, now)
+        self._result_said(tool_call_id, PRESSED)
         self._tool_calls.add(tool_call_id)
         self._outbox.put(
             "tools.tasks.tool_call_done", {"order": order, "at": now.isoformat(), "output": PRESSED}
@@ -198,6 +227,7 @@ class Recorder:
         self._call = call
         self._tools = {tool.name: tool for tool in call.tools_written or call.snapshot.tools}
         self._keeping.also(call.snapshot)
+        self.passing.handed_over(call)
         self._outbox.put(
             "calls.tasks.part_write",
             {
@@ -213,7 +243,7 @@ class Recorder:
         """Have a worker write what the operator is told of the call."""
         now = datetime.now(UTC)
         request = summary_request(
-            plan.messages, self._messages, variables=self._call.variables | self._learnt, now=now
+            plan.messages, self._said.messages, variables=self._call.variables | self._learnt, now=now
         )
         self._outbox.put(
             "calls.tasks.transfer_summarise",
@@ -233,7 +263,9 @@ class Recorder:
         reason = SHUT_DOWN if self._shut_down else ended.reason
         self._watch.ended(ended, reason=reason, frames_dropped=frames_dropped)
         if not self._was_verified(ended):
+            self._orders.never_begun()
             return
+        self.passing.over()
         now = datetime.now(UTC)
         self._utterances(list(ended.spoken), closed_at=now)
         counts = {
@@ -315,7 +347,7 @@ class Recorder:
         if named is None:
             return Rejection  # of an assistant that has handed the call over meanwhile
         tool = self._server(named).tool
-        self._checked[command.call_id] = _shown(tool, command.arguments)
+        self._checked[command.call_id] = arguments_told(tool, command.arguments)
         return functools.partial(
             request_rejected,
             tool.rejection_plan,
@@ -332,7 +364,7 @@ class Recorder:
         now = datetime.now(UTC)
         self._forwarded[command.call_id] = tool
         self._tool_calls.add(command.call_id)
-        self._messages.append(self._tool_message(command, tool, now))
+        self._said.tool_called(command.call_id, tool, command.arguments)
         order: dict[str, Any] = {
             "call_id": str(self._call.call_id),
             "call_sid": self._call.call_sid,
@@ -356,8 +388,8 @@ class Recorder:
         return tool_context(
             self._call,
             public_origin=settings.PUBLIC_ORIGIN,
-            org_id=organisation_id(settings.VAPI_ORG_ID, settings.PUBLIC_ORIGIN),
-            messages=list(self._messages),
+            org_id=organisation_id(),
+            messages=self._said.messages,
             learnt=self._learnt,
         )
 
@@ -420,11 +452,15 @@ class Recorder:
             "requested_at": datetime.now(UTC).isoformat(),
         }
 
+    def _result_said(self, tool_call_id: str, output: str) -> None:
+        tool = self._forwarded.get(tool_call_id)
+        self._said.tool_result(tool_call_id, tool.name_on_the_wire if tool else "", output)
+
     def _told(self, tool_call_id: str, output: str, *, orphaned: bool) -> None:
         now = datetime.now(UTC)
         tool = self._forwarded.get(tool_call_id)
         if not orphaned:
-            self._history_result(tool_call_id, output, now)
+            self._result_said(tool_call_id, output)
         self._outbox.put(
             "tools.tasks.tool_call_told",
             {
@@ -436,65 +472,3 @@ class Recorder:
                 "awaited": tool is None or not tool.asynchronous,
             },
         )
-
-    # Vapi's message history -----------------------------------------------------------------------------------
-
-    def _message(self, spoken: do.Spoken) -> dict[str, Any]:
-        began = self._started_at + self._offset + timedelta(milliseconds=spoken.began_ms)
-        ended = self._started_at + self._offset + timedelta(milliseconds=spoken.ended_ms)
-        return {
-            "role": ROLES[spoken.speaker],
-            **({"assistantName": spoken.assistant} if spoken.assistant else {}),
-            "message": spoken.heard_text,
-            "time": _epoch_ms(began),
-            "endTime": _epoch_ms(ended),
-            "secondsFromStart": self._seconds(began),
-            "duration": spoken.ended_ms - spoken.began_ms,
-        }
-
-    def _tool_message(
-        self, command: do.RunTool | do.PressKeys, tool: ToolSnapshot, now: datetime
-    ) -> dict[str, Any]:
-        return {
-            "role": "tool_calls",
-            "message": "",
-            "time": _epoch_ms(now),
-            "secondsFromStart": self._seconds(now),
-            "toolCalls": [
-                _history_call(command.call_id, tool.name_on_the_wire, _shown(tool, command.arguments))
-            ],
-        }
-
-    def _history_result(self, tool_call_id: str, output: str, now: datetime) -> None:
-        tool = self._forwarded.get(tool_call_id)
-        self._messages.append(
-            {
-                "role": "tool_call_result",
-                "toolCallId": tool_call_id,
-                "name": tool.name_on_the_wire if tool else "",
-                "result": output,
-                "time": _epoch_ms(now),
-                "secondsFromStart": self._seconds(now),
-            }
-        )
-
-    def _seconds(self, moment: datetime) -> float:
-        return round((moment - self._started_at).total_seconds(), 3)
-
-
-def _shown(tool: ToolSnapshot, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The arguments without what only the tool's server may read: the history goes to every server of the call."""
-    return arguments_shown(tool, dict(arguments)) if tool.encrypted_paths else arguments
-
-
-def _history_call(call_id: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    # In the history, unlike in the call itself, Vapi writes arguments as JSON text.
-    return {
-        "id": call_id,
-        "type": "function",
-        "function": {"name": name, "arguments": orjson.dumps(dict(arguments)).decode()},
-    }
-
-
-def _epoch_ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from calls.models import Call, CallBreak, CallTransfer
+from calls.models import Call, CallBreak, CallTransfer, LiveOrder
+from calls.orders.messages import message_added
+from calls.orders.rows import messages_added, orders_open
 from calls.privacy.keeping import history_opened
 from calls.transfers import destination_read
 from tools.models import ToolCall
@@ -26,7 +28,8 @@ class Resumption:
 
     ``messages`` is what was said before, in Vapi's shapes; ``says`` is said first, word for word, where it is not
     empty. ``kind`` is ``transfer`` for one that nobody answered, else the kind of the break; ``asked`` is the tool call
-    that pressed keys. The rest are the facts of the call so far.
+    that pressed keys. ``orders`` are those from outside that hold on: who is muted, and what is still to be done. The
+    rest are the facts of the call so far.
     """
 
     began_at: datetime
@@ -38,6 +41,7 @@ class Resumption:
     learnt: dict[str, Any] = field(default_factory=dict, repr=False)  # what tools have taught before
     kind: str = TRANSFER
     asked: dict[str, Any] = field(default_factory=dict, repr=False)
+    orders: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
 
 def sessions_before(call: Call) -> int:
@@ -59,7 +63,7 @@ def resumption_of(call: Call, *, language: str) -> Resumption | None:
         name: getattr(call, name) or 0
         for name in ("barge_ins", "frames_in", "frames_dropped", "tool_calls_made")
     }
-    learnt = variables_taught(call_id=call.id)
+    learnt, orders = variables_taught(call_id=call.id), orders_open(call)
     if cut is not None and (transfer is None or cut.began_at > (transfer.resumed_at or cut.began_at)):
         return Resumption(
             began_at,
@@ -70,6 +74,7 @@ def resumption_of(call: Call, *, language: str) -> Resumption | None:
             learnt=learnt,
             kind=cut.kind,
             asked=cut.asked,
+            orders=orders,
         )
     assert transfer is not None
     return Resumption(
@@ -80,6 +85,7 @@ def resumption_of(call: Call, *, language: str) -> Resumption | None:
         says=_fallback_words(transfer, language),
         facts=facts,
         learnt=learnt,
+        orders=orders,
     )
 
 
@@ -107,7 +113,8 @@ def history_stored(call: Call) -> list[dict[str, Any]]:
     began_at = call.started_at or call.created_at
     spoken = _spoken(call.id)
     done = [_answered(row, began_at) for row in tool_calls_of(call_id=call.id)]
-    return sorted([*spoken, *done], key=lambda message: message["time"])
+    added = [_added(row, began_at) for row in messages_added([call.id])]
+    return sorted([*spoken, *done, *added], key=lambda message: message["time"])
 
 
 def _spoken(call_id: uuid.UUID) -> list[dict[str, Any]]:
@@ -138,6 +145,12 @@ def _answered(row: ToolCall, began_at: datetime) -> dict[str, Any]:
         "time": _epoch_ms(told_at),
         "secondsFromStart": round((told_at - began_at).total_seconds(), 3),
     }
+
+
+def _added(row: LiveOrder, began_at: datetime) -> dict[str, Any]:
+    at = row.done_at or row.asked_at
+    times = {"time": _epoch_ms(at), "secondsFromStart": round((at - began_at).total_seconds(), 3)}
+    return message_added(row.role, row.words, times)
 
 
 def _epoch_ms(moment: datetime) -> int:

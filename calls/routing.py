@@ -2,12 +2,8 @@ from django.urls import path
 
 from calls.consumers import MediaStreamConsumer
 from calls.live.streams import listen_stream, transcript_stream
-from calls.recorder import process_outbox
 from calls.smoke.caller_socket import CallerLegConsumer
 from calls.websocket_calls.consumers import BypassConsumer, SocketCallConsumer
-
-# Now, and not with the first call: what a process that died has left behind is to be written soon.
-process_outbox()
 
 websocket_urlpatterns = [
     path("media/caller/<uuid:leg_id>", CallerLegConsumer.as_asgi()),  # type: ignore[arg-type]  # path() knows only views

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 
+from assistants.models import Transient, VapiObject
 from assistants.snapshots import Snapshot, snapshot_read
 from calls.bridge.audio import MULAW, AudioFormat
 from calls.handoffs import overrides_of
@@ -21,6 +22,7 @@ from calls.models import (
     CallVariables,
     NumberServer,
     PhoneNumber,
+    Placing,
     SmokePair,
     SmokeRun,
 )
@@ -40,6 +42,7 @@ _AUTH_NAMES = (
     "auth_credential_kind",
     "auth_settings",
     "auth_key",
+    "auth_hosts",
 )
 
 
@@ -124,6 +127,12 @@ class StreamCall:
     outbound: bool = False
     # The values that a program gave with the call; they win over the assistant's.
     given: dict[str, Any] = field(default_factory=dict, repr=False)
+    # The same without those that are secret; and by which ids programs know assistants, squad and number, by ours.
+    given_told: dict[str, Any] = field(default_factory=dict, repr=False)
+    known_ids: dict[str, str] = field(default_factory=dict)
+    # What a program sent along with the call for itself, and the settings that it laid over the assistant's, without secrets.
+    metadata: Any = field(default=None, repr=False)
+    overrides: dict[str, Any] = field(default_factory=dict, repr=False)
     audio: AudioFormat = MULAW  # how its sound goes to the model, and comes back
 
     @property
@@ -154,7 +163,13 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
     call = (
         Call.objects.select_related("version", "phone_number")
         .annotate(**dict(zip(_AUTH_NAMES, auth_columns("version__assistant__"), strict=True)))
-        .annotate(squad_made_of=F("squad__transient"))
+        .annotate(
+            squad_made_of=F("squad__transient"),
+            placed_metadata=F("placing__metadata"),
+            socket_metadata=F("socket__metadata"),
+            sent_kind=F("version__assistant__transient__kind"),
+            sent=F("version__assistant__transient__document"),
+        )
         .filter(
             pk=call_id,
             status__in=LIVE,
@@ -171,6 +186,7 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
     tools = [
         tool.id for one in (snapshot, *(m.snapshot for m in members.values())) if one for tool in one.tools
     ]
+    values, secret_values = _variables(call.id)
     # Secrets are not in the snapshot: a rotated one must be in force at once, for old versions too.
     whole = StreamCall(
         call_id=call.id,
@@ -190,7 +206,11 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
         members=members,
         squad_id=str(call.squad_id or "") if call.squad_made_of is None else "",
         outbound=call.direction == Call.Direction.OUTBOUND,
-        given=variables_given(call.id),
+        given={**values, **secret_values},
+        given_told=values,
+        known_ids=_known_ids(call, members),
+        metadata=call.placed_metadata if call.placed_metadata is not None else call.socket_metadata,
+        overrides=call.sent if call.sent_kind == Transient.Kind.OVERRIDES else {},
     )
     current = _with_part(call, whole) if members else whole
     return replace(current, resumption=resumption_of(call, language=current.snapshot.language))
@@ -198,14 +218,39 @@ def call_for_stream(call_id: uuid.UUID) -> StreamCall | None:
 
 def variables_given(call_id: uuid.UUID) -> dict[str, Any]:
     """The values that a program gave with a call; without the secret ones where no key opens them."""
+    values, secret = _variables(call_id)
+    return {**values, **secret}
+
+
+def names_it(key: str) -> bool:
+    """Whether an object was imported under an id of its own, and not as a part of another."""
+    return not any(mark in key for mark in ":#/")
+
+
+def _known_ids(call: Call, members: Mapping[str, Member]) -> dict[str, str]:
+    """Vapi's ids, by ours, of what was imported: servers that were written for Vapi know it by them."""
+    number = call.phone_number
+    known = {str(number.pk): number.vapi_id} if number is not None and number.vapi_id else {}
+    assistants = [one for one in (call.assistant_id, *members) if one]
+    rows = VapiObject.objects.filter(
+        Q(assistant__in=assistants) | Q(squad=call.squad_id, squad__isnull=False)
+    )
+    for row in rows.order_by("-pk").only("assistant", "squad", "key"):
+        if names_it(row.key):
+            known[str(row.assistant_id or row.squad_id)] = row.key
+    return known
+
+
+def _variables(call_id: uuid.UUID) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same, plain and secret ones apart."""
     rows = CallVariables.objects.filter(pk=call_id).annotate(token=stored_token("secret_values"))
     for values, token in rows.values_list("values", "token"):
         try:
             secret = json_read(decrypt(token)) if token else {}
         except SecretUnreadableError:
             secret = {}
-        return {**values, **secret}
-    return {}
+        return values, secret
+    return {}, {}
 
 
 def _members(call: Call) -> dict[str, Member]:
@@ -328,6 +373,13 @@ def whisper_for(*, transfer_id: uuid.UUID, now: datetime) -> Whisper | None:
         pending=lacks_summary and due_at is not None and now < due_at,
         lacks_summary=lacks_summary,
     )
+
+
+def came_since(since: datetime) -> Q:
+    """Of calls: those that came in since then, or were dialled since then that had been scheduled long before."""
+    scheduled = Placing.objects.filter(earliest_at__isnull=False, claimed_at__gte=since)
+    # Their ids, and not a query for them: with that the planner would read every call there is.
+    return Q(created_at__gte=since) | Q(pk__in=list(scheduled.values_list("pk", flat=True)))
 
 
 def calls_written(call_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

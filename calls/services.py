@@ -2,36 +2,47 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Value
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from assistants.models import Assistant
-from calls.models import LIVE, Call, CallBreak, CallProblem, CallVariables, PhoneNumber
+from calls.models import (
+    LIVE,
+    STREAM_LOST,
+    Call,
+    CallBreak,
+    CallProblem,
+    CallTransfer,
+    CallVariables,
+    PhoneNumber,
+)
+from calls.models.counting import COUNTS_ON
+from calls.orders.rows import COMES_BACK_WITHIN, orders_forget
+from calls.passing.telling import call_hushed
 from calls.resumptions import sessions_before
 from calls.selectors import phone_number_for_did
-from calls.squads import members_freeze
+from calls.squads import Sharing, members_freeze
 from calls.warehouse.outbox import call_changed
 from tools.jsontext import text_clean
 from tools.orders import ToolRefusal
 from tools.services import tool_call_refuse, tool_call_told
 
 TOKEN_LIVES = timedelta(seconds=60)
+# Whoever looks for calls that were left finds those of so long ago: each run looks at all of them.
+LEFT_FOR = timedelta(days=1)
 DEFAULT_APOLOGY = Assistant._meta.get_field("apology").get_default()
 HUNG_UP = "assistant-ended-call"
 MODEL_FAILED = "call.in-progress.error-providerfault-openai-llm-failed"
 WORKER_DIED = "call.in-progress.error-vapifault-worker-died"
-SHUT_DOWN = "worker-shutdown"
-STREAM_CLOSED = "phone-call-provider-closed-websocket"
-# What a bridge says of a stream that others have ended under it: the line is still there.
-STREAM_LOST = frozenset({SHUT_DOWN, STREAM_CLOSED})
 CARRIER_COMPLETED = "call.in-progress.twilio-completed-call"
 
 
@@ -40,7 +51,7 @@ class Answered:
     """The call goes to an assistant; ``token`` opens its media stream once."""
 
     call: Call
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ def call_start(*, call_sid: str, account_sid: str, did: str, caller: str) -> Ans
         if call.status == Call.Status.REFUSED or call.version_id is None:
             return refused(call)
         if made and assistant is not None:
-            members_freeze(call=call, first=assistant, squad=squad)
+            members_freeze([Sharing(call, assistant, squad)])
         return Answered(call, token_mint(call))
 
 
@@ -213,7 +224,9 @@ def call_finish(
             status=Call.Status.ENDED, ended_at=ended_at, ended_reason=ended_reason, **facts
         )
         call_changed(call_id)
-    _nobody_comes_back(call)
+    call.refresh_from_db(fields=["status", "ended_reason"])
+    if not call.may_come_back:
+        _nobody_comes_back(call)
     return True
 
 
@@ -223,9 +236,32 @@ def _nobody_comes_back(call: Call) -> None:
     for row in call.breaks.filter(kind=CallBreak.Kind.KEYS).exclude(history=[]):
         _keys_over(row)
     call.breaks.exclude(history=[]).update(history=[], asked={})
+    orders_forget(call)
     given = CallVariables.objects.filter(pk=call.pk)
     if given.values_list("call__version__snapshot__hipaa", flat=True).first() is True:
         given.update(values={}, secret_values="")
+
+
+def calls_left(*, now: datetime) -> int:
+    """How many calls have lost their stream, never came back, and nobody has told of their end: nobody comes back to them now."""
+    hipaa = KeyTextTransform("hipaa", "version__snapshot")
+    lost = Call.objects.annotate(counts_on=COUNTS_ON, hipaa=hipaa).filter(
+        status=Call.Status.ENDED,
+        ended_reason__in=STREAM_LOST,
+        ended_at__lt=now - COMES_BACK_WITHIN,
+        counts_on__gte=(now - LEFT_FOR).astimezone(UTC).date(),
+    )
+    of_call = {"call": OuterRef("pk")}
+    given = CallVariables.objects.filter(**of_call).exclude(values={}, secret_values="")
+    kept = (
+        Exists(CallTransfer.objects.filter(**of_call).exclude(history=[]))
+        | Exists(CallBreak.objects.filter(**of_call).exclude(history=[]))
+        | Q(Exists(given), hipaa="true")
+    )
+    left = list(lost.filter(kept))
+    for call in left:
+        _nobody_comes_back(call)
+    return len(left)
 
 
 def _keys_over(row: CallBreak) -> None:
@@ -256,12 +292,14 @@ def call_over(*, call_sid: str, ended_reason: str, ended_at: datetime | None = N
             ended_reason = call.ended_reason  # it was forwarded before any assistant had it
         live = Call.objects.filter(pk=call.pk, status__in=LIVE)
         with transaction.atomic():
-            live.update(
+            closed = live.update(
                 status=Call.Status.ENDED,
                 ended_at=Greatest(Value(ended_at or timezone.now()), "started_at"),
                 ended_reason=ended_reason,
             )
             call_changed(call.pk)
+        if closed and call.started_at is not None:
+            call_hushed(call.pk)
         _nobody_comes_back(call)
     return call
 

@@ -1,17 +1,16 @@
 """The assistants that may share a call: frozen when it comes in, and made ready when one of them takes it over."""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
 
 from assistants.models import Assistant, AssistantVersion, Squad
 from assistants.snapshots import Snapshot
-from assistants.squads import cast_of
+from assistants.squads import Directory, cast_of
 from calls.bridge.commands import PrepareMember
 from calls.bridge.plan import FirstMessageMode, Plan
 from calls.handoffs import OVERRIDES, overrides_of, values_extracted
@@ -21,35 +20,56 @@ from calls.selectors import StreamCall
 from calls.variables import call_rendered, call_variables
 
 
-def members_freeze(
-    *,
-    call: Call,
-    first: Assistant,
-    squad: Squad | None,
-    versions: Mapping[uuid.UUID, AssistantVersion] = MappingProxyType({}),
-) -> None:
-    """Write down who may share this call, each as it is published now, or on the version that is given for it here.
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """A call, who takes it, of which squad, and what some of those who may share it run on instead of what is published."""
+
+    call: Call
+    first: Assistant
+    squad: Squad | None
+    versions: Mapping[uuid.UUID, AssistantVersion] = field(default_factory=dict)
+
+
+def members_freeze(calls: Iterable[Sharing]) -> None:
+    """Write down who may share each of these calls, in a few statements for however many.
 
     A call that stays with one has no such rows.
     """
-    cast = cast_of(first, squad=squad, versions=versions)
-    if len(cast) < 2 or call.version is None:
-        return
-    with transaction.atomic():
-        CallMember.objects.bulk_create(
-            [
-                CallMember(
-                    call=call,
-                    assistant=one.assistant,
-                    version=one.version,
-                    position=position,
-                    ways=one.ways,
+    directories: dict[uuid.UUID | None, Directory] = {}
+    members: list[CallMember] = []
+    parts: list[CallPart] = []
+    for one in calls:
+        key = one.squad.pk if one.squad is not None else None
+        if key not in directories:
+            directories[key] = Directory(one.squad)
+        cast = cast_of(one.first, squad=one.squad, versions=one.versions, directory=directories[key])
+        if len(cast) < 2 or one.call.version is None:
+            continue
+        members += [
+            CallMember(
+                call=one.call,
+                assistant=each.assistant,
+                version=each.version,
+                position=position,
+                ways=each.ways,
+            )
+            for position, each in enumerate(cast)
+        ]
+        if cast[0].version is not None:
+            parts.append(
+                CallPart(
+                    call=one.call,
+                    n=0,
+                    assistant=one.first,
+                    version=cast[0].version,
+                    began_at=one.call.created_at,
+                    tool_call_id="",
                 )
-                for position, one in enumerate(cast)
-            ],
-            ignore_conflicts=True,
-        )
-        part_write(call_id=call.id, n=0, assistant_id=first.pk, began_at=call.created_at, tool_call_id="")
+            )
+    if members:
+        with transaction.atomic():
+            CallMember.objects.bulk_create(members, ignore_conflicts=True)
+            CallPart.objects.bulk_create(parts, ignore_conflicts=True)
 
 
 def part_write(

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 import websockets
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
-from assistants.realtime import LARGEST_EVENT, realtime_headers, realtime_url
+from assistants.realtime_threads import realtime_connect
 from tools.liquid import render
 
 _MOST_TOKENS = 400
@@ -68,17 +68,8 @@ def summary_write(
 ) -> str:
     """The summary. Raises SummaryError when there is none by then. ``used`` is given the response that is charged for."""
     until = time.monotonic() + within_s
-    url = realtime_url(model)
     try:
-        with connect(
-            url,
-            additional_headers=realtime_headers(),
-            compression=None,
-            max_size=LARGEST_EVENT,
-            open_timeout=within_s,
-            close_timeout=1,
-            proxy=True if url.startswith("wss://") else None,
-        ) as socket:
+        with realtime_connect(model, within_s=within_s) as socket:
             return _converse(socket, request, until, used)
     except websockets.InvalidStatus as exc:
         raise SummaryError(f"The Realtime API answered {exc.response.status_code}.") from exc

@@ -10,7 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from calls import forwarding, reaping, records, services
+from calls import forwarding, reaping, services
 from calls.bridge.realtime import usage_told
 from calls.costs.tasks import call_cost, usage_write
 from calls.cutover import budget
@@ -18,9 +18,11 @@ from calls.cutover import forwarding as handed_over
 from calls.cutover.services import Outcome, rollback
 from calls.erasing.late import late_strip
 from calls.groups import over_tell
+from calls.lasting import records
 from calls.messages.tasks import notice_soon
 from calls.models import CallTransfer, PhoneNumber
 from calls.observing.whole import call_traced
+from calls.orders.rows import orders_forget_left
 from calls.squads import part_write as part_write_row
 from calls.summaries import Request, SummaryError, summary_write
 from tools.redaction.keeping import Keeping
@@ -112,7 +114,9 @@ def _summary_used(transfer_id: str, model: str, response: Mapping[str, Any]) -> 
 
 @shared_task(name="calls.tasks.calls_reap", base=PrivateTask, ignore_result=True)
 def calls_reap() -> None:
-    """Close the calls whose end nobody has told us of."""
+    """Close the calls whose end nobody has told us of, and forget what was still to be done in those that were lost."""
+    orders_forget_left(now=timezone.now())
+    services.calls_left(now=timezone.now())
     for call, reason in reaping.calls_reap(now=timezone.now()):
         logger.warning("a call was closed late", extra={"call_id": str(call.id), "reason": reason})
         over_tell(call.id, reason)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from calls import twiml
 from calls.cutover.bypass import BypassError, Order, ask
 from calls.cutover.canary import why_no_bypass
 from calls.models import PhoneNumber, SmokeLeg
 from calls.services import DEFAULT_APOLOGY, Answered
 from calls.smoke.legs import AtVapi, Unplaced, call_from_tester, leg_over, vapi_told
+from calls.twilio import twiml
 
 logger = logging.getLogger(__name__)
 

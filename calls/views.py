@@ -9,14 +9,13 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
-from calls import forwarding, services, twiml
-from calls.after import GoesOn, call_after_stream
+from calls import forwarding, services
 from calls.costs.refusing import Spent, call_refuse_if_spent
 from calls.cutover import canary, fallback
 from calls.cutover.rescue import rescue_document
-from calls.decorators import twilio_webhook
 from calls.doctor.proof import proof_for
 from calls.groups import over_tell
+from calls.lines.after import GoesOn, call_after_stream
 from calls.messages.asking import Forwarded, ToAsk, assistant_requested
 from calls.models import Call, CallTransfer
 from calls.observing.webhooks import voice_decided, voice_undecided
@@ -24,6 +23,8 @@ from calls.recorder import process_outbox
 from calls.selectors import Whisper, whisper_for
 from calls.testers import Told, decision_for_tester
 from calls.transfers import destination_read
+from calls.twilio import twiml
+from calls.twilio.webhooks import twilio_webhook
 from tools.observing.context import call_observed
 
 logger = logging.getLogger(__name__)

@@ -97,6 +97,7 @@ app.conf.beat_schedule = {
         "options": {"expires": 30.0},
     },
     "transients-expire": {"task": "calls.choosing.tasks.transients_expire", "schedule": 6 * 3600.0},
+    "api-writes-expire": {"task": "tools.tasks.api_writes_expire", "schedule": 3600.0},
     "captures-expire": {"task": "tools.tasks.captures_expire", "schedule": 3600.0},
     "tool-calls-expire": {"task": "tools.tasks.tool_calls_expire", "schedule": 120.0},
 }
@@ -115,6 +116,7 @@ app.autodiscover_tasks(
         "calls.erasing",
         "calls.history",
         "calls.messages",
+        "calls.orders",
         "calls.placing",
         "calls.recordings",
         "calls.reporting",

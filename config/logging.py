@@ -40,7 +40,11 @@ class PathlessFilter(logging.Filter):
             path = getattr(request, "path", None)
             match = getattr(request, "resolver_match", None)
             shown = match.view_name if match is not None else "an address that is not known here"
-            record.args = tuple(shown if isinstance(one, str) and one == path else one for one in record.args)
+            # Django writes what cannot be printed as escapes.
+            known = {path, path.encode("unicode_escape").decode()} if isinstance(path, str) else set()
+            record.args = tuple(
+                shown if isinstance(one, str) and one in known else one for one in record.args
+            )
         return True
 
 

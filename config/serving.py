@@ -8,6 +8,7 @@ from types import FrameType
 import uvicorn
 
 from calls.draining.here import INSTANCE
+from calls.sockets.media import MediaSocket, libraries_known
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +54,14 @@ class DrainingServer(uvicorn.Server):
 
 
 def media_server(application: str, *, host: str, port: int, grace_s: int, drain_s: float) -> DrainingServer:
-    """The server of the media streams, ready to run."""
+    """The server of the media streams, ready to run. Raises RuntimeError where it would not understand its own libraries."""
+    libraries_known()
     config = uvicorn.Config(
         application,
         host=host,
         port=port,
         loop="uvloop",
-        ws="websockets-sansio",
+        ws=MediaSocket,
         lifespan="off",
         # A frame of Twilio's is some 300 bytes; compression would cost more than it saves.
         ws_max_size=65536,

@@ -1,5 +1,6 @@
 """Where files are kept that are no part of the program: Django's STORAGES."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ def recordings_in_folder(folder: Path) -> dict[str, Any]:
     }
 
 
+def _patience() -> Any:
+    # Only where it is installed, and wanted.
+    config: Any = import_module("botocore.config")
+    return config.Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 2})
+
+
 def recordings_in_bucket(*, bucket: str, prefix: str, endpoint: str, region: str) -> dict[str, Any]:
     """Recordings in a bucket of S3, or of what speaks like it. Keys are found as by every AWS program."""
     if find_spec("storages") is None or find_spec("boto3") is None:
@@ -40,5 +47,7 @@ def recordings_in_bucket(*, bucket: str, prefix: str, endpoint: str, region: str
             "file_overwrite": False,
             "querystring_auth": True,
             "querystring_expire": LINK_LIVES_S,
+            # Boto's own limits are a minute each, tried five times: a bucket that hangs would hold whoever waits for five minutes.
+            "client_config": _patience(),
         },
     }

@@ -22,8 +22,10 @@ urlpatterns = [
     path("", include("calls.placing.urls")),
     path("", include("tools.urls")),
     path("", include("assistants.api.urls")),
-    path("", include("calls.numbers_api.urls")),
+    path("", include("calls.numbers.api.urls")),
     path("", include("calls.analytics.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     re_path(r"^(?!admin/|static/)", nowhere),
 ]
+handler400 = "config.nowhere.unreadable"
+handler500 = "config.nowhere.broken"

@@ -4,7 +4,6 @@ Without any other word the last digits of the number say so, so that a demonstra
 up never, …0003 is out of service, and behind …0004 there is an answering machine. Everybody else picks up.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -45,7 +44,7 @@ class Callee:
 
         async def ringing() -> str:
             never = self.outcome == "no-answer" or self.rings_ms > timeout_s * 1000
-            await asyncio.sleep(clock.wall_s(timeout_s * 1000 if never else self.rings_ms))
+            await clock.sleep(timeout_s * 1000 if never else self.rings_ms)
             return "no-answer" if never else self.outcome
 
         return ringing

@@ -138,6 +138,19 @@ def _verbs(answer: Answer, url: str) -> list[twiml.Verb]:
     return twiml.parse(answer.body, content_type=answer.content_type, base_url=answer.url)
 
 
+def stream_fields(*, account_sid: str, call_sid: str, stream_sid: str, event: str) -> dict[str, str]:
+    """The form of a stream's status callback."""
+    now = datetime.now(UTC)
+    return {
+        "AccountSid": account_sid,
+        "CallSid": call_sid,
+        "StreamSid": stream_sid,
+        "StreamName": stream_sid,
+        "StreamEvent": event,
+        "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z",  # Twilio gives nanoseconds
+    }
+
+
 def voice_fields(
     *, account_sid: str, call_sid: str, status: str, direction: str, to: str, caller: str
 ) -> dict[str, str]:

@@ -20,7 +20,8 @@ from simulator.numbers import Numbers
 from simulator.old_provider import PREFIX as OLD_PREFIX
 from simulator.old_provider import PUBLIC as OLD_PUBLIC
 from simulator.old_provider import OldProvider
-from simulator.phone import Order, Phone, new_sid
+from simulator.order import Order
+from simulator.phone import Phone, new_sid
 from simulator.realtime import Realtime
 from simulator.report import CallLog, CallReport
 from simulator.responses import Responses

@@ -4,12 +4,12 @@ Twilio's outbound leg, whose callee is a number of ours, and the inbound leg at 
 its own server plays, after a delay of two frames that evens out when the two were served.
 """
 
-import time
 from typing import Final
 
 from simulator import clips
 from simulator.caller import HangUp, Press
 from simulator.clips import Voice
+from simulator.clock import Clock
 from simulator.ear import Ear
 from simulator.ulaw import BYTES_PER_MS, SILENCE
 
@@ -21,14 +21,14 @@ _PATIENCE: Final = 5  # frames that a rest too short for a frame waits for more
 class LineEnd:
     """The far end of one call's line. `voice` is how Twilio's <Say> on this call sounds at the other end."""
 
-    def __init__(self, voice: Voice, speed: float = 1.0) -> None:
+    def __init__(self, voice: Voice, clock: Clock) -> None:
         self.ear = Ear()
         self.tool_call_at_ms: float | None = None
         self.other: LineEnd | None = None
         self._voice = voice
-        self._speed = speed  # of both calls' clocks
+        self._clock = clock  # of both calls
         self._sound = bytearray()  # from the other call, not yet handed to this one's server
-        self._since = 0.0  # when the first of it sounded
+        self._since_ms = 0.0  # when the first of it sounded
         self._keys: list[str] = []
         self._flowing = False
         self._waited = 0
@@ -36,8 +36,7 @@ class LineEnd:
     def begin(self, now_ms: float) -> None:
         """A server listens from now on; what has sounded before is lost."""
         if self._sound:
-            sounded_ms = (time.monotonic() - self._since) * 1000 * self._speed
-            del self._sound[: int(sounded_ms) * BYTES_PER_MS]
+            del self._sound[: int(self._clock.now_ms() - self._since_ms) * BYTES_PER_MS]
 
     def listen(self, audio: bytes, *, at_ms: float) -> None:
         """Hand on what this call's server plays."""
@@ -75,7 +74,7 @@ class LineEnd:
 
     def _take(self, audio: bytes) -> None:
         if not self._sound:
-            self._since = time.monotonic()
+            self._since_ms = self._clock.now_ms()
         self._sound += audio
 
     def leave(self, now_ms: float) -> None:

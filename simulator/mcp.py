@@ -12,8 +12,6 @@ after one call), `refuses-400` (an ended session is answered with 400 rather tha
 """
 
 import asyncio
-import base64
-import re
 import time
 import uuid
 from collections import deque
@@ -23,92 +21,19 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from simulator.asgi import Receive, Scope, Send, header, read_body, respond, respond_json
-from simulator.webhook import DEMO
-
-JSON = dict[str, Any]
+from simulator.asgi import Receive, Scope, Send, read_body, respond, respond_json
+from simulator.mcp_rules import META, MODERN, Asked, RefusedError
+from simulator.mcp_tools import JSON, answer_of, tool_named, tools_listed
 
 PREFIX: Final = "/mcp"
 LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
-MODERN: Final = "2026-07-28"
 _OLD: Final = "2024-11-05"
-_META: Final = "io.modelcontextprotocol/"
 _PAGE: Final = 60
 _NO_SESSION_GIVEN: Final = -32000
 _NO_SUCH_SESSION: Final = -32001
 _HUGE: Final = 3_000_000
+_OPEN_S: Final = 600.0  # that a stream stays open after the answer: longer than anybody has patience
 _REMEMBERED: Final = 1000
-
-LOOKUP: Final[JSON] = {
-    "name": "repairs.lookup",
-    "title": "Repair status",
-    "description": "Tells how far a repair is.",
-    "inputSchema": {
-        "type": "object",
-        "properties": {
-            "ticket": {"type": "string", "description": "Four digits.", "x-mcp-header": "Ticket"},
-            "details": {"type": "object", "properties": {"urgent": {"type": "boolean"}}},
-        },
-        "required": ["ticket"],
-    },
-}
-BOOK: Final[JSON] = {
-    "name": "book_appointment",
-    "description": "Books one visit.",
-    "inputSchema": {
-        "type": "object",
-        "properties": {"slot": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
-        "required": ["slot"],
-        "additionalProperties": False,
-    },
-}
-# What the stories' assistant asks.
-STATUS: Final[JSON] = {
-    "name": "get_repair_status",
-    "description": "Look up a repair by its ticket number.",
-    "inputSchema": {
-        "type": "object",
-        "properties": {"ticket": {"type": "string"}, "include_price": {"type": "boolean"}},
-        "required": ["ticket"],
-    },
-}
-HOSTILE: Final[list[Any]] = [
-    LOOKUP,
-    "no tool",
-    {"name": "", "inputSchema": {"type": "object"}},
-    {"name": "no_schema"},
-    {"name": "schema_is_text", "inputSchema": "object"},
-    {"name": "wish", "inputSchema": {"type": "object", "properties": {"a": {"type": "wish"}}}},
-    {"name": "far_too_wide", "inputSchema": {"anyOf": [{"const": n} for n in range(21_000)]}},
-    {
-        "name": "header_of_a_list",
-        "inputSchema": {
-            "type": "object",
-            "properties": {"a": {"type": "array", "items": {"type": "string", "x-mcp-header": "A"}}},
-        },
-    },
-    {
-        "name": "header_with_a_break",
-        "inputSchema": {
-            "type": "object",
-            "properties": {"a": {"type": "string", "x-mcp-header": "A\r\nEvil: 1"}},
-        },
-    },
-    {
-        "name": "itself",
-        "description": "D" * 20_000,
-        "inputSchema": {
-            "type": "object",
-            "properties": {"next": {"$ref": "#"}},
-        },
-    },
-    {
-        "name": "refers_elsewhere",
-        "inputSchema": {"type": "object", "properties": {"a": {"$ref": "https://elsewhere.example/a"}}},
-    },
-    {"name": "repairs.lookup", "description": "The second of its name.", "inputSchema": {"type": "object"}},
-    {"name": "Straße / büchen", "inputSchema": {"type": "object"}},
-]
 
 
 @dataclass(slots=True)
@@ -119,15 +44,6 @@ class _Session:
     ids: set[Any] = field(default_factory=set)
     put_off: dict[str, JSON] = field(default_factory=dict)
     stream: asyncio.Queue[JSON] = field(default_factory=asyncio.Queue)
-
-
-class _RefusedError(Exception):
-    """The request breaks a rule: the status and the JSON-RPC error that say so."""
-
-    def __init__(self, why: str, *, status: int = 400, code: int = -32600, data: Any = None) -> None:
-        super().__init__(why)
-        self.status = status
-        self.error = {"code": code, "message": why, **({"data": data} if data is not None else {})}
 
 
 class Mcp:
@@ -165,14 +81,14 @@ class Mcp:
             "problem": "",
         }
         self.requests.append(request)
-        exchange = _Exchange(self, scope, receive, send, options, body)
+        asked = Asked(scope, options, body)
         try:
-            await exchange.run()
-        except _RefusedError as refused:
+            await _Exchange(self, asked, receive, send).run()
+        except RefusedError as refused:
             request["problem"] = str(refused)
             # What is wrong with a session is said before the request is read.
             of_session = refused.error["code"] in (_NO_SESSION_GIVEN, _NO_SUCH_SESSION)
-            request_id = None if of_session else exchange.request_id
+            request_id = None if of_session else asked.id
             answer = {"jsonrpc": "2.0", "id": request_id, "error": refused.error}
             await respond_json(send, answer, status=refused.status)
 
@@ -185,20 +101,17 @@ class Mcp:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(
-        self, server: Mcp, scope: Scope, receive: Receive, send: Send, options: frozenset[str], body: Any
-    ) -> None:
+    def __init__(self, server: Mcp, asked: Asked, receive: Receive, send: Send) -> None:
         self._server = server
-        self._scope = scope
+        self._asked = asked
+        self._scope = asked.scope
         self._receive = receive
         self._send = send
-        self._options = options
-        self._body = body
-        self.request_id = body.get("id") if isinstance(body, dict) else None
+        self._options = asked.options
 
     async def run(self) -> None:
-        """Answer it. Raises _RefusedError for whatever breaks a rule."""
-        self._authorise()
+        """Answer it. Raises RefusedError for whatever breaks a rule."""
+        self._asked.authorise()
         method = self._scope["method"]
         if "old" in self._options:
             await (self._old_stream() if method == "GET" else self._old_post())
@@ -208,95 +121,41 @@ class _Exchange:
             await self._fetch_later()
         elif method == "DELETE" and "modern" not in self._options:
             self._session()
-            del self._server.sessions[self._header("mcp-session-id")]
+            del self._server.sessions[self._asked.header("mcp-session-id")]
             await respond(self._send, b"", status=204)
         else:
-            raise _RefusedError(f"{method} is not served here", status=405)
-
-    # --- rules ---
-
-    def _header(self, name: str) -> str:
-        return header(self._scope, name) or ""
-
-    def _figure(self, name: str) -> str:
-        """What follows the name in an option such as `slow-300`; empty without it."""
-        found = (re.fullmatch(rf"{name}-(-?\w+)", one) for one in self._options)
-        return next((one[1] for one in found if one), "")
-
-    def _authorise(self) -> None:
-        secret = self._figure("token")
-        if secret and self._header("authorization") != f"Bearer {secret}":
-            raise _RefusedError("not authorised", status=401)
-
-    def _shape(self) -> JSON:
-        body = self._body
-        if self._header("content-type").partition(";")[0] != "application/json":
-            raise _RefusedError("the content type is not application/json", status=415)
-        accepted = self._header("accept")
-        if "old" not in self._options and not all(
-            one in accepted for one in ("application/json", "text/event-stream")
-        ):
-            raise _RefusedError("Accept must list application/json and text/event-stream", status=406)
-        if (
-            not isinstance(body, dict)
-            or body.get("jsonrpc") != "2.0"
-            or not isinstance(body.get("method"), str)
-        ):
-            raise _RefusedError("no JSON-RPC request", code=-32700)
-        if "id" in body and not isinstance(body["id"], str | int):
-            raise _RefusedError("the id is neither a text nor a number")
-        return body
+            raise RefusedError(f"{method} is not served here", status=405)
 
     def _session(self) -> _Session:
         known = self._server.sessions
         if "stateless" in self._options:
-            if not self._header("mcp-protocol-version"):
-                raise _RefusedError("MCP-Protocol-Version is missing")
-            return _Session(self._header("mcp-protocol-version"), ready=True)
-        given = self._header("mcp-session-id")
+            if not self._asked.header("mcp-protocol-version"):
+                raise RefusedError("MCP-Protocol-Version is missing")
+            return _Session(self._asked.header("mcp-protocol-version"), ready=True)
+        given = self._asked.header("mcp-session-id")
         if not given:
-            raise _RefusedError("Mcp-Session-Id is missing", code=_NO_SESSION_GIVEN)
+            raise RefusedError("Mcp-Session-Id is missing", code=_NO_SESSION_GIVEN)
         if given not in known:
-            raise _RefusedError(
+            raise RefusedError(
                 "no such session",
                 status=400 if "refuses-400" in self._options else 404,
                 code=_NO_SUCH_SESSION,
             )
         session = known[given]
-        if self._header("mcp-protocol-version") != session.version:
-            raise _RefusedError("MCP-Protocol-Version is not the one that was agreed on")
+        if self._asked.header("mcp-protocol-version") != session.version:
+            raise RefusedError("MCP-Protocol-Version is not the one that was agreed on")
         return session
-
-    def _check_modern(self, body: JSON) -> None:
-        params = body.get("params") or {}
-        meta = params.get("_meta") or {}
-        version = self._header("mcp-protocol-version")
-        if not version or version != meta.get(f"{_META}protocolVersion"):
-            raise _RefusedError("MCP-Protocol-Version is missing or differs from the body", code=-32020)
-        if version != MODERN:
-            told = {"supported": [MODERN], "requested": version}
-            raise _RefusedError("Unsupported protocol version", code=-32022, data=told)
-        if self._header("mcp-method") != body["method"]:
-            raise _RefusedError("Mcp-Method is missing or differs from the body", code=-32020)
-        if not isinstance(meta.get(f"{_META}clientCapabilities"), dict):
-            raise _RefusedError("clientCapabilities are missing", code=-32602)
-        if body["method"] == "tools/call":
-            if _decoded(self._header("mcp-name")) != params.get("name"):
-                raise _RefusedError("Mcp-Name is missing or differs from the body", code=-32020)
-            ticket = (params.get("arguments") or {}).get("ticket")
-            if params.get("name") == LOOKUP["name"] and _decoded(self._header("mcp-param-ticket")) != ticket:
-                raise _RefusedError("Mcp-Param-Ticket is missing or differs from the body", code=-32020)
 
     # --- streamable HTTP ---
 
     async def _post(self) -> None:
-        body = self._shape()
+        body = self._asked.shape()
         method = body["method"]
-        modern = self._options & {"modern", "dual"} and f"{_META}protocolVersion" in (
+        modern = self._options & {"modern", "dual"} and f"{META}protocolVersion" in (
             (body.get("params") or {}).get("_meta") or {}
         )
         if "modern" in self._options or modern:
-            self._check_modern(body)
+            self._asked.check_modern(body)
             await self._answer(self._result(body, modern=True), session=None)
         elif method == "initialize":
             await self._initialize(body)
@@ -306,20 +165,24 @@ class _Exchange:
         else:
             session = self._session()
             if not session.ready:
-                raise _RefusedError("notifications/initialized has not come")
-            if self.request_id in session.ids:
-                raise _RefusedError("the id was used before in this session")
-            session.ids.add(self.request_id)
+                raise RefusedError("notifications/initialized has not come")
+            if self._asked.id in session.ids:
+                raise RefusedError("the id was used before in this session")
+            session.ids.add(self._asked.id)
             await self._answer(self._result(body, modern=False), session=session)
 
     async def _initialize(self, body: JSON) -> None:
         params = body.get("params") or {}
-        if self._header("mcp-session-id") or not params.get("clientInfo") or "capabilities" not in params:
-            raise _RefusedError("a session is opened without an id, with clientInfo and capabilities")
-        if self._figure("status-init"):
-            await respond(self._send, b"", status=int(self._figure("status-init")))
+        if (
+            self._asked.header("mcp-session-id")
+            or not params.get("clientInfo")
+            or "capabilities" not in params
+        ):
+            raise RefusedError("a session is opened without an id, with clientInfo and capabilities")
+        if self._asked.figure("status-init"):
+            await respond(self._send, b"", status=int(self._asked.figure("status-init")))
             return
-        await asyncio.sleep(float(self._figure("slow-init") or 0) / 1000)
+        await asyncio.sleep(float(self._asked.figure("slow-init") or 0) / 1000)
         version = params["protocolVersion"] if params.get("protocolVersion") in LEGACY else LEGACY[0]
         lines: tuple[tuple[bytes, bytes], ...] = ()
         if "stateless" not in self._options:
@@ -338,7 +201,7 @@ class _Exchange:
             await respond(self._send, orjson.dumps(message), headers=lines)
 
     def _message(self, result: JSON) -> JSON:
-        return {"jsonrpc": "2.0", "id": self.request_id, "result": result}
+        return {"jsonrpc": "2.0", "id": self._asked.id, "result": result}
 
     def _result(self, body: JSON, *, modern: bool) -> JSON:
         done = {"resultType": "complete"} if modern else {}
@@ -351,16 +214,10 @@ class _Exchange:
             case "tools/call":
                 return {**done, **self._call(params)}
             case _:
-                raise _RefusedError("Method not found", status=404 if modern else 200, code=-32601)
+                raise RefusedError("Method not found", status=404 if modern else 200, code=-32601)
 
     def _tools(self) -> list[Any]:
-        if "many" in self._options:
-            return [{**BOOK, "name": f"tool.{n}"} for n in range(200)]
-        if "hostile" in self._options:
-            return HOSTILE
-        if "repairs" in self._options:
-            return [STATUS]
-        return [] if "empty" in self._options else [LOOKUP, BOOK]
+        return tools_listed(self._options)
 
     def _page(self, params: JSON) -> JSON:
         tools, begin = self._tools(), int(params.get("cursor") or 0)
@@ -368,22 +225,15 @@ class _Exchange:
         return {"tools": tools[begin : begin + _PAGE], **more}
 
     def _call(self, params: JSON) -> JSON:
-        tool = next((one for one in (LOOKUP, BOOK, STATUS) if one["name"] == params.get("name")), None)
+        tool = tool_named(params.get("name"))
         arguments = params.get("arguments")
         if tool is None:
-            raise _RefusedError(f"Unknown tool: {params.get('name')}", status=200, code=-32602)
+            raise RefusedError(f"Unknown tool: {params.get('name')}", status=200, code=-32602)
         if not isinstance(arguments, dict) or set(tool["inputSchema"]["required"]) - arguments.keys():
-            raise _RefusedError("the arguments do not fit", status=200, code=-32602)
-        if self._figure("error"):
-            raise _RefusedError("simulated", status=200, code=int(self._figure("error")))
-        text = (
-            self._server.texts.get(tool["name"])
-            or {
-                LOOKUP["name"]: f"Ticket {arguments.get('ticket')} waits for parts.",
-                BOOK["name"]: f"Booked {arguments.get('slot')}.",
-                STATUS["name"]: orjson.dumps(DEMO[STATUS["name"]]).decode(),
-            }[tool["name"]]
-        )
+            raise RefusedError("the arguments do not fit", status=200, code=-32602)
+        if self._asked.figure("error"):
+            raise RefusedError("simulated", status=200, code=int(self._asked.figure("error")))
+        text = self._server.texts.get(tool["name"]) or answer_of(tool, arguments)
         return self._bent(text)
 
     def _bent(self, text: str) -> JSON:
@@ -404,12 +254,12 @@ class _Exchange:
 
     async def _answer(self, result: JSON, *, session: _Session | None) -> None:
         message = self._message(result)
-        is_call = self._body["method"] == "tools/call"
+        is_call = self._asked.body["method"] == "tools/call"
         if is_call:
             if session is not None:
                 session.calls += 1
             if "ends" in self._options:
-                self._server.sessions.pop(self._header("mcp-session-id"), None)
+                self._server.sessions.pop(self._asked.header("mcp-session-id"), None)
             if await self._broken():
                 return
             if "wrong-id" in self._options:
@@ -426,7 +276,7 @@ class _Exchange:
 
     async def _broken(self) -> bool:
         """Whether the call was answered, or left, in some broken way."""
-        await asyncio.sleep(float(self._figure("slow") or 0) / 1000)
+        await asyncio.sleep(float(self._asked.figure("slow") or 0) / 1000)
         if "drop" in self._options:
             transport = getattr(getattr(self._receive, "__self__", None), "transport", None)
             if transport is not None:
@@ -437,8 +287,8 @@ class _Exchange:
             await self._send({"type": "http.response.body", "body": b'{"jsonrpc": "2.', "more_body": True})
         elif "html" in self._options:
             await respond(self._send, b"<html>Bad gateway</html>", content_type="text/html")
-        elif self._figure("status"):
-            await respond(self._send, b"Simulated.", status=int(self._figure("status")))
+        elif self._asked.figure("status"):
+            await respond(self._send, b"Simulated.", status=int(self._asked.figure("status")))
         elif "silent-stream" in self._options:
             await respond(self._send, b": nothing\n\n", content_type="text/event-stream")
         else:
@@ -459,7 +309,7 @@ class _Exchange:
         await self._part(whole[:25])
         await self._part(whole[25:])
         if is_call and "open" in self._options:
-            await asyncio.sleep(30)
+            await asyncio.sleep(_OPEN_S)
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _part(self, content: bytes) -> None:
@@ -468,11 +318,11 @@ class _Exchange:
 
     async def _fetch_later(self) -> None:
         session = self._session()
-        if self._header("accept") != "text/event-stream":
-            raise _RefusedError("Accept must be text/event-stream", status=406)
-        message = session.put_off.pop(self._header("last-event-id"), None)
+        if self._asked.header("accept") != "text/event-stream":
+            raise RefusedError("Accept must be text/event-stream", status=406)
+        message = session.put_off.pop(self._asked.header("last-event-id"), None)
         if message is None:
-            raise _RefusedError("no stream has this event", status=404)
+            raise RefusedError("no stream has this event", status=404)
         await respond(self._send, _event(message), content_type="text/event-stream")
 
     # --- the transport of 2024-11-05 ---
@@ -503,13 +353,13 @@ class _Exchange:
             self._server.sessions.pop(session_id, None)
 
     async def _old_post(self) -> None:
-        body = self._shape()
+        body = self._asked.shape()
         given = parse_qs(self._scope["query_string"].decode("latin-1")).get("session", [""])[0]
         session = self._server.sessions.get(given)
         if session is None:
-            raise _RefusedError("no such session", status=404)
-        if self._figure("status") and body["method"] == "tools/call":
-            raise _RefusedError("simulated", status=int(self._figure("status")))
+            raise RefusedError("no such session", status=404)
+        if self._asked.figure("status") and body["method"] == "tools/call":
+            raise RefusedError("simulated", status=int(self._asked.figure("status")))
         await respond(self._send, b"Accepted", status=202, content_type="text/plain")
         if body["method"] == "initialize":
             result = {"protocolVersion": _OLD, "capabilities": {"tools": {}}, "serverInfo": {"name": "Old"}}
@@ -517,19 +367,14 @@ class _Exchange:
         elif body["method"] == "notifications/initialized":
             session.ready = True
         elif not session.ready:
-            raise _RefusedError("notifications/initialized has not come")
+            raise RefusedError("notifications/initialized has not come")
         elif "silent-stream" not in self._options or body["method"] != "tools/call":
-            await asyncio.sleep(float(self._figure("slow") or 0) / 1000)
+            await asyncio.sleep(float(self._asked.figure("slow") or 0) / 1000)
             try:
                 session.stream.put_nowait(self._message(self._result(body, modern=False)))
-            except _RefusedError as refused:
-                session.stream.put_nowait({"jsonrpc": "2.0", "id": self.request_id, "error": refused.error})
+            except RefusedError as refused:
+                session.stream.put_nowait({"jsonrpc": "2.0", "id": self._asked.id, "error": refused.error})
 
 
 def _event(message: JSON, *, end: bytes = b"\n") -> bytes:
     return b"event: message" + end + b"data: " + orjson.dumps(message) + end + end
-
-
-def _decoded(value: str) -> str:
-    found = re.fullmatch(r"=\?base64\?(.*)\?=", value)
-    return base64.b64decode(found[1]).decode() if found else value

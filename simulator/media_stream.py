@@ -26,6 +26,7 @@ from simulator.scenario import Line
 from simulator.ulaw import BYTES_PER_MS
 
 _FRAME_MS: Final = 20
+_WORTH_TELLING_MS: Final = 200
 _FIRST_TIMESTAMP_MS: Final = 155  # as in captured calls: the first frame is not stamped 0
 _KEYS: Final = {"media": {"payload"}, "mark": {"name"}}
 
@@ -106,6 +107,7 @@ class MediaStream:
     ) -> None:
         self.start = start
         self.playout = Playout()
+        self.name = url.rpartition("/")[2]  # what tells it from others: the server's own id of the call
         self.hung_up: str | None = None  # the reason, when the caller ended the call on this stream
         self.kept: list[tuple[float, bytes]] | None = (
             None  # what the caller said and when, where that is recorded
@@ -125,6 +127,8 @@ class MediaStream:
         self._position_ms = float(_FIRST_TIMESTAMP_MS)
         self._held = bytearray()  # caller's audio not yet cut into frames
         self._held_since_ms = 0.0
+        self._lost_ms = log.clock.lost_ms  # of the clock, as far as told
+        self._over = asyncio.Event()
         self._frame_sizes = itertools.cycle(self._line.frame_bytes)
         self._next_size = next(self._frame_sizes)
         self._noise = itertools.cycle(_NOISE)
@@ -135,6 +139,12 @@ class MediaStream:
 
     async def run(self) -> End:
         """Play the whole stream."""
+        try:
+            return await self._run()
+        finally:
+            self._over.set()
+
+    async def _run(self) -> End:
         try:
             connection = await self._connect()
         except (OSError, InvalidHandshake, InvalidMessage, TimeoutError) as error:
@@ -165,16 +175,22 @@ class MediaStream:
             await self._abandoned.close()
 
     async def open_second(self, *, for_ms: float = 2000) -> bool:
-        """Open the same URL once more with the same parameters. Return whether the server put up with it."""
+        """Open the same URL once more with the same parameters. Return whether the server put up with it: for that time, and
+        until the first stream was over.
+        """
         try:
             async with await self._connect() as connection:
                 begun = self._opening(self.start.stream_sid[:-4] + "ffff", 1)
                 for text in begun:
                     await connection.send(text)
-                await asyncio.wait_for(connection.wait_closed(), self._clock.wall_s(for_ms))
-                return False
-        except TimeoutError:
-            return True
+                closed = asyncio.ensure_future(connection.wait_closed())
+                over = asyncio.ensure_future(self._over.wait())
+                await asyncio.wait({closed}, timeout=self._clock.wall_s(for_ms))
+                await asyncio.wait({closed, over}, return_when=asyncio.FIRST_COMPLETED)
+                kept = not closed.done()
+                for waiting in (closed, over):
+                    waiting.cancel()
+                return kept
         except (OSError, InvalidHandshake, InvalidMessage, ConnectionClosed):
             return False
 
@@ -188,7 +204,7 @@ class MediaStream:
             max_size=None,
             max_queue=None,  # it reads eagerly
             proxy=None,
-            open_timeout=10,
+            open_timeout=30,
             close_timeout=5,
         )
 
@@ -306,16 +322,19 @@ class MediaStream:
         for number in itertools.count():
             due_ms = began_ms + number * _FRAME_MS
             while (mark_ms := self.playout.next_mark_at_ms()) is not None and mark_ms < due_ms:
-                await self._clock.sleep_until(mark_ms)
-                await self._echo(connection, self.playout.advance(self._clock.now_ms()))
-            await self._clock.sleep_until(due_ms)
-            now_ms = self._clock.now_ms()
+                now_ms = await self._clock.sleep_until(mark_ms)
+                await self._echo(connection, self.playout.advance(now_ms))
+            now_ms = await self._clock.sleep_until(due_ms)
+            self._tell_lateness()
             await self._echo(connection, self.playout.advance(now_ms))
             self._take_sound(now_ms)
-            for action in self._caller.act(now_ms) if self._caller is not None else ():
+            caller = self._caller
+            for action in caller.act(now_ms) if caller is not None else ():
                 match action:
                     case HangUp(reason=reason):
                         self.hung_up = reason
+                        assert caller is not None
+                        caller.leave(now_ms)  # nothing is said any more while the server closes
                         self.stop()
                         return
                     case Press(digit=digit):
@@ -333,6 +352,12 @@ class MediaStream:
         if self._caller is not None:
             for at_ms, audio in self.playout.take_heard():
                 self._caller.listen(audio, at_ms=at_ms)
+
+    def _tell_lateness(self) -> None:
+        lost_ms = self._clock.lost_ms - self._lost_ms
+        if lost_ms > _WORTH_TELLING_MS:
+            self._lost_ms = self._clock.lost_ms
+            self._log.event("the simulator was late", by_ms=lost_ms)
 
     async def _send_sound(self, connection: ClientConnection, frame: bytes | None, now_ms: float) -> None:
         if frame is None and self._line.skip_silence:

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from simulator.number_rules import check_url
-from simulator.phone import Interruption, Phone
+from simulator.order import Interruption
+from simulator.phone import Phone
 from simulator.refusals import Complaints, Refusal
 from simulator.report import CallReport
 

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,55 +12,21 @@ from simulator.accounts import Account
 from simulator.callees import machine_form
 from simulator.caller import Caller, Line, Party
 from simulator.clock import Clock
-from simulator.courier import Courier, voice_fields
+from simulator.courier import Courier, stream_fields, voice_fields
+from simulator.dialling import SAY_MS_PER_CHARACTER, Dialling
 from simulator.hearing import all_heard, lines_since
 from simulator.media_stream import End, MediaStream, StreamStart
+from simulator.order import Interruption, Order
 from simulator.playout import Passage
 from simulator.report import CallLog, CallReport, Dialled
-from simulator.scenario import Operator, Scenario
 from simulator.signature import sign
-from simulator.twilio_http import Origins, UnreachableError
+from simulator.twilio_http import UnreachableError
 
-_SAY_MS_PER_CHARACTER: Final = 60
 _ERROR_OF_END: Final = {
     End.REFUSED: "31920 Stream - WebSocket - Handshake Error",
     End.CLOSED: "31921 Stream - WebSocket - Close Error",
     End.BROKEN: "Stream - Websocket - Protocol Error",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One call to place. URLs are what a public caller would use; `origins` says what stands behind them."""
-
-    scenario: Scenario
-    to: str
-    caller: str
-    voice_url: str | None = None
-    voice_method: str = "POST"
-    fallback_url: str | None = None
-    fallback_method: str = "POST"
-    trunk_sid: str = ""  # goes to a SIP trunk, and nothing is requested
-    nobody: str = ""  # why nothing answers
-    account_sid: str = ""  # whose number it is; empty for the main account
-    twiml: str | None = None
-    origins: Origins = field(default_factory=Origins)
-    speed: float = 1.0
-    status_callback: str | None = None
-    status_method: str = "POST"
-    status_events: tuple[str, ...] = ("completed",)
-    direction: str = "inbound"
-    sip_code: str = ""  # of the network, where nobody answers
-    machine_url: str = ""  # is told who has picked up, ...
-    machine_words: tuple[tuple[str, float], ...] = ()  # ... in these words, each so long after the answer
-
-
-@dataclass(frozen=True, slots=True)
-class Interruption:
-    """What REST or the caller makes of a running call: `verbs` None ends it."""
-
-    reason: str
-    verbs: list[twiml.Verb] | None = None
 
 
 class Phone:
@@ -75,7 +40,6 @@ class Phone:
         log: CallLog,
         on_upgrade: Callable[["Phone"], None] | None = None,
         on_refused: Callable[["Phone"], None] | None = None,
-        before_next_stream: Callable[["Phone"], Awaitable[None]] | None = None,
         party: Party | None = None,
     ) -> None:
         self.order = order
@@ -91,7 +55,6 @@ class Phone:
         self.ring: Callable[[], Awaitable[str]] | None = None  # waits for the callee, says what came of it
         self._on_upgrade = on_upgrade
         self._on_refused = on_refused
-        self._before_next_stream = before_next_stream
         self._interrupted = asyncio.Event()
         self._interruption: Interruption | None = None
         self._began = time.monotonic()
@@ -150,6 +113,7 @@ class Phone:
             self.status = "completed"
         self.caller.leave(self.clock.now_ms())
         report.duration_ms = self.clock.now_ms()
+        report.late_ms = self.clock.lost_ms
         report.heard, report.unknown_audio_ms = all_heard(self._passages(), self.said)
         report.audio = list(self._passages())
         await self._progress("completed")
@@ -277,7 +241,7 @@ class Phone:
                 self.log.report.spoken_by_twilio.append(text)
                 self.log.event("spoken by Twilio", text=text)
                 self.caller.spoken_to(text)
-                await self._pass(_SAY_MS_PER_CHARACTER * len(text))
+                await self._pass(SAY_MS_PER_CHARACTER * len(text))
             case twiml.Play(url=url, digits=digits):
                 self._answer()
                 self.log.event("played by Twilio", url=url, digits=digits)
@@ -302,10 +266,7 @@ class Phone:
 
     async def _pass(self, ms: float) -> None:
         """Let time go by, less if the call is interrupted."""
-        try:
-            await asyncio.wait_for(self._interrupted.wait(), self.clock.wall_s(ms))
-        except TimeoutError:
-            return
+        await self.clock.comes(self._interrupted, within_ms=ms)
 
     async def _dial(self, verb: twiml.Dial) -> list[twiml.Verb] | None:
         """Ring the callee, let them talk, and ask the action what follows. Only the first of several is rung."""
@@ -321,9 +282,19 @@ class Phone:
         self.log.report.dialled.extend(verb.numbers)
         self.log.report.legs.append(leg)
         self.log.event("Twilio dials", numbers=list(verb.numbers))
+        dialling = Dialling(
+            verb,
+            operator,
+            leg,
+            may_show={self.order.caller, self.order.to, *self.verified},
+            log=self.log,
+            courier=self._courier,
+            wait=self._pass,
+            stopped=lambda: self._interruption is not None,
+        )
         leaves = self._leave_soon(operator.caller_leaves_ms)
         try:
-            talked_s = await self._ring_callee(verb, callee, operator, leg)
+            talked_s = await dialling.run()
         finally:
             leaves.cancel()
         self.log.event("dialling ended", status=leg.status)
@@ -342,66 +313,6 @@ class Phone:
             verb.action, what="dial action", method=verb.method, extra=extra
         )
         return None if self._interruption is not None else following
-
-    async def _ring_callee(
-        self, verb: twiml.Dial, callee: twiml.Callee, operator: Operator, leg: Dialled
-    ) -> int:
-        """How many seconds the two talked; the leg's status says what else became of it."""
-        allowed = {self.order.caller, self.order.to, *self.verified}
-        if verb.caller_id is not None and not callee.sip and verb.caller_id not in allowed:
-            self.log.violation(
-                "13214", f"callerId {verb.caller_id} is neither the caller, nor the number called"
-            )
-            leg.status = "failed"
-            return 0
-        timeout_ms = verb.timeout_s * 1000
-        await self._pass(min(operator.after_ms, timeout_ms))
-        if self._interruption is not None:
-            leg.status = "no-answer"
-            return 0
-        if operator.outcome != "answered" or operator.after_ms > timeout_ms:
-            leg.status = "no-answer" if operator.outcome == "answered" else operator.outcome
-            return 0
-        if callee.url is not None and not await self._whisper(callee, callee.url, leg):
-            leg.status = "no-answer"
-            return 0
-        leg.connected = self._interruption is None
-        began_ms = self.clock.now_ms()
-        if leg.connected:
-            self.log.event("operator connected", number=callee.to)
-            await self._pass(operator.talks_ms)
-        leg.status = "completed"
-        return max(1, round((self.clock.now_ms() - began_ms) / 1000))
-
-    async def _whisper(self, callee: twiml.Callee, url: str, leg: Dialled) -> bool:
-        """Play the callee the document that is for them alone; False when it hung up on them."""
-        child = {
-            "CallSid": leg.child_sid,
-            "ParentCallSid": self.call_sid,
-            "To": callee.to,
-            "Called": callee.to,
-            "From": leg.caller_id,
-            "Caller": leg.caller_id,
-            "Direction": "outbound-dial",
-            "CallStatus": "in-progress",
-        }
-        for verb in await self._courier.document(
-            url, what="whisper", method=callee.method, extra=child, alone=True
-        ):
-            match verb:
-                case twiml.Say(text=text):
-                    leg.whispered.append(text)
-                    self.log.event("whispered to the operator", text=text)
-                    await self._pass(_SAY_MS_PER_CHARACTER * len(text))
-                case twiml.Pause(length_s=length_s):
-                    await self._pass(length_s * 1000)
-                case twiml.Play():
-                    await self._pass(500)
-                case twiml.Hangup():
-                    return False
-                case _:
-                    raise twiml.TwimlError("13201", f"<{type(verb).__name__}> in a document for a callee")
-        return True
 
     def _leave_soon(self, after_ms: float | None) -> asyncio.Future[None]:
         async def leave() -> None:
@@ -429,10 +340,6 @@ class Phone:
     # The stream
 
     async def _connect(self, verb: twiml.Connect) -> list[twiml.Verb] | str | None:
-        # A call that REST has placed begins whenever it is answered, so it takes its turn like one that goes on.
-        placed = self.order.direction == "outbound-api" and self._on_upgrade is not None
-        if (self.streams or placed) and self._before_next_stream is not None:
-            await self._before_next_stream(self)
         line = self.order.scenario.line
         sid = new_sid("MZ")
         url = verb.stream.url
@@ -525,15 +432,9 @@ class Phone:
         )
 
     def _stream_form(self, sid: str, event: str) -> dict[str, str]:
-        now = datetime.now(UTC)
-        return {
-            "AccountSid": self.account.sid,
-            "CallSid": self.call_sid,
-            "StreamSid": sid,
-            "StreamName": sid,
-            "StreamEvent": event,
-            "Timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z",  # Twilio gives nanoseconds
-        }
+        return stream_fields(
+            account_sid=self.account.sid, call_sid=self.call_sid, stream_sid=sid, event=event
+        )
 
     # What was heard
 

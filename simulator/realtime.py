@@ -1,8 +1,9 @@
 """The Realtime API's WebSocket: `/v1/realtime?model=...`.
 
-A connection is bound to the call whose media-socket upgrade began last and that has no session yet; if there is
-none, to the call whose session was lost last while its stream is open; else to the live call whose upgrade began
-last, beside its other session; else to no call at all.
+A connection whose `X-Client-Request-Id` begins with what the address of a call's media stream ends with is that call's, and one
+whose id begins with anything else is no call's. One without an id is bound to the call whose media-socket upgrade began last and that
+has no session yet; if there is none, to the call whose session was lost last while its stream is open; else to the live call
+whose upgrade began last, beside its other session; else to no call at all.
 """
 
 import asyncio
@@ -71,7 +72,7 @@ class Realtime:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         await receive()  # websocket.connect
-        phone = next((phones[-1] for phones in (self._waiting, self._lost, self._live) if phones), None)
+        phone = self._caller(header(scope, "x-client-request-id"))
         binding = self._binding(phone)
         status = binding.trouble.refusal()
         if status is not None:
@@ -96,6 +97,12 @@ class Realtime:
         binding.log.event("realtime session ends")
         if phone is not None and phone.stream is not None and not phone.ended:
             self._lost.append(phone)
+
+    def _caller(self, request_id: str | None) -> Phone | None:
+        """Whose connection it is."""
+        if request_id is not None:
+            return next((phone for phone in self._live if _is_named(request_id, phone)), None)
+        return next((phones[-1] for phones in (self._waiting, self._lost, self._live) if phones), None)
 
     async def _turn_away(self, send: Send, binding: Binding, code: str, message: str, close: int) -> None:
         error = {
@@ -146,6 +153,11 @@ class Realtime:
             on_tool_call=note_tool_call,
             dialogue=Dialogue(scenario),
         )
+
+
+def _is_named(request_id: str, phone: Phone) -> bool:
+    """Whether the name of one of the call's streams begins the id of a request."""
+    return any(stream.name and request_id.startswith(stream.name) for stream in phone.streams)
 
 
 async def _converse(session: Session, receive: Receive, send: Send) -> None:

@@ -94,6 +94,7 @@ class CallReport:
     errors: list[JSON] = field(default_factory=list)  # documents not to be had: {"code", "url", "why"}
     reason: str = ""
     duration_ms: float = 0.0
+    late_ms: float = 0.0  # that the clock stood still, as this process was late; no other time has them
     stream_sids: list[str] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)

@@ -100,12 +100,10 @@ async def run(session: "Session", response: Response) -> None:
 
 
 async def pause(session: "Session", response: Response, ms: float) -> None:
-    """Wait. Raises Cancelled as soon as the response is."""
-    if response.cancel_reason is None:
-        try:
-            await asyncio.wait_for(response.cancelled.wait(), session.clock.wall_s(ms))
-        except TimeoutError:
-            return
+    """Wait, and give way to others even if there is nothing to wait for. Raises Cancelled as soon as the response is."""
+    await asyncio.sleep(0)
+    if response.cancel_reason is None and not await session.clock.comes(response.cancelled, within_ms=ms):
+        return
     raise Cancelled
 
 
@@ -224,6 +222,7 @@ async def _speech(session: "Session", response: Response, text: str, phase: str,
     words = deque(_timed_words(text, len(audio) / max(share, 0.01)))
     pieces = _pieces(audio)
     cancelled = False
+    due_ms = session.clock.now_ms()  # by one schedule, so that many small delays do not add up
     try:
         for at, piece in pieces:
             while words and words[0][0] <= at + _TEXT_LEAD_BYTES:
@@ -231,7 +230,8 @@ async def _speech(session: "Session", response: Response, text: str, phase: str,
                 session.emit(_text_delta("response.output_audio_transcript.delta", keys, spoken[-1], session))
             _audio_delta(session, item, keys, piece)
             session.mid_response(item, len(audio))
-            await pause(session, response, len(piece) / ulaw.BYTES_PER_MS / session.model.rate)
+            due_ms += len(piece) / ulaw.BYTES_PER_MS / session.model.rate
+            await pause(session, response, due_ms - session.clock.now_ms())
     except Cancelled:
         cancelled = True
         if response.cancel_reason == "turn_detected":  # what was under way still arrives after speech_started

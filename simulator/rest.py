@@ -20,9 +20,10 @@ from simulator.asgi import Receive, Scope, Send, drop, header, read_body, respon
 from simulator.failures import Failure, Failures
 from simulator.number_rest import NumberRest
 from simulator.numbers import Numbers
+from simulator.order import Interruption
 from simulator.outbound import check_call
 from simulator.pages import page_of
-from simulator.phone import Interruption, Phone
+from simulator.phone import Phone
 from simulator.recordings import Recordings, shown
 from simulator.refusals import Complaints, Refusal, error
 

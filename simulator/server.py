@@ -14,7 +14,7 @@ import orjson
 from simulator import mcp, number_control, old_provider, responses, vapi
 from simulator import scenario as scenarios
 from simulator.asgi import Gone, Receive, Scope, Send, read_body, respond_json
-from simulator.phone import Order
+from simulator.order import Order
 from simulator.scenario import Faults, Scenario, ScenarioError
 from simulator.switchboard import Switchboard
 from simulator.twilio_http import Origins

@@ -14,8 +14,9 @@ from simulator.mcp import Mcp
 from simulator.number_control import NumberControl
 from simulator.numbers import Numbers
 from simulator.old_provider import OldProvider
+from simulator.order import Order
 from simulator.outbound import TwoLegs
-from simulator.phone import Order, Phone, new_sid
+from simulator.phone import Phone, new_sid
 from simulator.realtime import Realtime
 from simulator.refusals import Complaints
 from simulator.report import CallLog, CallReport, Truncation
@@ -54,8 +55,6 @@ class Switchboard:
         self.outbound_speed = 1.0
         self.callees = Callees()  # who they are
         self.origins = Origins()  # of all calls, besides each call's own
-        # Awaited before a call opens one more stream: streams that open together may get each other's session.
-        self.before_next_stream: Callable[[Phone], Awaitable[None]] | None = None
         self.outbound_reports: asyncio.Queue[CallReport] = asyncio.Queue()
         self.inbound_reports: asyncio.Queue[CallReport] = (
             asyncio.Queue()
@@ -122,17 +121,17 @@ class Switchboard:
         party: Party | None = None,
         ring: Callable[[Phone], Callable[[], Awaitable[str]]] | None = None,
         near: bool = False,
+        clock: Clock | None = None,
     ) -> Phone:
         order = replace(order, origins=Origins({**self.origins.local_of, **order.origins.local_of}))
         report = CallReport(call_sid=new_sid("CA"), scenario=order.scenario.name)
         phone = Phone(
             order,
             self.accounts[order.account_sid] if order.account_sid else self.account,
-            log=CallLog(report, Clock(speed=order.speed), tell=tell),
+            log=CallLog(report, clock or Clock(speed=order.speed), tell=tell),
             # A near leg's stream goes to whoever tests us; a session of the model belongs to the far leg.
             on_upgrade=None if near else self.realtime.expect,
             on_refused=self.realtime.forget,
-            before_next_stream=self.before_next_stream,
             party=party,
         )
         phone.ring = ring(phone) if ring is not None else None
@@ -196,7 +195,8 @@ class Switchboard:
 
     def _two_legs(self, order: Order, *, timeout_s: float) -> tuple[Phone, Coroutine[Any, Any, None]]:
         """The near leg of a call to a number of ours, and how both are played."""
-        near_end, far_end = LineEnd("caller", order.speed), LineEnd("assistant", order.speed)
+        clock = Clock(speed=order.speed)
+        near_end, far_end = LineEnd("caller", clock), LineEnd("assistant", clock)
         join(near_end, far_end)
         far = self._prepare(
             self.dial(
@@ -204,12 +204,18 @@ class Switchboard:
             ),
             None,
             party=far_end,
+            clock=clock,
         )
         legs = TwoLegs(far, lambda: self._play(far), timeout_s=timeout_s)
         # Without the story's tools: what the tool server is asked belongs to the far leg.
         story = order.scenario.but(tools={})
         near = self._prepare(
-            replace(order, scenario=story), None, party=near_end, ring=lambda _: legs.ring, near=True
+            replace(order, scenario=story),
+            None,
+            party=near_end,
+            ring=lambda _: legs.ring,
+            near=True,
+            clock=clock,
         )
 
         async def play() -> None:

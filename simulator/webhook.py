@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 
 from simulator.asgi import Receive, Scope, Send, read_body, respond, respond_json
+from simulator.clock import Clock
 from simulator.phone import Phone
 from simulator.scenario import ToolAnswer
 
@@ -92,7 +93,7 @@ class Tools:
             return
         behaviour = path[0] if len(path) == 2 else answer.behaviour
         if answer.delay_ms:
-            await asyncio.sleep(answer.delay_ms / 1000 / (phone.clock.speed if phone is not None else 1))
+            await (phone.clock if phone is not None else Clock()).sleep(answer.delay_ms)
         if behaviour == "drop":
             _drop(receive)
             return

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for the tests: real ones, private, with a database for each run and each worker.
+"""PostgreSQL and Redis for the tests: real ones, private, with databases for each run and each of its workers.
 
 A plugin loaded by `-p`, because pytest-django reads the settings before any conftest.py. Where DATABASE_URL and
 REDIS_URL are set, those servers are used instead.
@@ -13,17 +13,22 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
+from celery import current_app
+from django.conf import settings
 from psycopg import sql
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
 
 from config.embedded import EmbeddedError, ensure
+from config.embedded.place import find_place
+from config.embedded.postgres import postgres_process
 from config.local_environment import services_are_named
 
 ROOT = Path(__file__).resolve().parents[1]
 VAR = ROOT / "var" / "test"
 SLOTS = 24  # runs at the same time, each with databases of its own
-REDIS_DATABASES_PER_SLOT = 40  # one for each xdist worker
+REDIS_DATABASES_PER_SLOT = 40  # one for each worker
 _held: list[int] = []
 
 
@@ -31,11 +36,35 @@ def pytest_configure() -> None:
     """Nothing: all is done on import, before the settings are read."""
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_worker_begins(number: int) -> None:
+    """From now on in this process, which a run has forked: Redis databases and keys of its own."""
+    settings.REDIS_KEY_PREFIX = os.environ["REDIS_KEY_PREFIX"] = f"tandem-test-{number}"
+    if first := os.environ.get("TEST_REDIS_DATABASE"):
+        place = settings.REDIS_URL.rpartition("/")[0]
+        os.environ["REDIS_URL"] = f"{place}/{int(first) + number + 1}"
+    url = os.environ["REDIS_URL"]
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = url
+    current_app.conf.update(broker_url=url)
+    layer = settings.CHANNEL_LAYERS["default"]["CONFIG"]
+    layer["prefix"] = f"{settings.REDIS_KEY_PREFIX}:asgi"
+    layer["hosts"][0]["address"] = url
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Spare the collector what lives until the end: 8,000 tests and all that they import, looked through again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    if session.config.getoption("--workers", 0):
+        _stand_back()
+
+
+def _stand_back() -> None:
+    """Have PostgreSQL work when nobody else wants the processor, as most workers do: those on the telephone cannot wait."""
+    server = postgres_process(find_place(VAR)) if "TEST_TEMPLATE" in os.environ else None
+    if server is not None:
+        os.setpriority(os.PRIO_PROCESS, server.pid, 19)
 
 
 def _take_slot() -> int:
@@ -96,23 +125,19 @@ def _migrations_digest() -> str:
 
 
 def _start() -> None:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if not worker and not services_are_named(os.environ):
-        slot = _take_slot()
-        try:
-            services = ensure(VAR, disposable=True)
-        except EmbeddedError as exc:
-            raise SystemExit(f"{exc}") from exc
-        os.environ["TEST_REDIS_DATABASE"] = str(slot * REDIS_DATABASES_PER_SLOT)
-        os.environ["DATABASE_URL"] = services.database_url.replace("/tandem?", f"/tandem_{slot}?")
-        os.environ["REDIS_URL"] = services.redis_url
-        os.environ["TEST_TEMPLATE"] = _template(services.database_url)
-    first = os.environ.get("TEST_REDIS_DATABASE")
-    if first is not None:
-        # Workers inherit the URL, and take the databases after the first.
-        number = int(first) + (int(worker.removeprefix("gw")) + 1 if worker else 0)
-        os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{number}"
-    os.environ["REDIS_KEY_PREFIX"] = f"tandem-test-{worker or 'main'}"
+    os.environ["REDIS_KEY_PREFIX"] = "tandem-test-main"
+    if services_are_named(os.environ):
+        return
+    slot = _take_slot()
+    try:
+        services = ensure(VAR, disposable=True)
+    except EmbeddedError as exc:
+        raise SystemExit(f"{exc}") from exc
+    first = slot * REDIS_DATABASES_PER_SLOT
+    os.environ["TEST_REDIS_DATABASE"] = str(first)
+    os.environ["DATABASE_URL"] = services.database_url.replace("/tandem?", f"/tandem_{slot}?")
+    os.environ["REDIS_URL"] = f"{services.redis_url.rpartition('/')[0]}/{first}"
+    os.environ["TEST_TEMPLATE"] = _template(services.database_url)
 
 
 _start()

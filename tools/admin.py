@@ -35,6 +35,7 @@ from tools.adminkit import (
     unbroken,
 )
 from tools.auth import admin as credential_admin  # noqa: F401  # register their pages
+from tools.auth.pages import hosts_remind
 from tools.breaker_pages import breakers_page
 from tools.captures import admin as capture_admin  # noqa: F401  # register their pages
 from tools.formparts import has_headers, headers_state
@@ -246,6 +247,7 @@ class ToolAdmin(SecretAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         super().save_model(request, obj, form, change)
+        hosts_remind(request, obj)
         if change and set(form.changed_data) - _AT_ONCE:
             for assistant in obj.assistants.filter(live_version__isnull=False).only("name").order_by("name"):
                 messages.info(request, _reaches_callers(request, assistant))

@@ -27,11 +27,13 @@ else:
 __all__ = [
     "HistoryAdmin",
     "ModelAdmin",
+    "ReadOnlyAdmin",
     "SecretAdmin",
     "SinceFilter",
     "StackedInline",
     "TabularInline",
     "Tone",
+    "WrittenElsewhereAdmin",
     "badge",
     "clipped",
     "duration_text",
@@ -176,7 +178,28 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # a plain class at
         return min(self.counted, len(self.object_list))
 
 
-class HistoryAdmin(ModelAdmin[Any]):
+class WrittenElsewhereAdmin(ModelAdmin[Any]):
+    """Rows that nobody adds or changes here."""
+
+    list_per_page = 50
+    # The unfiltered count of a table that only grows costs more than it tells.
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(WrittenElsewhereAdmin):
+    """Rows that nobody deletes here, either."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class HistoryAdmin(ReadOnlyAdmin):
     """Rows that tell what happened: anyone who may see them can read them, nobody can write them here.
 
     Subclasses name ``page_template`` and fill it by ``page_context``.
@@ -184,9 +207,6 @@ class HistoryAdmin(ModelAdmin[Any]):
 
     page_template: str
     actions = None
-    list_per_page = 50
-    # The unfiltered count of a table that only grows costs more than it tells.
-    show_full_result_count = False
     paginator = BoundedPaginator
     # The columns by which the whole list can be ordered without reading all of it; by the others once it is narrowed
     # to a time or by a search. Empty: by all.
@@ -196,15 +216,6 @@ class HistoryAdmin(ModelAdmin[Any]):
         if not self.always_sortable or request.GET.get("since") or request.GET.get("q"):
             return super().get_sortable_by(request)
         return self.always_sortable
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def page_title(self, obj: Any) -> str:
         """The heading of one row's page."""

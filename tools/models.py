@@ -36,6 +36,13 @@ class Credential(models.Model):
         verbose_name="public key",
         help_text="RSA, in PEM form. Tools that have arguments encrypted encrypt them with it, so that only your server reads them.",
     )
+    hosts = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        verbose_name="allowed hosts",
+        help_text="Where the secret may go, a host in each line.",
+    )
     vapi_id = models.CharField(max_length=80, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -245,6 +252,32 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.prefix}…)"
 
 
+class ApiWrite(models.Model):
+    """Something that a program has changed by our API: which key, what, and when. Rows are added and never changed."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="writes")
+    method = models.CharField(max_length=10)
+    route = models.CharField(max_length=60, help_text="As it is written, without ids.")
+    about = models.CharField(
+        max_length=64, blank=True, verbose_name="id", help_text="Of what was made, changed or deleted."
+    )
+    status = models.PositiveSmallIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "change by a program"
+        verbose_name_plural = "changes by programs"
+        indexes = [
+            models.Index(fields=["key", "-id"], name="api_write_by_key"),
+            models.Index(fields=["about", "-id"], name="api_write_by_id"),
+            models.Index(fields=["at"], name="api_write_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.route}"
+
+
 class ToolCall(models.Model):
     """One request of the model, from asked to answered. The ledger: it ends in exactly one honest outcome.
 
@@ -277,13 +310,13 @@ class ToolCall(models.Model):
     told_at = models.DateTimeField(null=True, blank=True, help_text="When the model was told the outcome.")
     orphaned = models.BooleanField(default=False, help_text="The call ended before the model could be told.")
     attempts_begun = models.PositiveSmallIntegerField(
-        default=0, help_text="How often the request was sent, or was to be."
+        default=0, db_default=0, help_text="How often the request was sent, or was to be."
     )
     message = models.JSONField(
         null=True, blank=True, help_text="What the server wanted spoken, in Vapi's form."
     )
     variables = models.JSONField(
-        default=dict, blank=True, help_text="What the call learnt from the answer, by name."
+        default=dict, db_default={}, blank=True, help_text="What the call learnt from the answer, by name."
     )
 
     class Meta:

@@ -8,9 +8,10 @@ from django.db.models import Count, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 
 from tools import outcomes
+from tools.auth.allowing import credential_known
 from tools.auth.credentials import ServerAuth
 from tools.encryption import stored_token
-from tools.models import Tool, ToolCall
+from tools.models import Credential, Tool, ToolCall
 
 
 def tool_call_get(*, call_id: uuid.UUID, item_id: str) -> ToolCall | None:
@@ -54,11 +55,23 @@ def tool_id_known(*, tool_id: str) -> uuid.UUID | None:
 def tool_auths(*, tool_ids: Iterable[str]) -> dict[str, ServerAuth]:
     """For each tool with a server of its own: what convinces that server, as tokens; nothing is decrypted.
 
-    A tool that is missing here uses the server of its assistant or of the organisation, and what goes with that.
+    A tool that is missing here uses the server of its assistant or of the organisation, and what goes with that. Of one that
+    was deleted nobody knows any more whose its server is, so nothing secret goes there.
     """
+    ids = list(tool_ids)
     own_server = ~Q(server_url="") | Q(kind=Tool.Kind.API_REQUEST)
-    rows = Tool.every.filter(own_server, pk__in=list(tool_ids)).values_list("pk", *_AUTH_COLUMNS)
-    return {str(pk): server_auth(*columns) for pk, *columns in rows}
+    rows = Tool.every.filter(pk__in=ids).annotate(own=own_server).values_list("pk", "own", *_AUTH_COLUMNS)
+    found = {str(pk): (own, columns) for pk, own, *columns in rows}
+    auths = {id_: ServerAuth() for id_ in ids if id_ not in found}
+    return auths | {id_: server_auth(*columns) for id_, (own, columns) in found.items() if own}
+
+
+def with_credential(auth: ServerAuth, *, vapi_id: str) -> ServerAuth:
+    """The same with the credential of this id, as it is stored; as it was where there is none."""
+    token, ident = stored_token("settings"), Cast("pk", TextField())
+    rows = Credential.objects.filter(pk__in=[one for one in [credential_known(vapi_id)] if one])
+    found = rows.values_list(ident, "kind", token, "encryption_key", "hosts").first()
+    return server_auth(auth.secret_token, auth.headers_token, *found) if found else auth
 
 
 def auth_columns(prefix: str = "") -> tuple[Cast | Coalesce, ...]:
@@ -70,6 +83,7 @@ def auth_columns(prefix: str = "") -> tuple[Cast | Coalesce, ...]:
         Coalesce(f"{prefix}credential__kind", Value(""), output_field=TextField()),
         Coalesce(stored_token(f"{prefix}credential__settings"), Value(""), output_field=TextField()),
         Coalesce(f"{prefix}credential__encryption_key", Value(""), output_field=TextField()),
+        Coalesce(f"{prefix}credential__hosts", Value(""), output_field=TextField()),
     )
 
 

@@ -32,7 +32,7 @@ from tools.clients import HttpAnswer, HttpRequest, Steps, ToolError, http_send
 from tools.destination_answers import destination_answer_read
 from tools.envelope import epoch_ms, transfer_destination_body, webhook_body
 from tools.extraction import answer_value, variables_extract
-from tools.jsontext import json_text
+from tools.jsontext import digits_kept, json_text
 from tools.liquid.bag import template_bag
 from tools.mcp.answers import mcp_answer_read
 from tools.mcp.client import call_tool
@@ -405,8 +405,8 @@ def _outcome_of_answer(answer: HttpAnswer, request: Prepared, order: ToolOrder) 
         http_status=answer.http_status,
         answer=outcomes.answer_clip(answer.body),
         elapsed_ms=answer.elapsed_ms,
-        message=result.message,
-        variables=variables,
+        message=digits_kept(result.message),
+        variables=digits_kept(variables),
     )
     return outcome, "http_error" if result.by_status else ""
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from tools import outcomes, replies, services, tracks
+from tools.access.written import writes_expire
 from tools.captures import store as capture
 from tools.orders import ToolOrder, ToolRefusal
 from tools.outcomes import Outcome
@@ -30,7 +31,8 @@ T = TypeVar("T")
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 DATABASE_PAUSES_S = (0.1, 2.0)  # the first, and the longest; each is twice the one before
-# While a caller waits, the row waits for the reply and not the reply for the row.
+# While a caller waits, the row waits for the reply and not the reply for the row. A worker that dies between the two
+# leaves a row whose outcome is unknown, and a caller who has heard it; the other way round it would be silence.
 SETTLE_PATIENCE = timedelta(seconds=1)
 REPLY_PAUSES_S = (0.1, 0.3, 1.0)
 
@@ -176,6 +178,12 @@ def captures_expire() -> None:
     capture.captures_expire(now=timezone.now())
 
 
+@shared_task(name="tools.tasks.api_writes_expire", **RECORDS)
+def api_writes_expire() -> None:
+    """Delete what programs did longer ago than anybody asks for; for the beat, every hour."""
+    writes_expire(now=timezone.now())
+
+
 def _send_and_settle(order: ToolOrder, reply_channel: str) -> Sent:
     sent = services.tool_call_send(order=order, now=timezone.now())
     outcome = sent.outcome
@@ -185,15 +193,18 @@ def _send_and_settle(order: ToolOrder, reply_channel: str) -> Sent:
     def settle() -> bool:
         return services.tool_call_settle(call_id=order.call_id, item_id=order.tool_call_id, outcome=kept)
 
+    lacking = _reply_refused(order, reply_channel, outcome)
     try:
         written = _through_outage(settle, until=timezone.now() + SETTLE_PATIENCE)
     except DATABASE_AWAY:
-        _reply(order, reply_channel, outcome)
+        if lacking:
+            _reply(order, reply_channel, outcome)
         _settle_later(order, kept, attempts)
         return sent
     if not written:
         logger.warning("tool call had its outcome already", extra=_fields(order))
-    _reply(order, reply_channel, outcome)
+    if lacking:
+        _reply(order, reply_channel, outcome)
     _attempts_write(order, attempts)
     done = {"status": outcome.status, "http_status": outcome.http_status, "elapsed_ms": outcome.elapsed_ms}
     logger.info("tool call forwarded", extra={**_fields(order), **done})
@@ -240,6 +251,20 @@ def _through_outage(work: Callable[[], T], *, until: datetime) -> T:
 
 def _reply(order: ToolOrder, reply_channel: str, outcome: Outcome) -> None:
     """Tell the live call, trying again for a second and a half. The row stands whether or not that succeeds."""
+    cause = _reply_refused(order, reply_channel, outcome)
+    for pause_s in REPLY_PAUSES_S:
+        if not cause:
+            return
+        time.sleep(pause_s)
+        cause = _reply_refused(order, reply_channel, outcome)
+    if not cause:
+        return
+    fields = {**_fields(order), "cause": cause}
+    logger.warning("outcome of a tool call could not be delivered to its call", extra=fields)
+
+
+def _reply_refused(order: ToolOrder, reply_channel: str, outcome: Outcome) -> str:
+    """Tell the live call, once: why it could not be told, or nothing."""
     message: dict[str, Any] = {
         "type": "tool.result",
         "call_id": str(order.call_id),
@@ -251,17 +276,11 @@ def _reply(order: ToolOrder, reply_channel: str, outcome: Outcome) -> None:
         message["message"] = outcome.message
     if outcome.variables:
         message["variables"] = outcome.variables
-    for pause_s in (*REPLY_PAUSES_S, None):
-        try:
-            replies.message_send(reply_channel, message)
-        except (RedisError, OSError, ChannelFull) as exc:
-            if pause_s is None:
-                fields = {**_fields(order), "cause": type(exc).__name__}
-                logger.warning("outcome of a tool call could not be delivered to its call", extra=fields)
-                return
-            time.sleep(pause_s)
-        else:
-            return
+    try:
+        replies.message_send(reply_channel, message)
+    except (RedisError, OSError, ChannelFull) as exc:
+        return type(exc).__name__
+    return ""
 
 
 def _fields(order: ToolOrder) -> dict[str, Any]:

@@ -39,7 +39,11 @@ class Utterance(models.Model):
     item_id = models.CharField(max_length=64, help_text="OpenAI's id of the conversation item.")
     speaker = models.CharField(max_length=10, choices=Speaker)
     assistant = models.CharField(
-        max_length=80, blank=True, help_text="Which of several assistants of the call spoke, by name."
+        max_length=80,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Which of several assistants of the call spoke, by name.",
     )
     text = models.TextField(
         blank=True, help_text="What was generated, or what the caller was understood to say."

@@ -10,6 +10,7 @@ from django.db.models import Exists, F, Func, OuterRef, Prefetch, Q, QuerySet, S
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
 
+from assistants.api.documents import LINKS, OBJECTS
 from assistants.models import Assistant, AssistantTool, VapiObject
 from tools.access.errors import ApiError
 from tools.access.lists import list_query, moment_text
@@ -42,15 +43,21 @@ def rows_of(kind: str) -> QuerySet[Any]:
             api_headers=stored_token("server_headers"),
             api_updated=Coalesce(told_moment(untouched, "updatedAt"), moment_column("updated_at")),
         )
-        .defer("server_secret", "server_headers")
-        .prefetch_related(_objects())
     )
+    return with_documents(kind, rows)
+
+
+def with_documents(kind: str, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The rows with the objects behind them and behind their tools, and without secrets."""
+    rows = rows.defer("server_secret", "server_headers").prefetch_related(_objects())
     if kind == "assistant":
-        links = AssistantTool.objects.select_related("tool").defer(
-            "tool__server_secret", "tool__server_headers"
+        links = (
+            AssistantTool.objects.select_related("tool")
+            .defer("tool__server_secret", "tool__server_headers")
+            .annotate(api_headers=stored_token("tool__server_headers"))
         )
         rows = rows.prefetch_related(
-            Prefetch("assistanttool_set", queryset=links.prefetch_related(_objects("tool__")))
+            Prefetch("assistanttool_set", queryset=links.prefetch_related(_objects("tool__")), to_attr=LINKS)
         )
     return rows
 
@@ -80,7 +87,9 @@ def page_of(kind: str, query: Mapping[str, str]) -> list[Any]:
 
 
 def _objects(path: str = "") -> Prefetch[str]:
-    return Prefetch(f"{path}vapi_objects", queryset=VapiObject.objects.select_related("client_document"))
+    """Into a plain list: a manager for each row takes longer than all else of a document."""
+    objects = VapiObject.objects.select_related("client_document").defer("seen", "seen_with")
+    return Prefetch(f"{path}vapi_objects", queryset=objects, to_attr=OBJECTS)
 
 
 def told_moment(objects: QuerySet[VapiObject], name: str) -> Subquery:

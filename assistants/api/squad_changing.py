@@ -1,25 +1,35 @@
 """Creating, changing and deleting squads as programs send them: with their members' own copies of assistants, in force at once."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
-from assistants.api.changing import ClientWriter, adopt, headers_keep, publish_for, run_of, writing
-from assistants.api.checking import READ_ONLY, body_problems
-from assistants.api.documents import Documents, id_of
+from assistants.api import patching
+from assistants.api.changing import adopt
+from assistants.api.checking import TOO_MANY_PARTS, body_problems
+from assistants.api.documents import addresses_given_back, id_of, settings_whole
+from assistants.api.parts import parts_publish, parts_require_few, parts_withdraw
 from assistants.api.selectors import row_of
 from assistants.api.squad_documents import squad_id_of, squad_row, squad_settings, squad_source
-from assistants.models import Assistant, ClientDocument, Squad, VapiObject
-from assistants.selectors import translated
+from assistants.api.uses import calls_ahead
+from assistants.api.withdrawing import document_withdraw
+from assistants.api.writing import ClientWriter, as_uuid, base_written, run_of, writing
+from assistants.imports.keys import key_stored
+from assistants.mcp_lists import ListsError, McpLists, lists_fetch
+from assistants.models import Assistant, Squad, SquadMember, VapiObject
+from assistants.selectors import translated, version_named
 from assistants.vapi.drafts import AssistantDraft, Drafts, SquadDraft, ToolDraft
 from assistants.vapi.exports import Export, Item
+from assistants.vapi.inline import inline_documents
 from assistants.vapi.references import references_in
 from tools.access.errors import ApiError
 from tools.models import ApiKey, Tool
+from tools.snapshots import mcp_list
 
 
 class SquadWriter(ClientWriter):
@@ -33,9 +43,7 @@ class SquadWriter(ClientWriter):
         if not isinstance(draft, SquadDraft):
             row, ours, new = super()._ours(kind, model, draft)
             if not new:
-                headers_keep(draft.secrets, {}, ours)
-                written = ClientDocument.objects.filter(vapi_object=row, deleted_at=None).first()
-                row.base = written.base if written is not None else row.base
+                row.base = base_written(row)
             return row, ours, new
         # Of an assistant the writer below knows how it was before; of a squad, this one does.
         row, ours, new = super(ClientWriter, self)._ours(kind, model, draft)
@@ -59,8 +67,14 @@ class _Read:
         return self.drafts.squads[0]
 
     def copies(self) -> list[AssistantDraft]:
-        """The assistants that are the squad's own."""
-        return [one for one in self.drafts.assistants if one.key not in self.named]
+        """The assistants that are the squad's own, and those inside destinations of their tools."""
+        return [one for one in self.drafts.assistants if one.key.startswith(f"{self.squad.key}/")]
+
+    def base_of(self, draft: AssistantDraft) -> Assistant | None:
+        """The assistant that one of them is a copy of."""
+        if draft.copy_of:
+            return Assistant.objects.filter(vapi_objects__key=key_stored(draft.copy_of)).first()
+        return self.named.get(draft.key.removeprefix(f"{self.squad.key}/members[").rpartition("]")[0])
 
     def tools(self) -> list[ToolDraft]:
         """The tools of those, without what they share with the assistant that they are copies of."""
@@ -70,172 +84,209 @@ class _Read:
 
 def squad_create(body: Mapping[str, Any], *, key: ApiKey) -> Squad:
     """The new squad, in force. Raises ApiError 400 with everything that is wrong with it."""
-    given = {name: value for name, value in body.items() if name not in READ_ONLY and value is not None}
+    given = patching.given(body)
     _check(given)
+    lists = _lists(given)
     with writing():
         read = _read(str(uuid.uuid4()), _normal(given, key))
-        return _write(read, None, key)
+        return _write(read, None, key, lists)
 
 
 def squad_change(given_id: str, body: Mapping[str, Any], *, key: ApiKey) -> None:
     """Replace these settings of a squad, in force at once. What is null is taken out. Raises ApiError."""
+    lists = _lists(body, squad_row(given_id))
     with writing():
         row = squad_row(given_id, lock=True)
         before = squad_settings(row)
-        patch = {
-            name: value
-            for name, value in body.items()
-            if name not in READ_ONLY and not (name in before and before[name] == value)
-        }
-        after = {name: value for name, value in {**before, **patch}.items() if value is not None}
-        _check(patch if "members" in patch else {"members": before["members"], **patch}, known=before)
-        if not any(value is not None or name in before for name, value in patch.items()):
+        members = Assistant.objects.filter(_reached(row)).defer("server_secret", "server_headers")
+        tools = Tool.objects.filter(assistants__in=members).defer("server_secret", "server_headers")
+        body, whole = (addresses_given_back(one, [*members, *tools]) for one in (body, before))
+        patch = patching.patch(body, whole)
+        after = patching.patched(whole, patch)
+        _check(patch if "members" in patch else {"members": whole["members"], **patch}, known=whole)
+        if not patching.changes(patch, before):
             return
         chosen = squad_id_of(row)
         _adopt(row, key)
-        was = _read(chosen, _normal(before, key))
-        _write(_read(chosen, _normal(after, key)), was, key)
+        was = _read(chosen, _normal(whole, key, before=whole))
+        _write(_read(chosen, _normal(after, key, before=whole)), was, key, lists)
 
 
 def squad_delete(given_id: str, *, key: ApiKey) -> None:
-    """Take the squad away; its own copies of assistants are switched off. Raises ApiError 409 where a number needs it.
+    """Take the squad away; its own copies of assistants are switched off. Raises ApiError 409 where a number needs it, or a call to come.
 
     One that calls went to stays for their records, and is given to no program any more.
     """
     with writing():
         row = squad_row(given_id, lock=True)
-        if Squad.objects.filter(pk=row.pk, phone_numbers__isnull=False).exists():
+        numbers = Squad.objects.filter(pk=row.pk, phone_numbers__isnull=False).exists()
+        if users := [*(["a phone number"] if numbers else []), *calls_ahead(row)]:
             raise ApiError(
                 HTTPStatus.CONFLICT,
-                "Couldn't Delete Squad. It Is In Use By: a phone number. Take it out of that first.",
+                f"Couldn't Delete Squad. It Is In Use By: {', '.join(users)}. Take it out of the number, and delete calls to "
+                "come, first.",
             )
         source = squad_source(row)
-        _switch_off(source, keep=())
+        _copies_withdraw(source, keep=())
         if not Squad.objects.filter(pk=row.pk, calls__isnull=False).exists():
             row.delete()
             if source is not None and source.raw.get("id") != source.key:
                 source.delete()
             return
         source = source or _adopt(row, key)
-        gone: dict[str, Any] = {"deleted_at": timezone.now(), "written_by": key}
-        ClientDocument.objects.update_or_create(
-            vapi_object=source,
-            defaults=gone,
-            create_defaults={"raw": source.raw, "base": source.base, **gone},
-        )
+        document_withdraw(source, key=key)
 
 
 # --- Parts
+
+
+def _reached(row: Squad) -> Q:
+    """The members of a squad, and the assistants inside destinations of its own members' tools."""
+    source = squad_source(row)
+    own = Q(squadmember__squad=row)
+    return own if source is None else own | Q(vapi_objects__key__startswith=f"{source.key}/members[")
 
 
 def _check(body: dict[str, Any], *, known: Mapping[str, Any] | None = None) -> None:
     problems = body_problems("squad", body)
     if known is not None and body.get("members") == known["members"]:
         # What was imported stays, whatever it is.
-        problems = [one for one in problems if not one.startswith("members.")]
+        problems = [one for one in problems if not one.startswith("members.") and one != TOO_MANY_PARTS]
     if problems:
         raise ApiError(HTTPStatus.BAD_REQUEST, problems)
 
 
-def _normal(settings: Mapping[str, Any], key: ApiKey) -> dict[str, Any]:
-    """The squad with its members by the ids that they are known by. Raises ApiError for one that is not there."""
+def _normal(
+    settings: Mapping[str, Any], key: ApiKey, *, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The squad with its members by the ids that they are known by. Raises ApiError 400 for what is not there, unless it was lost
+    ``before``."""
+    lost = {one.get("assistantId") for one in before["members"]} if before is not None else set()
+    # What was imported stays: Vapi's versions are none of ours.
+    pinned = {None, *(map(_pinned, before["members"]) if before is not None else ())}
     missing: list[str] = []
     members = []
     for member in settings["members"]:
         given = member.get("assistantId")
-        if not isinstance(given, str):
-            members.append(member)
+        row = _row(given) if isinstance(given, str) else None
+        if row is not None:
+            if _pinned(member) not in pinned and version_named(row, member["assistantVersion"]) is None:
+                told = str(member["assistantVersion"])[:20]
+                missing.append(f"Couldn't Get Assistant. `assistantVersion` {told} Does Not Exist.")
+            adopt(row, key)
+            members.append({**member, "assistantId": id_of(row_of("assistant", str(row.pk)))})
             continue
-        try:
-            row = row_of("assistant", given)
-        except ApiError:
+        members.append(member)
+        if isinstance(given, str) and given not in lost:
             missing.append(f"Couldn't Get Assistant. `assistantId` {given[:60]} Does Not Exist.")
-            continue
-        adopt(row, key)
-        members.append({**member, "assistantId": id_of(row_of("assistant", str(row.pk)))})
     if missing:
         raise ApiError(HTTPStatus.BAD_REQUEST, missing)
-    _tools_require(settings)
+    _tools_require(settings, key, lost=_tools_named(before) if before is not None else ())
     return {**settings, "members": members}
 
 
-def _tools_require(settings: Mapping[str, Any]) -> None:
-    """Tools that copies name by id must be there, as tools that programs know."""
-    parts = [settings.get("membersOverrides")]
-    for member in settings["members"]:
-        parts += [member.get("assistant"), member.get("assistantOverrides")]
-    ids = list(dict.fromkeys(one for part in parts for one in references_in(part).tools))
+def _pinned(member: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The assistant and the version of it that a member is to run on; None where that is the one in force."""
+    version = member.get("assistantVersion")
+    return None if version is None else (str(member.get("assistantId")), str(version))
+
+
+def _members_pin(squad: Squad, read: _Read) -> None:
+    """Have each member that the squad does not change run on the version that it is pinned to."""
+    entries = read.squad.raw.get("members")
+    pins = {
+        pin[0]: pin[1]
+        for one in (entries if isinstance(entries, list) else ())
+        if isinstance(one, dict) and (pin := _pinned(one)) is not None
+    }
+    rows = {row.pk: named for named, row in read.named.items()}
+    for link in squad.squadmember_set.select_related("assistant").defer(
+        "assistant__server_secret", "assistant__server_headers"
+    ):
+        version = pins.get(rows.get(link.assistant_id, ""))
+        found = version_named(link.assistant, version) if version is not None else None
+        if link.version_id != (found.pk if found is not None else None):
+            SquadMember.objects.filter(pk=link.pk).update(version=found)
+
+
+def _row(given: str) -> Any:
+    try:
+        return row_of("assistant", given)
+    except ApiError:
+        return None
+
+
+def _tools_require(settings: Mapping[str, Any], key: ApiKey, *, lost: Collection[str]) -> None:
+    """Tools that copies name by id must be there; those that were made here become known to programs."""
+    ids = _tools_named(settings)
+    own = Tool.objects.filter(pk__in=[pk for one in ids if (pk := as_uuid(one))], vapi_objects=None)
+    for tool in own.defer("server_secret", "server_headers"):
+        adopt(tool, key)
     known = VapiObject.objects.filter(kind="tool", key__in=ids, tool__isnull=False)
-    missing = set(ids) - set(known.values_list("key", flat=True))
+    there = {*lost, *known.values_list("key", flat=True)}
+    missing = [one for one in ids if one not in there]
     if missing:
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
-            [f"Couldn't Get Tool. `toolId` {one[:60]} Does Not Exist." for one in ids if one in missing],
+            [f"Couldn't Get Tool. `toolId` {one[:60]} Does Not Exist." for one in missing],
         )
+
+
+def _tools_named(settings: Mapping[str, Any]) -> list[str]:
+    parts = [settings.get("membersOverrides")]
+    for member in settings["members"]:
+        parts += [member.get("assistant"), member.get("assistantOverrides")]
+    parts += inline_documents(settings)
+    return list(dict.fromkeys(one for part in parts for one in references_in(part).tools))
 
 
 def _read(chosen: str, settings: Mapping[str, Any]) -> _Read:
     ids = {one["assistantId"] for one in settings["members"] if isinstance(one.get("assistantId"), str)}
-    named = {one: row_of("assistant", one) for one in sorted(ids)}
-    documents = Documents("")
+    named = {one: row for one in sorted(ids) if (row := _row(one)) is not None}
     items = tuple(
-        Item("assistant", {**documents.settings(row), "id": one}, f"/assistant/{one}")
+        Item("assistant", {**settings_whole(row), "id": one}, f"/assistant/{one}")
         for one, row in named.items()
     )
     squad = Item("squad", {**settings, "id": chosen}, f"/squad/{chosen}")
     return _Read(translated(Export(assistants=items, squads=(squad,))), named)
 
 
-def _write(read: _Read, was: _Read | None, key: ApiKey) -> Squad:
+def _lists(body: Mapping[str, Any], row: Squad | None = None) -> McpLists:
+    """What the MCP servers in a body offer that nobody has asked yet. Raises ApiError 400."""
+    offered = Tool.objects.filter(assistants__squadmember__squad=row, kind=Tool.Kind.MCP) if row else []
+    try:
+        return lists_fetch([body], known={tool.server_url for tool in offered if mcp_list(tool)})
+    except ListsError as exc:
+        raise ApiError(HTTPStatus.BAD_REQUEST, exc.reasons) from exc
+
+
+def _write(read: _Read, was: _Read | None, key: ApiKey, lists: McpLists) -> Squad:
     mine = replace(read.drafts, tools=tuple(read.tools()), assistants=tuple(read.copies()))
+    parts_require_few(mine.assistants, was.copies() if was is not None else ())
     writer = SquadWriter(
-        squad_before=was.squad if was is not None else None, run=run_of(key), key=key, drafts=mine
+        squad_before=was.squad if was is not None else None,
+        run=run_of(key),
+        key=key,
+        drafts=mine,
+        lists=lists,
     )
     for tool in mine.tools:
         writer.tool(tool)
     for assistant in mine.assistants:
         writer.assistant(assistant)
     writer.squad(read.squad)
-    done = {one.key: one for one in writer.finish().objects if one.kind == "assistant"}
+    summary = writer.finish()
     squad = Squad.objects.get(vapi_objects__kind="squad", vapi_objects__key=read.squad.key)
-    for copy in mine.assistants:
-        row = Assistant.objects.get(pk=done[copy.key].target)
-        if done[copy.key].action == "created":
-            _secrets_take(row, copy, read)
-        if not row.enabled:
-            Assistant.objects.filter(pk=row.pk).update(enabled=True)
-        publish_for(row, key)
-    _switch_off(squad_source(squad), keep=[one.key for one in mine.assistants])
+    _members_pin(squad, read)
+    parts_publish(mine.assistants, summary, base_of=read.base_of, key=key)
+    _copies_withdraw(squad_source(squad), keep=[one.key for one in mine.assistants])
     return squad
 
 
-def _secrets_take(row: Assistant, copy: AssistantDraft, read: _Read) -> None:
-    """A new copy has the secrets of the assistant that it is one of, for the same server and for the same tools."""
-    base = read.named.get(copy.key.removeprefix(f"{read.squad.key}/members[").rpartition("]")[0])
-    if base is None:
-        return
-    if row.server_url and row.server_url == base.server_url:
-        row.server_secret = row.server_secret or base.server_secret
-        row.server_headers = row.server_headers or base.server_headers
-        row.credential_id = row.credential_id or base.credential_id
-        row.save(update_fields=["server_secret", "server_headers", "credential"])
-    theirs = {(one.name, one.server_url): one for one in Tool.objects.filter(assistants=base)}
-    for tool in Tool.objects.filter(assistants=row, vapi_objects__key__startswith=f"{copy.key}/"):
-        twin = theirs.get((tool.name, tool.server_url))
-        if twin is not None and tool.server_url:
-            tool.server_secret = tool.server_secret or twin.server_secret
-            tool.server_headers = tool.server_headers or twin.server_headers
-            tool.credential_id = tool.credential_id or twin.credential_id
-            tool.save(update_fields=["server_secret", "server_headers", "credential"])
-
-
-def _switch_off(source: VapiObject | None, *, keep: Any) -> None:
-    """Copies of a squad that are its members no more: nobody can come to them, and their versions stay for the calls."""
-    if source is None:
-        return
-    copies = VapiObject.objects.filter(kind="assistant", key__startswith=f"{source.key}/members[")
-    gone = copies.exclude(key__in=list(keep)).values("assistant")
-    Assistant.objects.filter(pk__in=gone).exclude(phone_numbers__isnull=False).update(enabled=False)
+def _copies_withdraw(source: VapiObject | None, *, keep: Collection[str]) -> None:
+    """Take away the copies of a squad that are its members no more."""
+    if source is not None:
+        parts_withdraw(source.key, keep=keep, under="members[")
 
 
 def _adopt(row: Squad, key: ApiKey) -> VapiObject:

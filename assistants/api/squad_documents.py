@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from assistants.api.documents import IDENTITY, headers_fill, id_of
 from assistants.api.selectors import IMPORT_TAKES, moment_column, told_moment
-from assistants.imports.writing import key_stored
+from assistants.imports.keys import key_stored
 from assistants.models import Assistant, Squad, SquadMember, VapiObject
 from assistants.vapi.hiding import hidden
 from assistants.vapi.reverse import has_marks, without_marks
@@ -133,12 +133,13 @@ def _entry_of(key: str, entries: Any) -> dict[str, Any] | None:
     found = [
         one
         for number, one in enumerate(entries if isinstance(entries, list) else [])
-        if isinstance(one, dict) and label == _label(one, number)
+        if isinstance(one, dict) and label == member_label(one, number)
     ]
     return found[n - 1] if len(found) >= n else None
 
 
-def _label(entry: dict[str, Any], number: int) -> str:
+def member_label(entry: dict[str, Any], number: int) -> str:
+    """What a member of a document is known by within the squad."""
     if isinstance(entry.get("assistantId"), str):
         return str(entry["assistantId"])
     inline = entry.get("assistant")

@@ -2,13 +2,13 @@
 
 from django.urls import path
 
-from assistants.api.views import collection, single, squad, squads
+from assistants.api.views import assistants, squads, tools
 
 urlpatterns = [
-    path("assistant", collection("assistant"), name="api-assistants"),
-    path("assistant/<str:given>", single("assistant"), name="api-assistant"),
-    path("tool", collection("tool"), name="api-tools"),
-    path("tool/<str:given>", single("tool"), name="api-tool"),
-    path("squad", squads, name="api-squads"),
-    path("squad/<str:given>", squad, name="api-squad"),
+    path("assistant", assistants.collection(), name="api-assistants"),
+    path("assistant/<str:given>", assistants.single(), name="api-assistant"),
+    path("tool", tools.collection(), name="api-tools"),
+    path("tool/<str:given>", tools.single(), name="api-tool"),
+    path("squad", squads.collection(), name="api-squads"),
+    path("squad/<str:given>", squads.single(), name="api-squad"),
 ]

@@ -1,94 +1,59 @@
 """What programs that were written for Vapi ask for: assistants, tools and squads."""
 
-import uuid
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Any
-
-from django.conf import settings
-from django.http import HttpRequest
 
 from assistants.api.changing import object_change, object_create, object_delete
 from assistants.api.documents import Documents
 from assistants.api.selectors import page_of, row_of
 from assistants.api.squad_changing import squad_change, squad_create, squad_delete
 from assistants.api.squad_documents import squad_document, squad_row, squads_page
-from tools.access.bodies import body_read
-from tools.access.views import Answer, Handler, api_view
+from tools.access.organisation import organisation_id
+from tools.access.resources import Resource
 from tools.models import ApiKey
 
 
-def collection(kind: str) -> Any:
-    """The view of ``/{kind}``: the list, and making one."""
+def resource(kind: str) -> Resource:
+    """Assistants, or tools."""
 
-    def get(request: HttpRequest, _: ApiKey) -> Answer:
-        documents = _documents()
-        return Answer([documents.document(row) for row in page_of(kind, request.GET.dict())])
+    def page(query: Mapping[str, str]) -> list[dict[str, Any]]:
+        documents = Documents(organisation_id())
+        return [documents.document(row) for row in page_of(kind, query)]
 
-    def post(request: HttpRequest, key: ApiKey) -> Answer:
-        made = object_create(kind, body_read(request), key=key)
-        return Answer(_shown(kind, str(made.pk)), HTTPStatus.CREATED)
+    def shown(given: str) -> dict[str, Any]:
+        return Documents(organisation_id()).document(row_of(kind, given))
 
-    return api_view(kind, GET=get, POST=post)
+    def create(body: Mapping[str, Any], *, key: ApiKey) -> str:
+        return str(object_create(kind, body, key=key).pk)
 
+    def change(given: str, body: Mapping[str, Any], *, key: ApiKey) -> None:
+        object_change(kind, given, body, key=key)
 
-def single(kind: str) -> Any:
-    """The view of ``/{kind}/{id}``."""
-
-    def get(_request: HttpRequest, _: ApiKey, given: str) -> Answer:
-        return Answer(_shown(kind, given))
-
-    def patch(request: HttpRequest, key: ApiKey, given: str) -> Answer:
-        object_change(kind, given, body_read(request), key=key)
-        return Answer(_shown(kind, given))
-
-    def delete(_request: HttpRequest, key: ApiKey, given: str) -> Answer:
-        before = _shown(kind, given)
+    def delete(given: str, *, key: ApiKey) -> None:
         object_delete(kind, given, key=key)
-        return Answer(before)
 
-    handlers: dict[str, Handler] = {"GET": get, "PATCH": patch, "DELETE": delete}
-    return api_view(kind, **handlers)
+    return Resource(kind, page=page, shown=shown, create=create, change=change, delete=delete)
 
 
-def _squads(request: HttpRequest, _: ApiKey) -> Answer:
-    return Answer([squad_document(row, org_id=_org_id()) for row in squads_page(request.GET.dict())])
-
-
-def _squad_post(request: HttpRequest, key: ApiKey) -> Answer:
-    made = squad_create(body_read(request), key=key)
-    return Answer(_squad_shown(str(made.pk)), HTTPStatus.CREATED)
-
-
-def _squad_get(_request: HttpRequest, _: ApiKey, given: str) -> Answer:
-    return Answer(_squad_shown(given))
-
-
-def _squad_patch(request: HttpRequest, key: ApiKey, given: str) -> Answer:
-    squad_change(given, body_read(request), key=key)
-    return Answer(_squad_shown(given))
-
-
-def _squad_delete(_request: HttpRequest, key: ApiKey, given: str) -> Answer:
-    before = _squad_shown(given)
-    squad_delete(given, key=key)
-    return Answer(before)
-
-
-squads = api_view("squad", GET=_squads, POST=_squad_post)
-squad = api_view("squad", GET=_squad_get, PATCH=_squad_patch, DELETE=_squad_delete)
+def _squads_page(query: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [squad_document(row, org_id=organisation_id()) for row in squads_page(query)]
 
 
 def _squad_shown(given: str) -> dict[str, Any]:
-    return squad_document(squad_row(given), org_id=_org_id())
+    return squad_document(squad_row(given), org_id=organisation_id())
 
 
-def _shown(kind: str, given: str) -> dict[str, Any]:
-    return _documents().document(row_of(kind, given))
+def _squad_create(body: Mapping[str, Any], *, key: ApiKey) -> str:
+    return str(squad_create(body, key=key).pk)
 
 
-def _documents() -> Documents:
-    return Documents(_org_id())
-
-
-def _org_id() -> str:
-    return settings.VAPI_ORG_ID or str(uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_ORIGIN))
+assistants = resource("assistant")
+tools = resource("tool")
+squads = Resource(
+    "squad",
+    page=_squads_page,
+    shown=_squad_shown,
+    create=_squad_create,
+    change=squad_change,
+    delete=squad_delete,
+)

@@ -1,0 +1,1 @@
+"""Imports from Vapi: written as drafts, merged with what people changed, reported setting by setting."""

@@ -1,7 +1,8 @@
 """Our columns as JSON-ready values, in both directions, and their names in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,9 @@ _LABELS = {
     "tool": {"parameters": "Arguments", "static_parameters": "Fixed values sent along"},
     "squad": {"members": "Members"},
 }
+
+
+_PLAIN = frozenset({str, int, bool, float, dict, list, type(None)})
 
 
 def column(model: type[models.Model], name: str) -> models.Field[Any, Any]:
@@ -67,12 +71,31 @@ def plain(value: Any) -> Any:
             return value
 
 
+@cache
+def _attribute(model: type[models.Model], name: str) -> str:
+    return column(model, name).attname
+
+
 def column_read(row: models.Model, name: str) -> Any:
     """The value that a row has now; without what no import brings: the list of an MCP server's tools."""
-    value = plain(getattr(row, column(type(row), name).attname))
+    value = plain(getattr(row, _attribute(type(row), name)))
     if isinstance(row, Tool) and name == "settings":
         return settings_typed(value)
     return value
+
+
+def columns_read(row: models.Model, names: Iterable[str]) -> dict[str, Any]:
+    """The same of many columns."""
+    model, held = type(row), row.__dict__
+    found = {}
+    for name in names:
+        attribute = _attribute(model, name)
+        # What was read with the row stands there; only what was not needs the column's own way.
+        value = held[attribute] if attribute in held else getattr(row, attribute)
+        found[name] = value if type(value) in _PLAIN else plain(value)
+    if isinstance(row, Tool) and "settings" in found:
+        found["settings"] = settings_typed(found["settings"])
+    return found
 
 
 def columns_checked(

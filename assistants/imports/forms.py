@@ -33,22 +33,9 @@ class FilesField(forms.FileField):
         return [super(FilesField, self).clean(one, initial) for one in listed if one]
 
 
-class ImportForm(forms.Form):
-    """What to import: files, a paste, or what a key opens at Vapi. Just one of the three."""
+class KeyForm(forms.Form):
+    """What a key opens at Vapi: all of it, or what belongs to some assistants."""
 
-    uploads = FilesField(
-        required=False,
-        label="JSON files",
-        widget=FilesInput(attrs={"accept": ".json,application/json", "class": "t-file"}),
-    )
-    pasted = forms.CharField(
-        required=False,
-        strip=False,
-        label="JSON text",
-        widget=UnfoldAdminTextareaWidget(
-            attrs={"rows": 8, "class": "t-code", "spellcheck": "false", "autocomplete": "off"}
-        ),
-    )
     api_key = forms.CharField(
         required=False,
         max_length=500,
@@ -67,17 +54,42 @@ class ImportForm(forms.Form):
         help_text="Their ids at Vapi, separated by spaces. Empty: all.",
         widget=UnfoldAdminTextInputWidget(attrs={"spellcheck": "false"}),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not settings.VAPI_API_KEY:
+            del self.fields["own_key"]
+
+    def clean_assistant_ids(self) -> list[str]:
+        return str(self.cleaned_data["assistant_ids"]).replace(",", " ").split()
+
+    def by_key(self) -> bool:
+        """Whether a key is used, as far as the form was read."""
+        return bool(self.cleaned_data.get("api_key") or self.cleaned_data.get("own_key"))
+
+
+class ImportForm(KeyForm):
+    """What to import: files, a paste, or what a key opens at Vapi. Just one of the three."""
+
+    uploads = FilesField(
+        required=False,
+        label="JSON files",
+        widget=FilesInput(attrs={"accept": ".json,application/json", "class": "t-file"}),
+    )
+    pasted = forms.CharField(
+        required=False,
+        strip=False,
+        label="JSON text",
+        widget=UnfoldAdminTextareaWidget(
+            attrs={"rows": 8, "class": "t-code", "spellcheck": "false", "autocomplete": "off"}
+        ),
+    )
     overwrite = forms.BooleanField(
         required=False,
         label="Take Vapi's values also where somebody has changed something here",
         help_text="Otherwise what was changed here stays, and the report tells where both sides differ.",
         widget=UnfoldBooleanWidget(),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not settings.VAPI_API_KEY:
-            del self.fields["own_key"]
 
     def clean_uploads(self) -> list[Any]:
         files: list[Any] = self.cleaned_data["uploads"]
@@ -87,14 +99,11 @@ class ImportForm(forms.Form):
             )
         return files
 
-    def clean_assistant_ids(self) -> list[str]:
-        return str(self.cleaned_data["assistant_ids"]).replace(",", " ").split()
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
-        by_key = bool(cleaned.get("api_key") or cleaned.get("own_key"))
+        by_key = self.by_key()
         ways = [bool(cleaned.get("uploads")), bool(cleaned["pasted"].strip()), by_key]
         if sum(ways) != 1:
             raise ValidationError(

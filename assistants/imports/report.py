@@ -131,14 +131,6 @@ def source_in_words(finding: ImportFinding) -> str:
     return text
 
 
-def ours_in_words(finding: ImportFinding) -> str:
-    """Our setting and its value."""
-    name = label(finding.vapi_object.kind, finding.field) if finding.field else ""
-    if name and finding.ours:
-        return f"{name}: {finding.ours}"
-    return name or finding.ours
-
-
 def csv_text(rows: Iterable[tuple[VapiObject, ImportFinding]]) -> str:
     """All findings as a table for a spreadsheet. No cell of it is taken for a formula."""
     stream = io.StringIO()

@@ -11,9 +11,9 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
+from assistants.imports.claiming import is_stuck, stuck, taken
 from assistants.imports.summary import ImportSummary, Written
 from assistants.imports.writing import import_apply, import_lock
 from assistants.models import VapiImport
@@ -27,8 +27,6 @@ Status = VapiImport.Status
 
 # A worker tells of itself with every answer of Vapi's, which may take two minutes to come; a large export takes minutes to write.
 SILENT: Final = timedelta(minutes=10)
-# Longer than any worker leaves a job in the queue on a good day.
-UNTAKEN: Final = timedelta(minutes=1)
 TELL_EVERY: Final = timedelta(seconds=1)
 # A try that read this many leaves and more keeps only those that somebody must look at.
 LEAVES_KEPT: Final = 5000
@@ -135,7 +133,7 @@ def run_request(
 
 def run_carry_out(run_id: Any) -> None:
     """Carry out a run that waits, or whose worker has died. One that runs or has ended is left alone."""
-    run = _taken(run_id)
+    run = taken(VapiImport.objects.all(), run_id, silent=SILENT)
     if run is None:
         return
     reporter = _Reporter(run_id)
@@ -172,7 +170,7 @@ def run_again(run: VapiImport) -> bool:
     """Let a run wait once more whose worker died or never came. Returns False where it goes on, or has ended."""
     now = timezone.now()
     return bool(
-        VapiImport.objects.filter(_stuck(now), pk=run.pk).update(
+        VapiImport.objects.filter(stuck(silent=SILENT, now=now), pk=run.pk).update(
             status=Status.WAITING, beat_at=now, progress="Waiting for a worker."
         )
     )
@@ -180,25 +178,7 @@ def run_again(run: VapiImport) -> bool:
 
 def run_stuck(run: VapiImport, *, now: datetime) -> bool:
     """Whether nobody seems to work on a run that has not ended."""
-    since = now - (run.beat_at or run.created_at)
-    return (run.status == Status.RUNNING and since > SILENT) or (
-        run.status == Status.WAITING and since > UNTAKEN
-    )
-
-
-def _stuck(now: datetime) -> Q:
-    untaken = Q(beat_at__lt=now - UNTAKEN) | Q(beat_at__isnull=True, created_at__lt=now - UNTAKEN)
-    return Q(status=Status.RUNNING, beat_at__lt=now - SILENT) | (Q(status=Status.WAITING) & untaken)
-
-
-def _taken(run_id: Any) -> VapiImport | None:
-    """The run, if it is ours to carry out: the database decides between two workers."""
-    now = timezone.now()
-    free = Q(status=Status.WAITING) | Q(status=Status.RUNNING, beat_at__lt=now - SILENT)
-    taken = VapiImport.objects.filter(free, pk=run_id).update(
-        status=Status.RUNNING, beat_at=now, progress="Reading …"
-    )
-    return VapiImport.objects.select_related("started_by").get(pk=run_id) if taken else None
+    return is_stuck(run, silent=SILENT, now=now)
 
 
 class _Reporter:

@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from assistants.imports.columns import column_read, columns_checked, label
 from assistants.imports.findings import value_told
-from assistants.imports.writing import Choice, Writer, import_lock, key_stored, keys_of
+from assistants.imports.keys import key_stored, keys_of
+from assistants.imports.policies import Choice, ImportPolicy
+from assistants.imports.writing import Writer, import_lock
 from assistants.models import Assistant, AssistantTool, VapiObject, VapiWatch
 from assistants.selectors import translated
 from assistants.vapi.client import VapiClient, item_fetch
@@ -20,6 +22,7 @@ from assistants.vapi.documents import ExportError
 from assistants.vapi.drafts import AssistantDraft, Drafts, ToolDraft
 from assistants.vapi.exports import Export, Item
 from assistants.vapi.hiding import cleaned, hidden
+from assistants.vapi.inline import changed_in
 from assistants.vapi.merge import Merged, Side, fields_merge, value_merge
 from tools.models import Tool
 
@@ -144,9 +147,13 @@ def _failed(error: str) -> None:
 
 
 def _translated(items: list[Item]) -> Drafts:
+    """The drafts of these, with assistants that their destinations change as those were read: each has a copy of its own."""
+    named = {one for item in items for one in changed_in(item.raw)} - {item.id for item in items}
+    known = VapiObject.objects.filter(kind=VapiObject.Kind.ASSISTANT, key__in=named)
+    beside = [Item("assistant", row.raw, f"GET /assistant/{row.key}") for row in known]
     return translated(
         Export(
-            assistants=tuple(item for item in items if item.kind == "assistant"),
+            assistants=tuple(item for item in (*items, *beside) if item.kind == "assistant"),
             tools=tuple(item for item in items if item.kind == "tool"),
         )
     )
@@ -214,10 +221,16 @@ def compare(row: VapiObject) -> Comparison:
 def _drafts(row: VapiObject) -> tuple[AssistantDraft | ToolDraft, Drafts]:
     """The draft of what was seen at Vapi, and all drafts that came with it."""
     kind: Any = row.kind
-    items = [Item(kind, row.raw if row.seen is None else row.seen, f"GET /{kind}/{row.key}")]
+    seen = row.raw if row.seen is None else row.seen
+    # By its key the assistants inside its destinations are found again.
+    items = [Item(kind, {**seen, "id": row.key}, f"GET /{kind}/{row.key}")]
     items += [Item("tool", raw, f"GET /tool/{raw.get('id')}") for raw in row.seen_with]
     drafts = _without_secrets(_translated(items))
-    return _draft_of(row, drafts), drafts
+    draft = _draft_of(row, drafts)
+    if "id" not in seen:
+        raw = {name: value for name, value in draft.raw.items() if name != "id"}
+        draft = replace(draft, raw=raw, findings=tuple(one for one in draft.findings if one.path != "id"))
+    return draft, drafts
 
 
 def _without_secrets(drafts: Drafts) -> Drafts:
@@ -339,6 +352,8 @@ def changes_take(*, row: VapiObject, take: Collection[str] = (), ignore: Collect
             writer = Writer(run=None, keys=[draft.key], policy=policy)
             writer.tool(draft)
         writer.finish()
+        if "settings" in take:
+            _parts_take(drafts, locked)
         left = compare(VapiObject.objects.get(pk=row.pk))
         if left.differences:
             # What is not decided goes on being shown beside what was imported.
@@ -346,16 +361,35 @@ def changes_take(*, row: VapiObject, take: Collection[str] = (), ignore: Collect
     return left
 
 
+def _parts_take(drafts: Drafts, row: VapiObject) -> None:
+    """Take over the assistants inside the destinations of a tool, which no other object at Vapi tells of."""
+    tools = [one for one in drafts.tools if one.key.startswith(f"{row.key}/")]
+    assistants = [one for one in drafts.assistants if one.key.startswith(f"{row.key}/")]
+    if not assistants:
+        return
+    keys = [*(one.key for one in tools), *(one.key for one in assistants)]
+    writer = Writer(run=row.last_import, keys=keys, policy=ImportPolicy(overwrite=False))
+    for tool in tools:
+        writer.tool(tool)
+    for assistant in assistants:
+        writer.assistant(assistant)
+    writer.finish()
+
+
 def _tools_make(drafts: Drafts, row: VapiObject) -> None:
-    """Create the tools that came along and that are not here yet."""
+    """Create the tools that came along and that are not here yet, with the assistants inside their destinations."""
     new = _unlinked_tools(drafts)
+    inside = tuple(f"{tool.key}/destinations[" for tool in new)
+    parts = [one for one in drafts.assistants if one.key.startswith(inside)]
     maker = Writer(
         run=row.last_import,
-        keys=[tool.key for tool in new],
+        keys=[*(tool.key for tool in new), *(one.key for one in parts)],
         policy=_TakeOver(frozenset(), frozenset()),
     )
     for tool in new:
         maker.tool(tool)
+    for part in parts:
+        maker.assistant(part)
     maker.finish()
 
 

@@ -1,9 +1,8 @@
 """Writing what was translated: drafts to rows, all or nothing, once however often it is imported."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
@@ -23,15 +22,17 @@ from assistants.imports.findings import (
     secrets_settle,
     settled_before,
 )
+from assistants.imports.keys import Draft, key_stored, keys_of
+from assistants.imports.linking import Linked, Links, ids_ordered
+from assistants.imports.names import name_free
+from assistants.imports.policies import Choice, ImportPolicy, Policy
 from assistants.imports.summary import Action, ImportSummary, Written
 from assistants.models import (
     Assistant,
-    AssistantTool,
     ClientDocument,
     ImportFinding,
     RealtimeModel,
     Squad,
-    SquadMember,
     TranscriptionModel,
     VapiImport,
     VapiObject,
@@ -45,44 +46,18 @@ from assistants.vapi.drafts import (
     NumberDraft,
     SquadDraft,
     ToolDraft,
-    Verdict,
 )
-from assistants.vapi.merge import Merged, Side, fields_merge, links_merge, value_merge
+from assistants.vapi.merge import Side, fields_merge, value_merge
+from tools.auth.allowing import asked_url, credential_known, url_allow
 from tools.encryption import SecretUnreadableError
 from tools.models import Credential, Tool
 
 # Any number: whoever writes an import holds it, so two at once come one after the other.
 _LOCK: Final = 7_305_519_026
-_KEY_MAX: Final = 300
-_NAME_MAX: Final = 80
+# A change of these sends a credential to another host.
+_ADDRESSED: Final = frozenset({"server_url", "credential", "settings", "kind"})
 
 Kind = VapiObject.Kind
-Choice = Literal["take", "ignore", "leave"]
-# The row of something that somebody may have changed here meanwhile.
-Draft = ToolDraft | AssistantDraft | SquadDraft | NumberDraft
-
-
-class Policy(Protocol):
-    """What becomes of the differences that a merge finds."""
-
-    def field(self, name: str, merged: Merged) -> tuple[Any, Any]:
-        """The value that stands afterwards, and the base of the next merge."""
-
-    def links(self, name: str) -> Choice:
-        """Whether links that came or went at Vapi come or go here; to ignore them is to take them as seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPolicy:
-    """An import's: ours stays where somebody changed it, unless told to overwrite."""
-
-    overwrite: bool
-
-    def field(self, name: str, merged: Merged) -> tuple[Any, Any]:
-        return merged.result(overwrite=self.overwrite), merged.next_base(overwrite=self.overwrite)
-
-    def links(self, name: str) -> Choice:
-        return "take"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +67,6 @@ class _Merge:
     findings: tuple[Finding, ...]
     base: dict[str, Any]
     changed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Links:
-    """The ids that are linked afterwards, in order, and the keys that the next merge starts from."""
-
-    order: tuple[str, ...]
-    base: tuple[str, ...]
-    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +110,6 @@ def import_apply(
     return summary
 
 
-def keys_of(drafts: Drafts) -> set[str]:
-    """The key of every object that the drafts hold or mention."""
-    every: tuple[Draft, ...] = (*drafts.tools, *drafts.assistants, *drafts.squads, *drafts.numbers)
-    keys = {one.key for one in every}
-    for assistant in drafts.assistants:
-        keys |= set(assistant.tools)
-    for squad in drafts.squads:
-        keys |= set(squad.members)
-    return keys | {number.answers for number in drafts.numbers}
-
-
 def _history(objects: Iterable[Written], author: User) -> None:
     """A line in the history of every row that an import changed."""
     for model, kind in ((Assistant, Kind.ASSISTANT), (Tool, Kind.TOOL)):
@@ -162,13 +117,6 @@ def _history(objects: Iterable[Written], author: User) -> None:
         rows: Any = model._default_manager.filter(pk__in=ids)
         if ids:
             LogEntry.objects.log_actions(author.pk, rows, CHANGE, "Imported from Vapi.")
-
-
-def key_stored(key: str) -> str:
-    """The key as it is stored: names of tools in it may be longer than any column."""
-    if len(key) <= _KEY_MAX:
-        return key
-    return f"{key[:250]}#{hashlib.sha256(key.encode()).hexdigest()[:40]}"
 
 
 Row = TypeVar("Row", bound=models.Model)
@@ -209,7 +157,7 @@ class Writer:
         """Create or update an assistant and what it offers."""
         row, assistant, new = self._ours(Kind.ASSISTANT, Assistant, draft)
         theirs = {**draft.fields, "credential": self.credential(draft.credential_id)}
-        theirs["name"], renamed = self._name(Assistant, str(theirs.get("name") or draft.name), assistant)
+        theirs["name"], renamed = name_free(assistant, str(theirs.get("name") or draft.name))
         merge = self._merge(assistant, row, draft, theirs, new=new, more=renamed)
         links = self._link_tools(assistant, row, draft.tools, new=new)
         row.assistant = assistant
@@ -218,7 +166,7 @@ class Writer:
     def squad(self, draft: SquadDraft) -> None:
         """Create or update a squad and its members."""
         row, squad, new = self._ours(Kind.SQUAD, Squad, draft)
-        name, renamed = self._name(Squad, draft.name, squad)
+        name, renamed = name_free(squad, draft.name)
         merge = self._merge(squad, row, draft, {"name": name}, new=new, more=renamed)
         links = self._link_members(squad, row, draft.members, new=new)
         row.squad = squad
@@ -237,7 +185,9 @@ class Writer:
             )
             for draft in drafts
         )
-        answers: list[Any] = phone_numbers_imported.send(sender=VapiImport, numbers=numbers)
+        answers: list[Any] = phone_numbers_imported.send(
+            sender=VapiImport, numbers=numbers, by=self._run.started_by if self._run is not None else None
+        )
         for draft in drafts:
             self.number_keep(
                 draft, [finding for _, told in answers for finding in (told or {}).get(draft.key, ())]
@@ -251,6 +201,16 @@ class Writer:
 
     def finish(self) -> ImportSummary:
         """Write the findings of all objects, settle those that are met, and tell what was done."""
+        for one in self._done:
+            target: Tool | Assistant | None = one.row.tool or one.row.assistant
+            changed = _ADDRESSED if one.action != "updated" else _ADDRESSED & set(one.changed)
+            if (
+                target is not None
+                and target.credential_id is not None
+                and changed
+                and one.action != "unchanged"
+            ):
+                self.addressed(target, changed)
         findings = findings_with_faults({one.row.pk: one.findings for one in self._done})
         rows_replace(
             {one.row.pk: rows_for(one.row, findings[one.row.pk], self._settled) for one in self._done}
@@ -319,37 +279,29 @@ class Writer:
         row.seen, row.seen_at, row.seen_with, row.gone = None, None, [], False
         row.save()
 
-    def _name(self, model: type[models.Model], wished: str, row: models.Model) -> tuple[str, list[Finding]]:
-        """The wished name, or one like it that nobody has, and then a decision that says so."""
-        what = model._meta.verbose_name
-        wished = wished.strip()[:_NAME_MAX].strip() or f"Unnamed {what}"
-        others = model._default_manager.exclude(pk=row.pk)
-        if not others.filter(name=wished).exists():
-            return wished, []
-        start = wished[: _NAME_MAX - 12].strip()
-        taken = set(others.filter(name__startswith=start).values_list("name", flat=True))
-        endings = ["(Vapi)", *(f"(Vapi {number})" for number in range(2, len(taken) + 3))]
-        free = next(name for name in (f"{start} {ending}" for ending in endings) if name not in taken)
-        reason = (
-            f"Another {what} here is called {wished} already, so this one is called {free}. "
-            "If both are the same, keep one of them; else give one of them a better name."
-        )
-        found = Finding(
-            "name", Verdict.DECISION, wished, field="name", ours=free, reason=reason, code="name_taken"
-        )
-        return free, [found]
-
     def credential(self, vapi_id: str) -> str | None:
         """The credential of that id at Vapi; where nobody has entered it yet, an empty one that waits for it."""
         if not vapi_id:
             return None
         if vapi_id not in self._credentials:
-            found, _ = Credential.objects.defer("settings").get_or_create(
-                vapi_id=vapi_id[:80], defaults={"name": f"Vapi's credential {vapi_id[:8]}"}
-            )
-            self._credentials[vapi_id] = str(found.pk)
-            self._choices["credential"] |= {str(found.pk)}
+            found = credential_known(vapi_id) or self.credential_unknown(vapi_id)
+            if found is None:
+                return None
+            self._credentials[vapi_id] = found
+            self._choices["credential"] |= {found}
         return self._credentials[vapi_id]
+
+    def credential_unknown(self, vapi_id: str) -> str | None:
+        """What stands for a credential that is not here: an empty one, since an import brings their ids and never themselves."""
+        made, _ = Credential.objects.get_or_create(
+            vapi_id=vapi_id[:80], defaults={"name": f"Vapi's credential {vapi_id[:8]}"}
+        )
+        return str(made.pk)
+
+    def addressed(self, row: Tool | Assistant, changed: frozenset[str]) -> None:
+        """Settle that what was written has a credential sent somewhere: what an import brings is in use there already."""
+        by = self._run.started_by if self._run is not None else None
+        url_allow(credential_id=row.credential_id, url=asked_url(row), by=by)
 
     # --- Fields
 
@@ -419,56 +371,43 @@ class Writer:
 
     # --- Links
 
-    def _link_tools(self, assistant: Assistant, row: VapiObject, keys: Sequence[str], *, new: bool) -> _Links:
+    def _link_tools(self, assistant: Assistant, row: VapiObject, keys: Sequence[str], *, new: bool) -> Links:
         """Offer the tools in their order. Tools that people added by hand stay."""
-        ours = {str(link.tool_id): link for link in AssistantTool.objects.filter(assistant=assistant)}
         # A tool that was deleted here and is back is linked again.
         anew = {one.row.key for one in self._done if one.action == "recreated"}
         before = [key for key in row.base.get("tools", ()) if key_stored(key) not in anew]
-        links = self._links("tools", Kind.TOOL, before=before, theirs=keys, ours=list(ours), new=new)
-        gone = [link.pk for pk, link in ours.items() if pk not in links.order]
-        AssistantTool.objects.filter(pk__in=gone).delete()
-        for position, pk in enumerate(links.order):
-            if pk not in ours:
-                AssistantTool.objects.create(assistant=assistant, tool_id=pk, position=position)
-            elif links.changed and ours[pk].position != position:
-                AssistantTool.objects.filter(pk=ours[pk].pk).update(position=position)
-        return links
+        return self._link(Linked(assistant), "tools", Kind.TOOL, before=before, theirs=keys, new=new)
 
-    def _link_members(self, squad: Squad, row: VapiObject, keys: Sequence[str], *, new: bool) -> _Links:
+    def _link_members(self, squad: Squad, row: VapiObject, keys: Sequence[str], *, new: bool) -> Links:
         """Put the members in their order; the first takes the call."""
-        ours = {str(one.assistant_id): one for one in SquadMember.objects.filter(squad=squad)}
         before = row.base.get("members", ())
-        links = self._links("members", Kind.ASSISTANT, before=before, theirs=keys, ours=list(ours), new=new)
-        gone = [one.pk for pk, one in ours.items() if pk not in links.order]
-        SquadMember.objects.filter(pk__in=gone).delete()
-        for position, pk in enumerate(links.order):
-            if pk not in ours:
-                SquadMember.objects.create(squad=squad, assistant_id=pk, position=position)
-            elif links.changed and ours[pk].position != position:
-                SquadMember.objects.filter(pk=ours[pk].pk).update(position=position)
-        return links
+        return self._link(Linked(squad), "members", Kind.ASSISTANT, before=before, theirs=keys, new=new)
 
-    def _links(
+    def _link(
         self,
+        linked: Linked,
         name: str,
         kind: VapiObject.Kind,
         *,
         before: Sequence[str],
         theirs: Sequence[str],
-        ours: Sequence[str],
         new: bool,
-    ) -> _Links:
-        """What is linked afterwards. ``before`` and ``theirs`` are keys, ``ours`` ids of rows."""
+    ) -> Links:
+        """Link what is to be linked. ``before`` and ``theirs`` are keys."""
+        ours = linked.ids
         choice: Choice = "take" if new else self._policy.links(name)
-        if choice != "take":
-            return _Links(tuple(ours), tuple(before if choice == "leave" else theirs), changed=False)
-        wanted, base = self._targets(kind, theirs), self._targets(kind, before)
-        if self._overwrite:
-            order = [*wanted, *(pk for pk in ours if pk not in wanted and pk not in base)]
+        if choice == "take":
+            order = ids_ordered(
+                theirs=self._targets(kind, theirs),
+                base=self._targets(kind, before),
+                ours=ours,
+                overwrite=self._overwrite,
+            )
+            links = Links(tuple(order), tuple(theirs), changed=order != ours)
         else:
-            order = links_merge(base=base, theirs=wanted, ours=ours)
-        return _Links(tuple(order), tuple(theirs), changed=order != list(ours))
+            links = Links(tuple(ours), tuple(before if choice == "leave" else theirs), changed=False)
+        linked.write(links)
+        return links
 
     def _targets(self, kind: VapiObject.Kind, keys: Sequence[str]) -> list[str]:
         """The ids of our rows behind these keys, where there are rows."""
@@ -502,7 +441,7 @@ def _choices() -> dict[str, frozenset[Any]]:
     }
 
 
-def _with_links(merge: _Merge, name: str, links: _Links) -> _Merge:
+def _with_links(merge: _Merge, name: str, links: Links) -> _Merge:
     changed = (*merge.changed, name) if links.changed else merge.changed
     return replace(merge, base={**merge.base, name: list(links.base)}, changed=changed)
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from assistants.models.assistant import Assistant
+from assistants.models.assistant import Assistant, AssistantVersion
 from assistants.models.transient import ListedManager, Transient
 
 # What nobody needs in order to know who is meant, and secrets, which need not be opened for it.
@@ -42,8 +42,13 @@ class Squad(models.Model):
     @property
     def first_assistant(self) -> Assistant | None:
         """The member that takes the calls; None while there is none."""
-        first = self.squadmember_set.select_related("assistant").defer(*_HEAVY).first()
-        return first.assistant if first is not None else None
+        first = self.squadmember_set.select_related("assistant", "version").defer(*_HEAVY).first()
+        return first.as_pinned() if first is not None else None
+
+    def assistants(self) -> list[Assistant]:
+        """The members with the versions that they run on, the one that takes the calls first; without secrets."""
+        links = self.squadmember_set.select_related("assistant__live_version", "version").defer(*_HEAVY)
+        return [one.as_pinned() for one in links]
 
 
 class SquadMember(models.Model):
@@ -51,6 +56,15 @@ class SquadMember(models.Model):
 
     squad = models.ForeignKey(Squad, on_delete=models.CASCADE)
     assistant = models.ForeignKey(Assistant, on_delete=models.PROTECT)
+    version = models.ForeignKey(
+        AssistantVersion,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The one that it runs on in this squad, where that is not the one in force.",
+    )
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -61,3 +75,15 @@ class SquadMember(models.Model):
 
     def __str__(self) -> str:
         return self.assistant.name
+
+    @property
+    def pinned(self) -> AssistantVersion | None:
+        """The version that it is pinned to; None where that is of whoever had this place before."""
+        found = self.version
+        return found if found is not None and found.assistant_id == self.assistant_id else None
+
+    def as_pinned(self) -> Assistant:
+        """The assistant as this squad has it: with the version that it is pinned to in place of the one in force."""
+        if self.pinned is not None:
+            self.assistant.live_version = self.pinned
+        return self.assistant

@@ -17,7 +17,7 @@ class Transient(models.Model):
         ASSISTANT = "assistant", "Assistant"
         OVERRIDES = "overrides", "Overrides"
         SQUAD = "squad", "Squad"
-        MEMBER = "member", "Member of a squad"
+        MEMBER = "member", "Part of a squad or of a destination"
         EMPTIED = "emptied", "Deleted with its calls"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -25,6 +25,15 @@ class Transient(models.Model):
     document = OrderedJSONField(default=dict)
     notes = OrderedJSONField(
         default=list, blank=True, help_text="What of it Tandem does differently or not at all, in sentences."
+    )
+    part_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.CASCADE,
+        related_name="parts",
+        help_text="The document in which it stood.",
     )
     made_by = models.CharField(max_length=120, blank=True)
     made_at = models.DateTimeField(auto_now_add=True)

@@ -9,6 +9,8 @@ from assistants.models import (
     AssistantTool,
     AssistantVersion,
     RealtimeModel,
+    Squad,
+    SquadMember,
     TranscriptionModel,
     Voice,
 )
@@ -59,6 +61,14 @@ def make_version(
 ) -> AssistantVersion:
     """The next published version of the assistant, which is live then."""
     return assistant_publish(assistant=assistant or make_assistant(), author=author, note=note)
+
+
+def make_squad(*members: Assistant, name: str = "Team") -> Squad:
+    """A saved squad of these assistants in this order; the first takes the call."""
+    squad = Squad.objects.create(name=name)
+    for position, assistant in enumerate(members):
+        SquadMember.objects.create(squad=squad, assistant=assistant, position=position)
+    return squad
 
 
 def make_odd_version(*, assistant: Assistant, snapshot: Any, number: int = 99) -> AssistantVersion:

@@ -28,11 +28,11 @@ def simulated() -> Iterator[Simulator]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield simulator
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(20)
+        thread.join(60)
         loop.close()
 
 
@@ -56,4 +56,4 @@ def scripted(answer: Callable[[dict[str, Any]], list[dict[str, Any] | str]]) -> 
             yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/v1/realtime"
         finally:
             server.shutdown()
-            thread.join(20)
+            thread.join(60)

@@ -9,12 +9,13 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from assistants.admin import retirement
+from assistants.catalogue_admin import retirement
 from assistants.models import Assistant, AssistantVersion, RealtimeModel
 from assistants.snapshots import snapshot_take
 from assistants.tests.factories import make_assistant, make_odd_version, make_version
 from tools.models import Tool
 from tools.tests.factories import make_tool, make_tool_call
+from tools.tests.pages import page_context
 
 pytestmark = pytest.mark.django_db
 
@@ -41,14 +42,14 @@ def publish_url(assistant: Assistant) -> str:
 
 def form_data(client: Client, url: str, **changes: Any) -> dict[str, Any]:
     """What a browser would post from this page, with some fields typed over."""
-    response = client.get(url)
-    form = response.context["adminform"].form
+    context = page_context(client, url)
+    form = context["adminform"].form
     data: dict[str, Any] = {}
     for name in form.fields:
         value = form[name].value()
         if value is not None and value is not False:
             data[name] = value
-    for formset in response.context["inline_admin_formsets"]:
+    for formset in context["inline_admin_formsets"]:
         data |= {f"{formset.formset.prefix}-{key}": 0 for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
     return data | changes
 

@@ -125,6 +125,7 @@ def test_what_is_changed_on_the_page_is_in_the_plan_and_nothing_else_is(
         ({"minMessagesThreshold": -1}, "minMessagesThreshold must be"),
         ({"summaryPlan": {"timeoutSeconds": 0}}, "summaryPlan.timeoutSeconds must be a number from 1 to 60"),
         ({"successEvaluationPlan": {"rubric": "Stars"}}, "successEvaluationPlan.rubric must be one of"),
+        ({"successEvaluationPlan": {"rubric": []}}, "successEvaluationPlan.rubric must be one of"),
         ({"structuredDataPlan": {"schema": {"type": "strin"}}}, "structuredDataPlan.schema at type is no JSON schema"),
         ({"structuredDataPlan": {"schema": {"$ref": "#/x"}}}, "refers to another schema"),
         ({"summaryPlan": {"messages": [{"role": "bot"}]}}, "summaryPlan.messages must be a list of messages"),
@@ -134,6 +135,7 @@ def test_what_is_changed_on_the_page_is_in_the_plan_and_nothing_else_is(
 )  # fmt: skip
 def test_what_cannot_be_carried_out_is_told_with_its_place(plan: Any, told: str) -> None:
     assert told in " ".join(plan_problems(plan))
+    plan_read(plan)  # what is stored so is read all the same
 
 
 def test_every_rubric_of_vapis_is_known() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from assistants.models import Assistant, Squad, SquadMember
+from assistants.models import Assistant, Squad, SquadMember, VapiImport, VapiObject
 from assistants.squad_view import squad_faults
 from assistants.squads import MOST_MEMBERS, cast_of, loops_without_exit
 from assistants.tests.factories import make_assistant, make_odd_version
@@ -171,3 +172,31 @@ def test_a_big_squad_costs_a_bounded_number_of_queries(
 
     with django_assert_max_num_queries(60):
         page(admin_client, team)
+
+
+def test_a_place_that_another_assistant_takes_is_no_longer_pinned() -> None:
+    old, other = one("Old"), one("Other")
+    team = squad(old)
+    SquadMember.objects.update(version=old.live_version)
+
+    SquadMember.objects.update(assistant=other)
+
+    first = team.first_assistant
+    assert (first, first and first.live_version) == (other, other.live_version)
+    assert [each.live_version for each in team.assistants()] == [other.live_version]
+
+
+def test_a_name_never_means_what_stands_inside_a_destination() -> None:
+    part = one("Billing")
+    VapiObject.objects.create(
+        kind="assistant",
+        key="t1/destinations[Billing]",
+        name="Billing",
+        assistant=part,
+        raw={},
+        last_import=VapiImport.objects.create(source="test"),
+        imported_at=timezone.now(),
+    )
+    cast = cast_of(one("Triage", to("Billing")), squad=None)
+
+    assert [(each.assistant.name, each.lost) for each in cast] == [("Triage", (("hand_over", "Billing"),))]

@@ -14,6 +14,7 @@ from assistants.tests.factories import make_assistant
 from assistants.tool_users import tool_users
 from tools.models import Tool
 from tools.tests.factories import make_tool
+from tools.tests.pages import page_context
 from tools.tests.servers import answering, serve
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +26,7 @@ def states(tool: Tool) -> dict[str, str]:
 
 def save(client: Client, tool: Tool, **fields: Any) -> Any:
     url = reverse("admin:tools_tool_change", args=[tool.pk])
-    form = client.get(url).context["adminform"].form
+    form = page_context(client, url)["adminform"].form
     data = {name: form[name].value() for name in form.fields}
     data = {name: value for name, value in data.items() if value not in (None, False)}
     return client.post(url, {**data, "_continue": "1", **fields}, follow=True)

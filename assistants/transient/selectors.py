@@ -24,9 +24,8 @@ def squad_named(given: str) -> Squad | None:
 
 
 def squad_members(squad: Squad) -> list[Assistant]:
-    """The members of a squad with their live versions, the one that takes the calls first."""
-    rows = Assistant.every.select_related("live_version").defer(*_HEAVY)
-    return list(rows.filter(squadmember__squad=squad).order_by("squadmember__position", "squadmember__id"))
+    """The members of a squad with the versions that they run on, the one that takes the calls first."""
+    return squad.assistants()
 
 
 def _named(rows: QuerySet[Any], kind: str, given: str) -> Any:

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from assistants.analysis_plan import plan_problems
 from assistants.vapi import defaults
-from assistants.vapi.assistant_rules import ASSISTANT
 from assistants.vapi.drafts import AssistantDraft, Catalogue, Verdict
 from assistants.vapi.hiding import HIDDEN
 from assistants.vapi.ledger import Ledger, holds
@@ -14,9 +13,12 @@ from assistants.vapi.prompts import prompt_fields, spoken_fields
 from assistants.vapi.records import records_fields
 from assistants.vapi.servers import secret_ask, server_read
 from assistants.vapi.speech import model_fields, prompt_additions, transcription_fields, voice_fields
+from assistants.vapi.tables.assistant import ASSISTANT
 from assistants.vapi.turns import idle_fields, keypad_fields, limit_fields, turn_fields
 from assistants.vapi.variables import variables_unknown
 
+# Of an assistant itself; a copy of it is another one.
+IDENTITY: Final = ("id", "orgId", "createdAt", "updatedAt", "latestVersion")
 # Kept whole, as they came, for what Tandem does after or beside a call.
 _PLANS: Final = (
     "voicemailDetection", "voicemailDetectionEnabled", "artifactPlan", "recordingEnabled",
@@ -51,6 +53,7 @@ class AssistantBuild:
     tools: list[tuple[Path, str]] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
+    copy_of: str = ""
 
     @property
     def name(self) -> str:
@@ -68,6 +71,7 @@ class AssistantBuild:
             tools=tuple(dict.fromkeys(key for _, key in self.tools)),
             secrets=self.secrets,
             credential_id=self.credential_id,
+            copy_of=self.copy_of,
         )
 
 

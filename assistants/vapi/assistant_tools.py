@@ -9,7 +9,8 @@ from assistants.vapi.defaults import SENT_MESSAGES
 from assistants.vapi.drafts import Verdict
 from assistants.vapi.legacy import implicit_tools
 from assistants.vapi.paths import Path
-from assistants.vapi.tool_fields import Resolve, ToolBuild, function_translate, tool_translate
+from assistants.vapi.tool_destinations import Resolve
+from assistants.vapi.tool_fields import ToolBuild, function_translate, tool_translate
 from assistants.vapi.tool_kinds import Kind
 from tools.kinds import why_not
 from tools.schemas import legal_tool_name
@@ -56,6 +57,10 @@ class Toolbox:
         self.builds.setdefault(build.key, build)
 
 
+_TOOL_PLACES: Final[tuple[Path, ...]] = (
+    ("model", "tools"), ("model", "functions"), ("serverMessages",), ("hooks",), ("forwardingPhoneNumber",),
+    ("forwardingPhoneNumbers",), ("endCallFunctionEnabled",), ("dialKeypadFunctionEnabled",),
+)  # fmt: skip
 _GONE: Final = (
     "Vapi has no tool {id} any more: it was deleted there, and Vapi refuses calls of this assistant for it. Here the assistant "
     "does without it. Take it out of the prompt, or make a tool that does the same."
@@ -100,6 +105,11 @@ def tools_add(
         box.add(tool)
         box.referenced.add(tool.key)
     box.referenced |= {key for _, key in build.tools}
+
+
+def tools_alike(build: AssistantBuild, base: AssistantBuild) -> bool:
+    """Whether a copy has the tools of the assistant, so that it can share them and a secret is entered once."""
+    return all(build.ledger.secret(*path) == base.ledger.secret(*path) for path in _TOOL_PLACES)
 
 
 def _inline(

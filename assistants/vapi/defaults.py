@@ -34,6 +34,14 @@ SERVER_MESSAGES: Final = (
     "assistant.started",
 )
 
+
+def messages_wanted(listed: object) -> frozenset[str]:
+    """The kinds of messages that an assistant wants whose list is this; Vapi's own where it has none."""
+    if not isinstance(listed, list):
+        return frozenset(SERVER_MESSAGES)
+    return frozenset(one for one in listed if isinstance(one, str))
+
+
 # Of the events that can be listed, those that are sent. docs/server-messages.md tells why the others are not.
 SENT_MESSAGES: Final = frozenset(
     {

@@ -61,7 +61,10 @@ class ToolDraft:
 
 @dataclass(frozen=True, slots=True)
 class AssistantDraft:
-    """An assistant to be written. ``tools`` are keys in the order in which the model reads them, inline ones included."""
+    """An assistant to be written. ``tools`` are keys in the order in which the model reads them, inline ones included.
+
+    ``copy_of`` is the key of the assistant that a destination of a tool wants a changed copy of.
+    """
 
     key: str
     name: str
@@ -71,6 +74,7 @@ class AssistantDraft:
     tools: tuple[str, ...] = ()
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class NumberServerDraft:
     encrypted_paths: tuple[str, ...] = ()
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ secret stays visible, with a mark instead of its value.
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
-from tools.jsontext import json_clean
+from tools.jsontext import json_clean, text_clean
 
 HIDDEN: Final = "(hidden)"
 CUT: Final = "(cut: nested too deeply)"
@@ -73,7 +74,26 @@ def is_template(value: Any) -> bool:
 
 def cleaned(value: Any) -> Any:
     """A copy that every store accepts: clean texts, finite numbers, nothing nested deeper than MAX_DEPTH."""
-    return json_clean(_cut(value, 0))
+    return _cleaned(value, 0)
+
+
+def _cleaned(value: Any, depth: int) -> Any:
+    # In one go, by exact types: of a large document nothing else takes as long.
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() and "\x00" not in value else text_clean(value)
+    if kind is dict:
+        if depth >= MAX_DEPTH:
+            return CUT
+        return {
+            key if type(key) is str and key.isascii() and "\x00" not in key else text_clean(str(key)): item
+            if item is None or type(item) is bool or type(item) is int
+            else _cleaned(item, depth + 1)
+            for key, item in value.items()
+        }
+    if kind is list:
+        return CUT if depth >= MAX_DEPTH else [_cleaned(item, depth + 1) for item in value]
+    return json_clean(_cut(value, depth))
 
 
 def _cut(value: Any, depth: int) -> Any:
@@ -104,10 +124,15 @@ def _hidden(value: Any, *, urls: bool) -> Any:
     return {key: _hidden_item(key, item, urls=urls) for key, item in value.items()}
 
 
+@lru_cache(maxsize=4096)
+def _names_secret(key: str) -> bool:
+    return bool(_SECRET_KEY.search(key) or _SECRET_PARTS.fullmatch(key))
+
+
 def _hidden_item(key: str, value: Any, *, urls: bool) -> Any:
     if isinstance(value, bool) or value is None:
         return value
-    if _SECRET_KEY.search(key) or _SECRET_PARTS.fullmatch(key):
+    if _names_secret(key):
         return _every_text_hidden(value, keep=("type", "provider", "id"))
     if key in _NAMED_BY_USERS and isinstance(value, dict):
         return {name: _hidden_argument(name, item, urls=urls) for name, item in value.items()}

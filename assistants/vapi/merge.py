@@ -44,11 +44,11 @@ class Merged:
 
 def value_merge(*, base: Any, theirs: Any, ours: Any) -> Merged:
     """The three values with who changed what."""
-    if _same(theirs, ours):
+    if same(theirs, ours):
         side = Side.NOBODY
-    elif _same(theirs, base):
+    elif same(theirs, base):
         side = Side.OURS
-    elif _same(ours, base):
+    elif same(ours, base):
         side = Side.THEIRS
     else:
         side = Side.BOTH
@@ -94,12 +94,19 @@ def _once(keys: Sequence[Key]) -> list[Key]:
     return list(dict.fromkeys(keys))
 
 
-def _same(one: Any, other: Any) -> bool:
+# Of these, two of one type are the same where they are equal.
+_ALIKE = frozenset({str, int, float, bool, type(None)})
+
+
+def same(one: Any, other: Any) -> bool:
     """Equal as JSON is: 1 and 1.0 are one number, true is none, and the order of keys counts for nobody."""
+    kind = type(one)
+    if kind is type(other) and kind in _ALIKE:
+        return bool(one == other)
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)

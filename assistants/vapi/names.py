@@ -41,21 +41,24 @@ class Names:
             key: name for key, name in known.items() if key not in present or is_of(name, present[key])
         }
 
-    def give(self, build: AssistantBuild, *, squad: str = "") -> None:
-        """Gives the assistant its name and tells where it differs from the one at Vapi."""
+    def give(self, build: AssistantBuild, *, copy_of: str = "", holder: str = "squad") -> None:
+        """Gives the assistant its name and tells where it differs from the one at Vapi.
+
+        ``copy_of``: the name of the squad, or of another ``holder``, whose own copy of an assistant it is.
+        """
         given = build.ledger.text("name") or ""
         plain = " ".join(given.split())
         base = plain or f"Vapi assistant {build.key[:8]}"
-        if squad:
-            ending = f" ({' '.join(squad.split())[:40].rstrip()})"
+        if copy_of:
+            ending = f" ({' '.join(copy_of.split())[:40].rstrip()})"
             base = base[: NAME_MAX - len(ending)].rstrip() + ending
         held = {name for key, name in self._held.items() if key != build.key}
         name = name_free(base, self._taken | held, wanted=self._known.get(build.key, ""))
         self._taken.add(name)
         build.fields = {"name": name, **build.fields}
-        self._say(build, given, plain, base, name, squad)
+        self._say(build, given, plain, base, name, holder if copy_of else "")
 
-    def _say(self, build: AssistantBuild, given: str, plain: str, base: str, name: str, squad: str) -> None:
+    def _say(self, build: AssistantBuild, given: str, plain: str, base: str, name: str, holder: str) -> None:
         path = ("name",)
         if name != " ".join(base.split())[:NAME_MAX].rstrip():
             cut = f" Names have {NAME_MAX} characters at most here." if len(base) > NAME_MAX else ""
@@ -77,8 +80,8 @@ class Names:
                 f"Names have {NAME_MAX} characters at most here; the rest was cut off. Callers never hear it."
             )
             build.ledger.say(path, Verdict.CONVERTED, reason, field="name", ours=name, code="name_cut")
-        elif squad:
-            reason = "This is the squad's own copy of the assistant, which has the squad's name added."
+        elif holder:
+            reason = f"This is the {holder}'s own copy of the assistant, which has the {holder}'s name added."
             build.ledger.say(path, Verdict.CONVERTED, reason, field="name", ours=name)
         elif name != given:
             build.ledger.say(

@@ -53,7 +53,12 @@ def _server(server: Server) -> NumberServerDraft | None:
     if not server.url:
         return None
     return NumberServerDraft(
-        server.url, server.backoff_plan, server.encrypted_paths, server.secrets, server.credential_id
+        server.url,
+        server.backoff_plan,
+        server.encrypted_paths,
+        server.secrets,
+        server.credential_id,
+        server.timeout_s,
     )
 
 

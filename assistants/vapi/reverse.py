@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from assistants.vapi.assistant_rules import ASSISTANT
 from assistants.vapi.hiding import HIDDEN
 from assistants.vapi.ledger import Ledger
 from assistants.vapi.paths import value_at
 from assistants.vapi.speech import prompt_additions
+from assistants.vapi.tables.assistant import ASSISTANT
 from tools.models import Tool
 
 Document = dict[str, Any]
@@ -34,7 +34,7 @@ def document_with(
 ) -> Document:
     """The document with those columns that changed here. It is changed in place, and returned."""
     for step in steps:
-        if changed & set(step.columns):
+        if not changed.isdisjoint(step.columns):
             step.write(document, values)
     return document
 

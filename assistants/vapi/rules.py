@@ -7,10 +7,15 @@ very leaf. A place without a rule is one that Vapi has added since: somebody has
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from assistants.vapi.drafts import Verdict
 from assistants.vapi.paths import ANY_ITEM, ANY_KEY, ANYTHING, Path, pattern_steps
+
+# Of a table's places, those that objects really have are some hundreds, and of some words.
+_MOST_KNOWN: Final = 4096
+_LONGEST_KNOWN: Final = 500
+Found = TypeVar("Found")
 
 
 class Type(StrEnum):
@@ -87,6 +92,9 @@ class Rules:
     def __init__(self, *tables: Iterable[Rule]) -> None:
         self.all: tuple[Rule, ...] = tuple(rule for table in tables for rule in table)
         self._root = _Node()
+        # Objects have the same places over and over.
+        self._matched: dict[tuple[str, ...], Rule | None] = {}
+        self._leading: dict[tuple[str, ...], frozenset[type]] = {}
         for rule in self.all:
             node = self._root
             for step in pattern_steps(rule.pattern):
@@ -96,19 +104,19 @@ class Rules:
 
     def match(self, path: Sequence[str | int]) -> Rule | None:
         """The rule for the place, None where there is none. An item may be given by number or as ``[]``."""
-        return _match(self._root, [_step(step) for step in path], 0)
+        steps = tuple([_step(step) for step in path])
+        try:
+            return self._matched[steps]
+        except KeyError:
+            return _remembered(self._matched, steps, _match(self._root, steps, 0))
 
     def leads_to(self, path: Sequence[str | int]) -> frozenset[type]:
         """What the rules expect to find there to go on into: dict, list, both or nothing."""
-        steps = [_step(step) for step in path]
-        found: set[type] = set()
-        for node in _nodes(self._root, steps, 0):
-            for step in node.children:
-                if step == ANYTHING:
-                    found |= {dict, list}
-                else:
-                    found.add(list if step == ANY_ITEM else dict)
-        return frozenset(found)
+        steps = tuple([_step(step) for step in path])
+        try:
+            return self._leading[steps]
+        except KeyError:
+            return _remembered(self._leading, steps, frozenset(_leads(self._root, steps)))
 
     def leaves(self, value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         """Each leaf with its place: scalars, empty containers, what is kept whole, and what is of no expected type."""
@@ -131,7 +139,28 @@ def _step(step: str | int) -> str:
     return ANY_ITEM if isinstance(step, int) else step
 
 
-def _match(node: _Node, steps: list[str], at: int) -> Rule | None:
+def _remembered(known: dict[tuple[str, ...], Found], steps: tuple[str, ...], found: Found) -> Found:
+    """What was found of a place, kept for the next one who asks.
+
+    All is forgotten where there is too much, and what is too long is not kept: who writes objects invents places.
+    """
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    if sum(map(len, steps)) <= _LONGEST_KNOWN:
+        known[steps] = found
+    return found
+
+
+def _leads(root: _Node, steps: tuple[str, ...]) -> Iterator[type]:
+    for node in _nodes(root, steps, 0):
+        for step in node.children:
+            if step == ANYTHING:
+                yield from (dict, list)
+            else:
+                yield list if step == ANY_ITEM else dict
+
+
+def _match(node: _Node, steps: tuple[str, ...], at: int) -> Rule | None:
     if at == len(steps):
         if node.rule is not None:
             return node.rule
@@ -147,7 +176,7 @@ def _match(node: _Node, steps: list[str], at: int) -> Rule | None:
     return rest.rule if rest else None
 
 
-def _nodes(node: _Node, steps: list[str], at: int) -> Iterator[_Node]:
+def _nodes(node: _Node, steps: tuple[str, ...], at: int) -> Iterator[_Node]:
     if ANYTHING in node.children and at < len(steps):
         yield _BELOW
     if at == len(steps):

@@ -1,8 +1,10 @@
 """Where webhooks go and how they are signed, of an assistant or of a tool: reading it, and asking for what Vapi keeps."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
@@ -16,6 +18,9 @@ from tools.encrypted_arguments import path_problem
 _valid_url: Final = URLValidator(schemes=["http", "https"])
 _RETRIES: Final = {"type": str, "maxRetries": float, "baseDelaySeconds": float}
 SECRET_FLAG: Final = ("isServerUrlSecretSet",)
+# Of other signs before the path, a backslash above all, one reader of addresses makes another host than the next.
+_PLAIN: Final = re.compile(r"https?://[!-\[\]-~]+?(?=[/?#]|$)", re.IGNORECASE)
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(slots=True)
@@ -29,6 +34,7 @@ class Server:
     backoff_plan: dict[str, Any] = field(default_factory=dict)
     encrypted_paths: tuple[str, ...] = ()
     signed: bool = False  # by something else than a secret
+    timeout_s: float | None = None
 
 
 def server_read(ledger: Ledger) -> Server:
@@ -53,6 +59,7 @@ def server_read(ledger: Ledger) -> Server:
             code="static_ip",
         )
     server.encrypted_paths = encrypted_paths_read(ledger, "server", "encryptedPaths")
+    server.timeout_s = ledger.number("server", "timeoutSeconds")
     server.signed = bool(server.credential_id) or any(is_secret_header(name) for name in headers)
     return server
 
@@ -157,3 +164,25 @@ def _secret(ledger: Ledger, server: Server) -> None:
         if isinstance(secret, str) and secret:
             server.secrets["server_secret"] = secret
             return
+
+
+# --- Whose secrets may go along
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether what is secret between us and the one address may be sent to the other."""
+    if one == other:
+        return True
+    origin = _origin(one)
+    return origin is not None and origin == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port of an address; None where not every reader finds the same."""
+    found = _PLAIN.match(url)
+    try:
+        parts = urlsplit(found[0] if found else "")
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from assistants.vapi.assistant_rules import BOOKKEEPING, ENCRYPTED
 from assistants.vapi.drafts import Verdict
 from assistants.vapi.rules import Origin, Rules, Type, rules_for
+from assistants.vapi.tables.words import BOOKKEEPING, ENCRYPTED
 
 KEPT, CONVERTED, DECISION, DROPPED = Verdict.KEPT, Verdict.CONVERTED, Verdict.DECISION, Verdict.DROPPED
 LEGACY, SEEN = Origin.LEGACY, Origin.SEEN
@@ -12,11 +12,6 @@ TEXT, NUMERIC, FLAG, OBJECT, ANY = Type.TEXT, Type.NUMBER, Type.FLAG, Type.OBJEC
 
 _MERGED = "Merged into the member's own copy of the assistant, whose report says what became of it."
 _HANDOFF = "Became part of a tool of the member that hands the call over; the tool has a report of its own."
-
-_INLINE = (
-    "This destination holds whole assistants instead of naming them. They are stored with the tool, but are no assistants "
-    "here. Save them as assistants at Vapi and import again, or make them here."
-)
 
 SQUAD: Final = Rules(
     rules_for(KEPT, "id", "By it the next import finds this squad again.", type=TEXT),
@@ -33,9 +28,11 @@ SQUAD: Final = Rules(
         whole=True,
     ),
     rules_for(
-        DROPPED,
+        CONVERTED,
         "members[].assistantVersion",
-        "Vapi pinned a version of the assistant. Tandem takes it as it is in this export.",
+        "A version that Tandem has published, by its number, where a program names one. What is imported runs as it is in the export: "
+        "Vapi does not give its versions back. So does a stored member that the squad changes besides.",
+        type=TEXT,
     ),
     rules_for(CONVERTED, "members[].assistantOverrides membersOverrides", _MERGED, type=OBJECT, whole=True),
     rules_for(
@@ -56,7 +53,7 @@ SQUAD: Final = Rules(
     ),
     rules_for(
         CONVERTED,
-        "variableExtractionPlan.schema assistantOverrides",
+        "variableExtractionPlan.schema assistant assistantOverrides",
         _HANDOFF,
         under="members[].assistantDestinations[]",
         field="tools",
@@ -65,7 +62,7 @@ SQUAD: Final = Rules(
     ),
     rules_for(
         CONVERTED,
-        "squadOverrides",
+        "squad squadOverrides",
         _HANDOFF,
         under="members[].assistantDestinations[]",
         field="tools",
@@ -73,32 +70,11 @@ SQUAD: Final = Rules(
         whole=True,
         origin=SEEN,
     ),
-    rules_for(
-        DECISION,
-        "squad",
-        _INLINE,
-        under="members[].assistantDestinations[]",
-        field="tools",
-        code="inline_destination",
-        type=OBJECT,
-        whole=True,
-        origin=SEEN,
-    ),
-    rules_for(
-        DECISION,
-        "assistant",
-        _INLINE,
-        under="members[].assistantDestinations[]",
-        field="tools",
-        code="inline_destination",
-        type=OBJECT,
-        whole=True,
-    ),
 )
 
 _SERVER: Final = (
-    "Asked for tools that have no server, in calls of an assistant that has none either. If it checks a secret, enter that on the "
-    "number's page. Tandem does not send it Vapi's other events about calls yet."
+    "Asked for tools that have no server, and told of calls, where the assistant has no server either. If it checks a secret, enter "
+    "that on the number's page."
 )
 _OWN_ACCOUNT = (
     "Tandem reaches Twilio with the account in its own settings. The number has to belong to that account."
@@ -155,9 +131,10 @@ NUMBER: Final = Rules(
         origin=LEGACY,
     ),
     rules_for(
-        DROPPED,
+        KEPT,
         "server.timeoutSeconds",
-        "How long an answer is waited for stands with each tool here.",
+        "How long an answer to a message about a call is waited for.",
+        field="server",
         type=NUMERIC,
     ),
     rules_for(

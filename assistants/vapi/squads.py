@@ -1,24 +1,24 @@
 """From a squad of Vapi's to ours: members with their own copies, and tools that hand the call over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from assistants.vapi.assistant_fields import AssistantBuild, assistant_translate
-from assistants.vapi.assistant_tools import Toolbox, tools_add
+from assistants.vapi.assistant_fields import IDENTITY, AssistantBuild, assistant_translate
+from assistants.vapi.assistant_tools import Toolbox, tools_add, tools_alike
 from assistants.vapi.drafts import Catalogue, SquadDraft, Verdict
+from assistants.vapi.inline import inline_name
 from assistants.vapi.ledger import Ledger
 from assistants.vapi.names import Names
 from assistants.vapi.overrides import merged, override_paths
 from assistants.vapi.paths import Path
 from assistants.vapi.squad_rules import SQUAD
-from assistants.vapi.tool_fields import Resolve, ToolBuild, say_destination, tool_translate
+from assistants.vapi.tool_destinations import Resolve, leads_to, say_destination
+from assistants.vapi.tool_fields import ToolBuild, tool_translate
 from assistants.vapi.tool_kinds import Kind, parameters_for
 from assistants.vapi.tool_settings import overrides_say
 from tools.schemas import legal_tool_name
 
-# Of the assistant itself; a squad's copy of it is another one.
-_IDENTITY: Final = ("id", "orgId", "createdAt", "updatedAt", "latestVersion")
 _NEWER: Final = frozenset(
     {"assistantId", "contextEngineeringPlan", "variableExtractionPlan", "assistant", "squadId", "squad"}
 )
@@ -84,14 +84,16 @@ def squad_translate(
     ]
     _keys_differ(members)
     resolve = _resolver(members, assistants.resolve)
+    # A destination that changes one of these has a copy of it made.
+    copied = {*assistants.builds, *(member.key for member in members if member.build is not None)}
     for member in members:
         if member.own and member.build is not None:
             member.build.key = member.key
-            names.give(member.build, squad="" if member.vapi_id == "" else name)
-            handoffs = _handoffs(ledger, member, members, resolve)
+            names.give(member.build, copy_of="" if member.vapi_id == "" else name)
+            handoffs = _handoffs(ledger, member, members, resolve, copied)
             tools_add(member.build, box, owner=member.owner, resolve=resolve, more=handoffs)
         else:
-            _destinations(ledger, member, resolve)
+            _destinations(ledger, member, resolve, copied)
     _say_members(ledger, members)
     _say_voices(ledger, members)
     _say_loops(ledger, members, box)
@@ -116,9 +118,11 @@ def _member(
     if base is not None:
         if not over and not ledger.items(*path, "assistantDestinations"):
             return _Member(path, vapi_id, vapi_id, base, name=base.ledger.text("name") or "")
-        full = {name: value for name, value in base.ledger.full.items() if name not in _IDENTITY}
+        full = {name: value for name, value in base.ledger.full.items() if name not in IDENTITY}
         member = _copy(full, over, _Member(path, f"{key}/members[{vapi_id}]", vapi_id), catalogue)
         _share_tools(member, base)
+        if member.build is not None:
+            member.build.copy_of = base.key
         return member
     if not vapi_id:
         return None
@@ -165,12 +169,7 @@ def _copy(base: dict[str, Any], over: dict[str, Any], member: _Member, catalogue
 def _share_tools(member: _Member, base: AssistantBuild) -> None:
     """A copy whose tools are those of the assistant shares them, so that a secret is entered once."""
     assert member.build is not None
-    same = all(
-        member.build.ledger.secret(*path) == base.ledger.secret(*path)
-        for path in (("model", "tools"), ("model", "functions"), ("serverMessages",), ("hooks",), ("forwardingPhoneNumber",),
-                     ("forwardingPhoneNumbers",), ("endCallFunctionEnabled",), ("dialKeypadFunctionEnabled",))
-    )  # fmt: skip
-    if same:
+    if tools_alike(member.build, base):
         member.owner = base.key
 
 
@@ -207,24 +206,25 @@ def _resolver(members: list[_Member], otherwise: Resolve) -> Resolve:
 # --- Handing over
 
 
-def _destinations(ledger: Ledger, member: _Member, resolve: Resolve) -> None:
+def _destinations(ledger: Ledger, member: _Member, resolve: Resolve, copied: Collection[str]) -> None:
     base: Path = (*member.path, "assistantDestinations")
     for number, destination in enumerate(ledger.items(*base)):
         if not isinstance(destination, dict) or not destination:
             continue
         path = (*base, number)
-        key = resolve(destination)
-        overrides_say(ledger, path)
+        key = leads_to(destination, resolve)
+        if not inline_name(destination) and key not in copied:
+            overrides_say(ledger, path)
         member.destinations.append((path, ledger.secret(*path), key))
         if key is None:
             say_destination(ledger, path, destination)
 
 
 def _handoffs(
-    ledger: Ledger, member: _Member, members: Sequence[_Member], resolve: Resolve
+    ledger: Ledger, member: _Member, members: Sequence[_Member], resolve: Resolve, copied: Collection[str]
 ) -> dict[Path, ToolBuild]:
     """The member's tools for its destinations: one for those that Vapi calls transfers, one for its handoffs."""
-    _destinations(ledger, member, resolve)
+    _destinations(ledger, member, resolve, copied)
     older = [
         full
         for _, full, _ in member.destinations
@@ -242,7 +242,7 @@ def _handoffs(
         if name == "transfers":
             _name_transfer(tool)
         elif len(destinations) == 1:
-            _name_handoff(tool, keyed.get(resolve(destinations[0]) or "", ""))
+            _name_handoff(tool, keyed.get(leads_to(destinations[0], resolve) or "", ""))
         tools["assistantDestinations", name] = tool
     return tools
 

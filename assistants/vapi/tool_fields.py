@@ -1,36 +1,31 @@
 """From a tool of Vapi's to ours: every kind, stored, inline, or one of the functions of 2023."""
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from assistants.vapi import defaults
 from assistants.vapi.drafts import ABSENT, Finding, ToolDraft, Verdict
-from assistants.vapi.hiding import HIDDEN, is_open_header
-from assistants.vapi.ledger import Ledger, holds
+from assistants.vapi.ledger import Ledger
 from assistants.vapi.paths import Path
 from assistants.vapi.rules import Rules
-from assistants.vapi.servers import Server, backoff_read, encrypted_paths_read, secret_ask, server_read
+from assistants.vapi.servers import Server, secret_ask, server_read
+from assistants.vapi.tool_destinations import Resolve, destinations_read
 from assistants.vapi.tool_kinds import Kind, description_for, kind_for, name_for, parameters_for
+from assistants.vapi.tool_requests import request_read
 from assistants.vapi.tool_rules import FUNCTION, TOOL
 from assistants.vapi.tool_settings import settings_say
 from assistants.vapi.tool_uses import LATER, NEVER, asks_server, unused_say
+from assistants.vapi.tool_webhooks import webhook_fields
 from assistants.vapi.transfers import address_fault, transfer_say
 from tools.kinds import why_not
 from tools.models import empty_parameters
-from tools.patterns import pattern_problem
 from tools.schemas import legal_tool_name
 
 # From here on a description makes a tool fire wrongly or never.
 LONG_DESCRIPTION: Final = 1000
 PAGE: Final = "the tool's page"
-_DEEPEST_CONDITION: Final = 40
 WIRE_NAME_MAX: Final = 400
-_MESSAGES: Final = frozenset(
-    {"request-start", "request-response-delayed", "request-complete", "request-failed"}
-)
 _SETTINGS: Final = (
     "url", "method", "headers", "body", "destinations", "defaultResult", "metadata", "knowledgeBases", "knowledgeBaseId",
     "toolMessages", "sipInfoDtmfEnabled", "beepDetectionEnabled", "code", "environmentVariables", "verb", "subType",
@@ -52,8 +47,9 @@ _MAY_WAIT: Final = frozenset(
     }
 )  # fmt: skip
 
-# The key of the assistant that a destination of Vapi's means; None where there is none.
-Resolve = Callable[[dict[str, Any]], str | None]
+
+def _nowhere(destination: dict[str, Any]) -> None:
+    """Means nobody, whatever the destination."""
 
 
 @dataclass(slots=True)
@@ -66,6 +62,9 @@ class ToolBuild:
     name_path: Path
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
+    resolve: Resolve = field(
+        default=_nowhere, repr=False
+    )  # whom destinations mean, where this tool is offered
 
     @property
     def name(self) -> str:
@@ -83,6 +82,12 @@ class ToolBuild:
         if self.kind == Kind.TRANSFER:
             return not why_not(self.kind) and not self.fields["settings"].get("destinations")
         return self.kind == Kind.FUNCTION
+
+    @property
+    def destinations(self) -> list[dict[str, Any]]:
+        """Where it leads, as it is written; what is changed in the list is changed in the tool."""
+        found: list[dict[str, Any]] = self.fields["settings"].get("destinations", [])
+        return found
 
     def rename(self, name: str, reason: str) -> None:
         """Gives it another name, telling why; the server goes on knowing it by the old one."""
@@ -131,7 +136,7 @@ def tool_translate(
     if asks_server(kind, {"destinations": ledger.items("destinations")}):
         secret_ask(ledger, server, page=PAGE)
     settings_say(ledger, kind)
-    destinations = _destinations(ledger, resolve, told_elsewhere=told_elsewhere)
+    destinations = destinations_read(ledger, resolve, told_elsewhere=told_elsewhere)
     _say_kind(ledger, kind, vapi_type)
     if kind == Kind.TRANSFER and not why_not(kind):
         transfer_say(ledger)
@@ -143,14 +148,14 @@ def tool_translate(
         **_name(ledger, (*prefix, "name"), name_for(kind, vapi_type, destinations)),
         "description": _description(ledger, (*prefix, "description"), description_for(kind, destinations)),
         "parameters": _parameters(ledger, kind, destinations),
-        **_webhook(ledger, server),
+        **webhook_fields(ledger, server),
         "asynchronous": _asynchronous(ledger, kind),
         "legacy_form": False,
         "settings": _settings(ledger, destinations),
     }
-    build = ToolBuild(key, ledger, fields, (*prefix, "name"), server.secrets, server.credential_id)
+    build = ToolBuild(key, ledger, fields, (*prefix, "name"), server.secrets, server.credential_id, resolve)
     if kind == Kind.API_REQUEST:
-        _api_request(ledger, build)
+        request_read(ledger, fields, build.secrets)
     if not build.credential_id:
         build.credential_id = ledger.text("credentialId") or ""
     unused_say(ledger, kind, fields["settings"])
@@ -169,7 +174,7 @@ def function_translate(raw: Any, *, key: str, legacy_form: bool) -> ToolBuild:
         **_name(ledger, ("name",), "tool"),
         "description": _description(ledger, ("description",), ""),
         "parameters": parameters or empty_parameters(),
-        **_webhook(ledger, server),
+        **webhook_fields(ledger, server),
         "asynchronous": bool(ledger.flag("async")),
         "legacy_form": legacy_form,
         "settings": {},
@@ -190,7 +195,7 @@ def implicit_translate(
         "wire_name": "",
         "description": description_for(kind, destinations),
         "parameters": parameters_for(kind, destinations),
-        **_webhook(ledger, Server()),
+        **webhook_fields(ledger, Server()),
         "asynchronous": False,
         "legacy_form": False,
         "settings": settings,
@@ -315,117 +320,6 @@ def _parameters(ledger: Ledger, kind: str, destinations: Sequence[dict[str, Any]
     return made
 
 
-# --- The webhook
-
-
-def _webhook(ledger: Ledger, server: Server) -> dict[str, Any]:
-    return {
-        "server_url": server.url,
-        "timeout_s": _timeout(ledger),
-        "encrypted_paths": list(
-            dict.fromkeys([*server.encrypted_paths, *encrypted_paths_read(ledger, "encryptedPaths")])
-        ),
-        "backoff_plan": server.backoff_plan or backoff_read(ledger, ("backoffPlan",)),
-        "static_parameters": _static_parameters(ledger),
-        "messages": _messages(ledger),
-        "variable_extraction": _extraction(ledger),
-        "rejection_plan": _rejection(ledger),
-    }
-
-
-def _static_parameters(ledger: Ledger) -> list[dict[str, Any]]:
-    parameters = []
-    for number, item in enumerate(ledger.items("parameters")):
-        if not isinstance(item, dict) or not isinstance(item.get("key"), str):
-            continue
-        if holds(item.get("value"), HIDDEN):
-            ledger.say(
-                ("parameters", number, "value"),
-                Verdict.DECISION,
-                "Part of this value looks like a secret by its name and was not taken over. Your server would get a mark instead "
-                "of it: enter the value on the tool's page.",
-                field="static_parameters",
-                code="secret_value",
-            )
-        parameters.append({"key": item["key"], "value": item.get("value")})
-    return parameters
-
-
-def _timeout(ledger: Ledger) -> int:
-    for path in (("server", "timeoutSeconds"), ("timeoutSeconds",)):
-        given = ledger.number(*path)
-        if given is None:
-            continue
-        seconds = min(max(math.ceil(given), 1), 300)
-        if seconds != given:
-            reason = "Tandem waits whole seconds, from 1 to 300."
-            ledger.say(path, Verdict.CONVERTED, reason, field="timeout_s", ours=seconds)
-        return seconds
-    return defaults.TOOL_TIMEOUT_S
-
-
-def _messages(ledger: Ledger) -> list[dict[str, Any]]:
-    messages = []
-    for number, message in enumerate(ledger.items("messages")):
-        if not isinstance(message, dict):
-            continue
-        kind = message.get("type")
-        if kind in _MESSAGES if isinstance(kind, str) else False:
-            messages.append(message)
-        elif kind is not None:
-            ledger.say(
-                ("messages", number),
-                Verdict.DROPPED,
-                "Part of a message whose kind is unknown; it is never said.",
-            )
-            ledger.say(
-                ("messages", number, "type"),
-                Verdict.DECISION,
-                "Vapi has no message of this kind and says it when the tool has failed. Tandem leaves it out: set the kind that was meant.",
-                code="unknown_message_type",
-            )
-    return messages
-
-
-def _extraction(ledger: Ledger) -> dict[str, Any]:
-    plan = ledger.mapping("variableExtractionPlan")
-    read: dict[str, Any] = {}
-    if isinstance(plan.get("schema"), dict) and plan["schema"]:
-        read["schema"] = plan["schema"]
-    aliases = [
-        alias
-        for alias in ledger.items("variableExtractionPlan", "aliases")
-        if isinstance(alias, dict)
-        and isinstance(alias.get("key"), str)
-        and isinstance(alias.get("value"), str)
-    ]
-    return read | ({"aliases": aliases} if aliases else {})
-
-
-def _rejection(ledger: Ledger) -> dict[str, Any]:
-    conditions = [one for one in ledger.items("rejectionPlan", "conditions") if isinstance(one, dict)]
-    _say_conditions(ledger, ("rejectionPlan", "conditions"))
-    return {**ledger.mapping("rejectionPlan"), "conditions": conditions} if conditions else {}
-
-
-def _say_conditions(ledger: Ledger, path: Path) -> None:
-    """Asks about patterns that cannot be held against what was said, in groups of conditions too."""
-    for number, condition in enumerate(ledger.items(*path)):
-        if not isinstance(condition, dict) or len(path) > _DEEPEST_CONDITION:
-            continue
-        here: Path = (*path, number)
-        pattern = ledger.text(*here, "regex")
-        why = pattern_problem(pattern) if pattern is not None else ""
-        if why:
-            reason = (
-                f"This pattern cannot be used: {why}. The condition counts as not met until it is corrected."
-            )
-            ledger.say(
-                (*here, "regex"), Verdict.DECISION, reason, field="rejection_plan", code="rejection_not_done"
-            )
-        _say_conditions(ledger, (*here, "conditions"))
-
-
 def _asynchronous(ledger: Ledger, kind: str) -> bool:
     asked = bool(ledger.flag("async"))
     if asked and kind != Kind.FUNCTION:
@@ -450,96 +344,3 @@ def _settings(ledger: Ledger, destinations: list[dict[str, Any]]) -> dict[str, A
     if destinations or "destinations" in settings:
         settings["destinations"] = destinations
     return settings
-
-
-def _destinations(ledger: Ledger, resolve: Resolve, *, told_elsewhere: bool) -> list[dict[str, Any]]:
-    found = []
-    for number, destination in enumerate(ledger.items("destinations")):
-        if not isinstance(destination, dict):
-            continue
-        key = resolve(destination)
-        found.append({**destination, "assistantKey": key} if key else destination)
-        if not key and not told_elsewhere:
-            say_destination(ledger, ("destinations", number), destination)
-    return found
-
-
-def say_destination(ledger: Ledger, path: Path, destination: dict[str, Any]) -> None:
-    """Asks about a destination that leads to no assistant; says nothing of numbers and SIP addresses."""
-    kind = destination.get("type")
-    if kind == "dynamic":
-        ledger.say(
-            (*path, "type"),
-            Verdict.DECISION,
-            "At Vapi your server decides during the call who takes it over. Tandem does not ask it, and does not offer this "
-            "destination to the model: name the assistants here.",
-            code="dynamic_destination",
-        )
-    elif kind == "squad":
-        named = ledger.text(*path, "squadId")
-        if named:
-            ledger.say(
-                (*path, "type"),
-                Verdict.CONVERTED,
-                "The call goes to the member of that squad that is named here, else to its first one, if the squad was imported: "
-                "the page of this squad, or of a call, shows where it leads.",
-                field="settings",
-            )
-    elif kind == "assistant":
-        for name in ("assistantId", "assistantName"):
-            value = ledger.text(*path, name)
-            if value:
-                ledger.say(
-                    (*path, name),
-                    Verdict.DECISION,
-                    f"No assistant of this {'id' if name == 'assistantId' else 'name'} is in this export or was imported before: "
-                    f"{value[:80]}. Import it as well, or take the destination out.",
-                    code="unresolved_assistant",
-                )
-                return
-
-
-def _api_request(ledger: Ledger, build: ToolBuild) -> None:
-    ledger.missing(("method",), "Vapi sends a POST where no method is set.", field="settings", ours="POST")
-    build.fields["settings"].setdefault("method", "POST")
-    headers = _headers(ledger)
-    if headers:
-        older = json.loads(build.secrets.get("server_headers", "{}"))
-        build.secrets["server_headers"] = json.dumps({**older, **headers}, ensure_ascii=False)
-        ledger.say(
-            ("headers",),
-            Verdict.CONVERTED,
-            "Sent with the request. What is no template is stored encrypted, since it may be a password.",
-            field="settings",
-        )
-    if ledger.mapping("headers", "properties"):
-        # Sent from there; a mark in place of the secret must not be sent besides.
-        shown = {
-            name: _with_templates(value, ledger.secret("headers", "properties", name))
-            for name, value in ledger.mapping("headers", "properties").items()
-            if name not in headers
-        }
-        build.fields["settings"]["headers"] = {**ledger.mapping("headers"), "properties": shown}
-
-
-def _headers(ledger: Ledger) -> dict[str, str]:
-    """The headers whose values stand in the export and may be secret: all that are no templates."""
-    stored = ledger.secret("headers", "properties")
-    headers: dict[str, str] = {}
-    for name, given in stored.items() if isinstance(stored, dict) else ():
-        value = given.get("value", given.get("default")) if isinstance(given, dict) else given
-        if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
-            continue
-        if not is_open_header(name) and "{{" not in str(value):
-            headers[name] = str(value)
-    return headers
-
-
-def _with_templates(shown: Any, full: Any) -> Any:
-    """A header with its templates whole, where words stand beside them: only so can they be filled in."""
-    if not isinstance(shown, dict) or not isinstance(full, dict):
-        return full if isinstance(full, str) and "{{" in full else shown
-    whole = {
-        key: full[key] for key in ("value", "default") if isinstance(full.get(key), str) and "{{" in full[key]
-    }
-    return {**shown, **whole}

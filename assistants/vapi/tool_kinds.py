@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from assistants.vapi.inline import inline_name
 from tools.models import Tool, empty_parameters
 
 Kind = Tool.Kind
@@ -45,7 +46,7 @@ def destination_name(destination: dict[str, Any]) -> str:
         value = destination.get(key)
         if isinstance(value, str) and value:
             return value
-    return ""
+    return inline_name(destination)
 
 
 def name_for(kind: str, vapi_type: str, destinations: Sequence[dict[str, Any]]) -> str:

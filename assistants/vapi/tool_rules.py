@@ -2,13 +2,20 @@
 
 from typing import Final
 
-from assistants.vapi.assistant_rules import BOOKKEEPING, ENCRYPTED
-from assistants.vapi.drafts import Verdict
-from assistants.vapi.rules import Origin, Rule, Rules, Type, rules_for
-
-KEPT, CONVERTED, DECISION, DROPPED = Verdict.KEPT, Verdict.CONVERTED, Verdict.DECISION, Verdict.DROPPED
-LEGACY, SEEN = Origin.LEGACY, Origin.SEEN
-TEXT, NUMBER, FLAG, OBJECT, ANY = Type.TEXT, Type.NUMBER, Type.FLAG, Type.OBJECT, Type.ANY
+from assistants.vapi.rules import Rule, Rules, rules_for
+from assistants.vapi.tables.customer_server import SENT_AS_HEADER, server_rules
+from assistants.vapi.tables.words import (
+    ANY,
+    BOOKKEEPING,
+    CONVERTED,
+    FLAG,
+    KEPT,
+    LEGACY,
+    NUMBER,
+    OBJECT,
+    SEEN,
+    TEXT,
+)
 
 STORED: Final = "Stored with the tool. Calls do not use it."
 
@@ -85,54 +92,11 @@ _SERVER = [
         field="timeout_s",
         type=NUMBER,
     ),
-    *rules_for(
-        KEPT,
-        "server.secret",
-        "Sent as X-Vapi-Secret, and stored encrypted.",
-        field="server_secret",
-        type=TEXT,
-        origin=LEGACY,
-    ),
-    *rules_for(
-        DECISION,
-        "server.credentialId credentialId",
-        "Vapi signs its requests to this server with a credential that it does not give back. Enter it on the credential's page.",
-        code="missing_credential",
-        field="credential",
-        type=TEXT,
-    ),
-    *rules_for(
-        KEPT,
-        "server.headers.*",
-        "Sent with the webhook, and stored encrypted.",
-        field="server_headers",
-        type=TEXT,
-    ),
-    *rules_for(
-        KEPT,
-        "server.backoffPlan.type backoffPlan.type",
-        "Whether and how a failed request is sent again.",
-        field="backoff_plan",
-        type=TEXT,
-    ),
-    *rules_for(
-        KEPT,
-        "server.backoffPlan.maxRetries server.backoffPlan.baseDelaySeconds server.backoffPlan.excludedStatusCodes[] "
-        "backoffPlan.maxRetries backoffPlan.baseDelaySeconds backoffPlan.excludedStatusCodes[]",
-        "Whether and how a failed request is sent again.",
-        field="backoff_plan",
-        type=NUMBER,
-    ),
-    *rules_for(
-        KEPT, "server.staticIpAddressesEnabled", "Your server does not expect fixed addresses.", type=FLAG
-    ),
-    *rules_for(
-        DECISION,
-        "server.encryptedPaths[] encryptedPaths[]",
-        ENCRYPTED,
-        code="encrypted_arguments",
-        field="encrypted_paths",
-        type=TEXT,
+    *server_rules(
+        headers="Sent with the webhook, and stored encrypted.",
+        plan="backoff_plan",
+        paths="encrypted_paths",
+        at_top=True,
     ),
     *rules_for(
         KEPT,
@@ -206,20 +170,10 @@ _KINDS = [
     ),
     *rules_for(
         KEPT,
-        "variableExtractionPlan.schema assistantOverrides squadOverrides",
+        "variableExtractionPlan.schema assistant assistantOverrides squad squadOverrides",
         STORED,
         under="destinations[]",
         field="settings",
-        type=OBJECT,
-        whole=True,
-    ),
-    *rules_for(
-        DECISION,
-        "destinations[].assistant destinations[].squad",
-        "This destination holds whole assistants instead of naming them. They are stored with the tool, but are no assistants "
-        "here. Save them as assistants at Vapi and import again, or make them here.",
-        field="settings",
-        code="inline_destination",
         type=OBJECT,
         whole=True,
     ),
@@ -269,7 +223,7 @@ FUNCTION: Final = Rules(
     rules_for(
         CONVERTED,
         "serverUrlSecret",
-        "Sent as X-Vapi-Secret, and stored encrypted.",
+        SENT_AS_HEADER,
         field="server_secret",
         type=TEXT,
         origin=LEGACY,

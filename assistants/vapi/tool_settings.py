@@ -3,6 +3,7 @@
 from typing import Final
 
 from assistants.vapi.drafts import Verdict
+from assistants.vapi.inline import overrides_left
 from assistants.vapi.ledger import Ledger
 from assistants.vapi.paths import Path
 from assistants.vapi.tool_kinds import Kind
@@ -98,7 +99,6 @@ _HANDOFF_USED: Final[dict[Path, str]] = {
         "variableExtractionPlan",
     ): "What the model is asked for when it hands over: the next assistant's templates can use it.",
 }
-_OVERRIDES_DONE: Final = frozenset({"variableValues", "firstMessage", "firstMessageMode"})
 
 
 def _handoff_say(ledger: Ledger, base: Path) -> None:
@@ -111,7 +111,7 @@ def overrides_say(ledger: Ledger, base: Path) -> None:
     """Tells what a handoff's destination changes of the assistant, and asks about what is not carried out."""
     for name in ("assistantOverrides", "squadOverrides"):
         given = ledger.mapping(*base, name)
-        left = sorted(given.keys() - _OVERRIDES_DONE)
+        left = overrides_left(given)
         if left:
             reason = (
                 f"Of what this handoff changes of the assistant, Tandem takes over the first message and variables, and not: "

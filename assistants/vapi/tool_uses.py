@@ -59,22 +59,26 @@ def unused_say(ledger: Ledger, kind: str, settings: dict[str, Any]) -> None:
         _say_not_run(ledger, kind)
         return
     asked = asks_server(kind, settings)
+    dropped: list[tuple[Path, str]] = []
     for column, (places, reason) in _COLUMNS.items():
         if uses(kind, column) and (asked or column not in _OF_A_SERVER or kind == Kind.SMS):
             continue
-        for place in places:
-            _drop(ledger, place, reason)
+        dropped += [(place, reason) for place in places]
     for number, message in enumerate(ledger.items("messages")):
         type_ = message.get("type") if isinstance(message, dict) else None
         if isinstance(type_, str) and not says(kind, type_, asks_server=asked):
-            _drop(ledger, ("messages", number), _NOT_SAID)
+            dropped.append((("messages", number), _NOT_SAID))
+    if dropped:
+        _drop(ledger, dropped)
 
 
-def _drop(ledger: Ledger, place: Path, reason: str) -> None:
+def _drop(ledger: Ledger, dropped: list[tuple[Path, str]]) -> None:
+    """Say of all that stands at these places, or below them, why it is dropped; the last reason counts."""
     for path, value in TOOL.leaves(ledger.raw):
-        rule = TOOL.match(path)
-        if path[: len(place)] == place and rule is not None and rule.accepts(value):
-            ledger.say(path, Verdict.DROPPED, reason)
+        reasons = [reason for place, reason in dropped if path[: len(place)] == place]
+        rule = TOOL.match(path) if reasons else None
+        if rule is not None and rule.accepts(value):
+            ledger.say(path, Verdict.DROPPED, reasons[-1])
 
 
 def _say_not_run(ledger: Ledger, kind: str) -> None:

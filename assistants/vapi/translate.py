@@ -18,11 +18,13 @@ from assistants.vapi.assistant_tools import (
 from assistants.vapi.drafts import Catalogue, Drafts, NumberDraft, Verdict
 from assistants.vapi.exports import Export, Item
 from assistants.vapi.hiding import cleaned
+from assistants.vapi.inline_assistants import inline_add
 from assistants.vapi.ledger import Ledger
 from assistants.vapi.names import NAME_MAX, Names, name_free
 from assistants.vapi.numbers import number_translate
 from assistants.vapi.squads import Assistants, SquadBuild, squad_translate
-from assistants.vapi.tool_fields import Resolve, ToolBuild, tool_translate
+from assistants.vapi.tool_destinations import Resolve
+from assistants.vapi.tool_fields import ToolBuild, tool_translate
 from assistants.vapi.variables import tool_texts, tool_variables
 
 __all__ = ["ToolInfo", "translate"]
@@ -38,11 +40,13 @@ def translate(
     known_tools: Mapping[str, ToolInfo],
     known_assistants: Mapping[str, str],
     taken_names: Collection[str] = (),
+    copies: bool = True,
 ) -> Drafts:
     """The drafts of everything in the export.
 
     ``known_tools`` and ``known_assistants`` are what earlier imports made, by Vapi's id, the latter with its name here:
     with them a part of an export finds the rest. ``taken_names`` are names of assistants that were not imported.
+    ``copies``: whether an assistant that a destination of a tool changes is copied for it; without it those changes are asked about.
     """
     items = _by_key(export.assistants)
     squad_items = _by_key(export.squads)
@@ -67,6 +71,9 @@ def translate(
     squads = _squads(squad_items, Assistants(builds, known_assistants, resolve), box, names, catalogue)
     doubled += [(squad.ledger, len(group)) for squad, group in zip(squads, squad_items.values(), strict=True)]
     assistants = [*builds.values(), *(copy for squad in squads for copy in squad.copies)]
+    held = {build.key: build for build in assistants}
+    beside = Assistants(held, known_assistants, resolve)
+    assistants += inline_add(box, beside, names=names, catalogue=catalogue, copies=copies)
     _settle(assistants, box, stored)
     for ledger, count in doubled:
         _say_identity(ledger, count)
@@ -83,13 +90,12 @@ def translate(
 
 def _key(item: Item) -> str:
     """Vapi's id; for an object written by hand its name, or else its content."""
-    raw = cleaned(item.raw)
     for name, prefix in (("id", ""), ("name", "name:")):
-        value = raw.get(name)
+        value = cleaned(item.raw.get(name))
         if isinstance(value, str) and value.strip():
             key = prefix + value.strip()
             return key if len(key) <= _ID_MAX else f"{key[:100]}#{_digest(key)}"
-    return f"content:{_digest(json.dumps(raw, sort_keys=True))}"
+    return f"content:{_digest(json.dumps(cleaned(item.raw), sort_keys=True))}"
 
 
 def _digest(text: str) -> str:
@@ -119,7 +125,7 @@ def _say_identity(ledger: Ledger, count: int) -> None:
 
 def _names(items: Mapping[str, list[Item]]) -> dict[str, str]:
     """The names at Vapi, of those that have one."""
-    found = {key: cleaned(group[0].raw).get("name") for key, group in items.items()}
+    found = {key: cleaned(group[0].raw.get("name")) for key, group in items.items()}
     return {key: name for key, name in found.items() if isinstance(name, str) and name.strip()}
 
 
@@ -129,7 +135,9 @@ def _resolver(items: Mapping[str, list[Item]], known: Mapping[str, str]) -> Reso
     for key, name in _names(items).items():
         by_name.setdefault(name, key)
     for id_, name in known.items():
-        by_name.setdefault(name, id_)
+        # One that stands inside a destination is meant by that alone.
+        if "/destinations[" not in id_:
+            by_name.setdefault(name, id_)
 
     def resolve(destination: dict[str, Any]) -> str | None:
         if destination.get("type") != "assistant":

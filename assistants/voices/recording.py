@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import websockets
 from django.conf import settings
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
-from assistants.realtime import LARGEST_EVENT, realtime_headers, realtime_url
+from assistants.realtime_threads import realtime_connect
 from assistants.voices.wav import is_silent
 
 _UPDATE: Final = "clip_session"
@@ -101,17 +101,8 @@ def _passes(code: str) -> bool:
 
 
 def _attempt(line: Line, patience: Patience) -> Spoken:
-    url = realtime_url(line.model)
     try:
-        with connect(
-            url,
-            additional_headers=realtime_headers(),
-            compression=None,
-            max_size=LARGEST_EVENT,
-            open_timeout=patience.open_s,
-            close_timeout=1,
-            proxy=True if url.startswith("wss://") else None,
-        ) as socket:
+        with realtime_connect(line.model, within_s=patience.open_s) as socket:
             return _Conversation(socket, line, patience).run()
     except websockets.InvalidStatus as exc:
         raise _Failure(f"http_{exc.response.status_code}") from exc

@@ -8,7 +8,6 @@ from base64 import b64decode, b64encode
 
 FRAME_MS = 20
 BYTES_PER_MS = 8
-FRAMES_PER_S = 1000 // FRAME_MS
 HEAD = 8  # characters
 CALLER = 0x43
 ASSISTANT = 0x41

@@ -1,5 +1,6 @@
 """The benchmark of the API: what it makes of what it measured, and once a whole short run. No time is asserted."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.api_asking import Asked, Caller, Timed, WrongAnswerError, measure, percentile
+from benchmarks.api_asking import Asked, Caller, Meter, Spent, Timed, WrongAnswerError, measure, percentile
 from benchmarks.api_runs import _document, options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,12 @@ class Scripted(Caller):
         return (200, b"{}", 1.0) if path == "/bare" else self._answer
 
 
+def metered() -> Meter:
+    """A server that takes 10 ms each time it is looked at, and a database that takes 20."""
+    looks = itertools.count()
+    return Meter(lambda: Spent((n := next(looks)) / 100, n / 50), lambda: None, lambda: 7.0)
+
+
 @pytest.mark.parametrize(("share", "value"), [(0, 1.0), (50, 3.0), (99, 5.0), (100, 5.0)])
 def test_a_percentile_is_one_of_the_values(share: float, value: float) -> None:
     assert percentile([5.0, 1.0, 3.0, 2.0, 4.0], share) == value
@@ -33,8 +40,9 @@ def test_a_percentile_is_one_of_the_values(share: float, value: float) -> None:
 
 def test_each_request_stands_beside_one_to_the_bare_view_and_bodies_differ() -> None:
     caller = Scripted(201, b"{}")
-    timed = measure(Asked("POST", "POST", "/call", 3, 201, body=lambda n: {"n": n}), caller, lambda: 0.0)
+    timed = measure(Asked("POST", "POST", "/call", 3, 201, body=lambda n: {"n": n}), caller, metered())
 
+    assert (round(timed.cpu_ms), round(timed.postgres_ms), timed.peak_mib) == (10, 20, 7.0)
     assert (timed.took_ms, timed.bare_ms) == ([2.0] * 3, [1.0] * 3)
     bodies = [body for _, path, body in caller.asked if path == "/call"]
     assert len(set(bodies)) == len(bodies)
@@ -43,7 +51,7 @@ def test_each_request_stands_beside_one_to_the_bare_view_and_bodies_differ() -> 
 @pytest.mark.parametrize(("status", "content"), [(500, b"[]"), (200, b"[1]")])
 def test_an_answer_that_is_none_stops_the_measurement(status: int, content: bytes) -> None:
     with pytest.raises(WrongAnswerError):
-        measure(Asked("list", "GET", "/call", 1, least_rows=2), Scripted(status, content), lambda: 0.0)
+        measure(Asked("list", "GET", "/call", 1, least_rows=2), Scripted(status, content), metered())
 
 
 def test_the_page_says_what_took_longer_than_it_may() -> None:

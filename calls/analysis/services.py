@@ -18,7 +18,7 @@ from calls.analysis.asking import Answer, AskError, Usage, ask
 from calls.analysis.material import Material, material_of, messages_for
 from calls.costs.tasks import usage_write
 from calls.models import Call, CallAnalysis, CallUsage
-from calls.selectors import calls_written
+from calls.selectors import calls_written, came_since
 from calls.warehouse.outbox import call_changed
 from tools.jsontext import json_clean, text_clean
 
@@ -61,7 +61,7 @@ def analyses_order(*, now: datetime) -> int:
     wants = KeyTextTransform("analysis_enabled", "snapshot")
     wanting = AssistantVersion.objects.alias(wants=wants).filter(wants="true").values("pk")
     calls = Call.objects.filter(
-        created_at__gte=now - NOTICED_FOR,
+        came_since(now - NOTICED_FOR),
         status=Call.Status.ENDED,
         stack=Call.Stack.DIRECT,
         smoke_test=False,

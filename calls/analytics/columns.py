@@ -11,6 +11,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     FloatField,
+    Func,
     OuterRef,
     Q,
     Subquery,
@@ -24,7 +25,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce, Extract, NullIf
 
 from assistants.models import VapiObject
-from calls.models import Call, CostLine, SocketCall
+from calls.models import Call, CallVariables, CostLine, SocketCall
 from tools.models import ToolCall
 
 Column = Callable[[], Combinable]
@@ -101,7 +102,7 @@ COLUMNS: Final[dict[str, Column]] = {
     "costBreakdown.tts": _broken_down(("tts",), None),
     "costBreakdown.vapi": _broken_down(("vapi",), None),
     "costBreakdown.transport": _broken_down(
-        ("transport",), ~Q(kind__in=(*_MODEL, "transcription", "analysis"))
+        ("transport",), ~Q(kind__in=(*_MODEL, "transcription", "analysis", "machine"))
     ),
     "costBreakdown.analysisBreakdown.summary": _broken_down(
         ("analysisCostBreakdown", "summary"), Q(kind="analysis")
@@ -175,8 +176,17 @@ def variable_value(key: str) -> Combinable:
     """What a variable was in the end: the last value that a tool has set, else the one that the call was given."""
     learnt = (
         ToolCall.objects.filter(call_id=OuterRef("pk"))
-        .annotate(told=KeyTextTransform(key, "variables"))
+        .annotate(told=_named("variables", key))
         .filter(told__isnull=False)
         .order_by("-requested_at", "-pk")
     )
-    return Subquery(learnt.values("told")[:1], output_field=TextField())
+    given = CallVariables.objects.filter(call=OuterRef("pk")).annotate(told=_named("values", key))
+    return Coalesce(
+        Subquery(learnt.values("told")[:1], output_field=TextField()),
+        Subquery(given.values("told"), output_field=TextField()),
+    )
+
+
+def _named(column: str, key: str) -> Combinable:
+    """The text of what an object has under this name. Django would take a name of digits for a place in a list."""
+    return Func(F(column), Value(key), function="jsonb_extract_path_text", output_field=TextField())

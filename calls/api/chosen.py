@@ -2,51 +2,35 @@
 
 from typing import Any
 
-from assistants.models import Assistant, Squad, Transient
-from assistants.vapi.reverse import without_marks
-from calls.models import Call, VapiCall
+from assistants.models import Transient
+from calls.api.records import Named, Record
 
 _OVERRIDES = Transient.Kind.OVERRIDES
 
 
-def chosen(call: Call, vapi: VapiCall | None) -> dict[str, Any]:
-    """`assistantId` or `assistant`, `squadId` or `squad`, the overrides, and the version; what is not known is None.
-
-    The row carries its assistant, its squad, what its version was made of, and the values that it was given.
-    """
-    assistant, squad, version = call.assistant, call.squad, call.version
-    made_of = version.assistant.transient if version is not None else None
+def chosen(record: Record) -> dict[str, Any]:
+    """`assistantId` or `assistant`, `squadId` or `squad`, the overrides, and the version; what is not known is None."""
+    assistant, squad, vapi, ran_on = record.assistant, record.squad, record.vapi, record.ran_on
+    came_with_it = ran_on is not None and ran_on.document is not None
     overrides = {
-        **(without_marks(made_of.document) if made_of is not None and made_of.kind == _OVERRIDES else {}),
-        **({"variableValues": values} if (values := variables_given(call)) else {}),
+        **(ran_on.document if ran_on and ran_on.document and ran_on.made_of == _OVERRIDES else {}),
+        **({"variableValues": record.values} if record.values else {}),
     }
     return {
-        "assistantId": (vapi.assistant_id if vapi is not None else "") or id_of(assistant),
+        "assistantId": (vapi.assistant_id if vapi is not None else "") or _id(assistant),
         "assistant": _document(assistant) if squad is None else None,
-        "assistantVersion": f"v{version.number}"
-        if version is not None and made_of is None and not call.api_parts  # type: ignore[attr-defined]  # an annotation
+        "assistantVersion": f"v{record.version}"
+        if record.version is not None and not came_with_it and not record.parts
         else None,
-        "squadId": (vapi.squad_id if vapi is not None else "") or id_of(squad),
+        "squadId": (vapi.squad_id if vapi is not None else "") or _id(squad),
         "squad": _document(squad),
         ("assistantOverrides" if squad is None else "squadOverrides"): overrides or None,
     }
 
 
-def variables_given(call: Call) -> dict[str, Any]:
-    """The values that a program gave with the call, without those that are secret."""
-    given = getattr(call, "given", None)
-    return dict(given.values) if given is not None else {}
+def _id(named: Named | None) -> str | None:
+    return named.known_id if named is not None else None
 
 
-def id_of(row: Assistant | Squad | None) -> str | None:
-    """Vapi's id of it, where it was imported with one; none of what came with a call."""
-    if row is None or row.transient_id is not None:
-        return None
-    keys = [one.key for one in sorted(row.vapi_objects.all(), key=lambda one: one.pk)]
-    named = next((key for key in keys if ":" not in key and "#" not in key and "/" not in key), "")
-    return named or str(row.pk)
-
-
-def _document(row: Assistant | Squad | None) -> dict[str, Any] | None:
-    made_of = row.transient if row is not None else None
-    return dict(without_marks(made_of.document)) if made_of is not None else None
+def _document(named: Named | None) -> dict[str, Any] | None:
+    return dict(named.document) if named is not None and named.document is not None else None

@@ -1,30 +1,25 @@
 """From a call's rows to Vapi's call object. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from calls.api.chosen import chosen, variables_given
-from calls.api.chosen import id_of as id_of_row
-from calls.api.messages import messages_of, openai_messages, transcript_text
+import orjson
+
+from calls.api.chosen import chosen
+from calls.api.messages import plain_number
 from calls.api.money import call_money
-from calls.api.selectors import Record
+from calls.api.records import Head, OnSocket, Ordered, Record, Transferred
+from calls.api.written import written_of
 from calls.live.entering import monitor_urls
-from calls.models import (
-    AHEAD,
-    LIVE,
-    Call,
-    CallAnalysis,
-    CallPart,
-    CallTransfer,
-    Placing,
-    Recording,
-    SocketCall,
-    VapiCall,
-)
+from calls.models import AHEAD, LIVE, Call, SocketCall
 from tools.access.lists import moment_text
 
-_STATUSES = {Call.Status.REFUSED: "ended"}
-_TYPES = {Call.Direction.INBOUND: "inboundPhoneCall", Call.Direction.OUTBOUND: "outboundPhoneCall"}
+_STATUSES: dict[str, str] = {Call.Status.REFUSED: "ended"}
+_TYPES: dict[str, str] = {
+    Call.Direction.INBOUND: "inboundPhoneCall",
+    Call.Direction.OUTBOUND: "outboundPhoneCall",
+}
+_GOES_ON = frozenset((*AHEAD, *LIVE))
 _DIALLED = {
     "completed": "completed",
     "busy": "busy",
@@ -34,36 +29,48 @@ _DIALLED = {
 }
 
 
-def call_document(record: Record, *, org_id: str, public_origin: str) -> dict[str, Any]:
-    """The whole object, as GET answers it: what is not known is left out."""
-    call, vapi = record.call, _vapi(record.call)
-    zero = record.transcript.started_at if record.transcript else call.started_at or call.created_at
-    messages = messages_of(record.said, record.tool_calls, zero=zero)
-    analysis = _analysis(call, vapi)
-    artifact = _artifact(record, messages, public_origin)
+class Talk(NamedTuple):
+    """What was said and done, in the three forms of `written_of`, as values."""
+
+    messages: Any
+    formatted: Any
+    transcript: Any
+
+
+def call_document(
+    record: Record, *, org_id: str, public_origin: str, talk: Talk | None = None
+) -> dict[str, Any]:
+    """The whole object, as GET answers it: what is not known is left out. ``talk`` stands in it instead of the record's own."""
+    call, vapi = record.call, record.vapi
+    talk = talk or talk_of(record)
+    analysis = _analysis(record)
+    artifact = _artifact(record, talk, public_origin)
+    ended = moment_text(call.ended_at) if call.ended_at else None
     document: dict[str, Any] = {
-        "id": id_of(call, vapi),
+        "id": id_of(record),
         "orgId": (vapi.org_id if vapi is not None else "") or org_id,
         "createdAt": moment_text(call.created_at),
-        "updatedAt": moment_text(call.api_updated),  # type: ignore[attr-defined]  # an annotation
+        "updatedAt": ended
+        if ended is not None and call.updated_at == call.ended_at
+        else moment_text(call.updated_at),
         "startedAt": moment_text(call.started_at) if call.started_at else None,
-        "endedAt": moment_text(call.ended_at) if call.ended_at else None,
-        "type": (vapi.call_type if vapi is not None else "") or _TYPES[Call.Direction(call.direction)],
-        "status": _STATUSES.get(Call.Status(call.status), call.status),
+        "endedAt": ended,
+        "type": (vapi.call_type if vapi is not None else "") or _TYPES[call.direction],
+        "status": _STATUSES.get(call.status, call.status),
         "endedReason": call.ended_reason or None,
         "endedMessage": (vapi.ended_message if vapi is not None else call.refused_because) or None,
         "name": call.name or (vapi.name if vapi is not None else "") or None,
-        **_who(call, vapi),
-        **_placing(call),
+        **_who(record),
+        **(_placing(call, record.ordered) if record.ordered is not None else {}),
         **_line(call),
-        **_socket(call),
-        "monitor": _monitor(call, public_origin),
-        **call_money(call, vapi, record.priced),
+        **(_socket(call, record.socket) if record.socket is not None else {}),
+        "monitor": _monitor(record, public_origin) if call.status in _GOES_ON else None,
+        **call_money(record),
         "analysis": analysis or None,
         "artifact": artifact,
         # Once more where programs of former years look for them.
-        "messages": messages,
-        "transcript": artifact["transcript"],
+        "messages": talk.messages,
+        "transcript": talk.transcript,
         "summary": analysis.get("summary"),
         "recordingUrl": artifact.get("recordingUrl"),
         "stereoRecordingUrl": artifact.get("stereoRecordingUrl"),
@@ -71,31 +78,28 @@ def call_document(record: Record, *, org_id: str, public_origin: str) -> dict[st
     return {name: value for name, value in document.items() if value is not None}
 
 
-def id_of(call: Call, vapi: VapiCall | None) -> str:
+def talk_of(record: Record) -> Talk:
+    """What was said and done in a call."""
+    return Talk(*map(orjson.loads, written_of(record)))
+
+
+def id_of(record: Record) -> str:
     """The id that programs know the call by."""
-    return vapi.vapi_id if vapi is not None and vapi.vapi_id else str(call.pk)
+    return record.vapi.vapi_id if record.vapi is not None and record.vapi.vapi_id else record.call.id
 
 
-def _vapi(call: Call) -> VapiCall | None:
-    found: VapiCall | None = getattr(call, "vapi_call", None)
-    return found
-
-
-def _who(call: Call, vapi: VapiCall | None) -> dict[str, Any]:
-    number = call.phone_number
-    told = vapi.phone_number_id if vapi is not None else ""
+def _who(record: Record) -> dict[str, Any]:
+    call = record.call
+    told = record.vapi.phone_number_id if record.vapi is not None else ""
     return {
-        **chosen(call, vapi),
-        "phoneNumberId": told or (number.vapi_id or str(number.pk) if number is not None else None),
+        **chosen(record),
+        "phoneNumberId": told or record.phone_number_id,
         "customer": {"number": call.caller} if call.caller else None,
     }
 
 
-def _placing(call: Call) -> dict[str, Any]:
+def _placing(call: Head, found: Ordered) -> dict[str, Any]:
     """What was given with a call that we place."""
-    found: Placing | None = getattr(call, "placing", None)
-    if found is None:
-        return {}
     plan = {"earliestAt": found.earliest_at, "latestAt": found.latest_at}
     moments = {name: moment_text(at) for name, at in plan.items() if at is not None}
     return {
@@ -105,11 +109,8 @@ def _placing(call: Call) -> dict[str, Any]:
     }
 
 
-def _socket(call: Call) -> dict[str, Any]:
+def _socket(call: Head, found: OnSocket) -> dict[str, Any]:
     """What is told of a call that is not ours to dial, in the place of what is told of others."""
-    found: SocketCall | None = getattr(call, "socket", None)
-    if found is None:
-        return {}
     told: dict[str, Any] = {
         "customer": dict(found.customer) or None,
         "metadata": found.metadata,
@@ -123,13 +124,13 @@ def _socket(call: Call) -> dict[str, Any]:
     return told
 
 
-def transport_document(found: SocketCall) -> dict[str, Any]:
+def transport_document(found: SocketCall | OnSocket) -> dict[str, Any]:
     """Vapi's `transport` of a call on a program's socket."""
     form = {"format": found.encoding, "container": "raw", "sampleRate": found.sample_rate}
     return {"provider": "vapi.websocket", "conversationType": "voice", "audioFormat": form}
 
 
-def _line(call: Call) -> dict[str, Any]:
+def _line(call: Head) -> dict[str, Any]:
     if not call.call_sid:
         return {}
     return {
@@ -145,46 +146,41 @@ def _line(call: Call) -> dict[str, Any]:
     }
 
 
-def _monitor(call: Call, public_origin: str) -> dict[str, str] | None:
-    if call.status not in (*AHEAD, *LIVE) or call.stack == Call.Stack.VAPI:
+def _monitor(record: Record, public_origin: str) -> dict[str, str] | None:
+    if record.call.stack == Call.Stack.VAPI:
         return None
-    plan = call.api_monitor  # type: ignore[attr-defined]  # an annotation
-    return (
-        monitor_urls(call.pk, plan if isinstance(plan, Mapping) else {}, public_origin=public_origin) or None
-    )
+    plan = record.monitor_plan if isinstance(record.monitor_plan, Mapping) else {}
+    return monitor_urls(record.call.id, plan, public_origin=public_origin) or None
 
 
-def _artifact(record: Record, messages: list[dict[str, Any]], public_origin: str) -> dict[str, Any]:
-    call = record.call
-    parts: list[CallPart] = call.api_parts  # type: ignore[attr-defined]  # an annotation, as those below
+def _artifact(record: Record, talk: Talk, public_origin: str) -> dict[str, Any]:
     artifact: dict[str, Any] = {
-        "messages": messages,
-        "messagesOpenAIFormatted": openai_messages(messages),
-        "transcript": transcript_text(messages),
-        "transfers": [_transfer(one) for one in call.api_transfers],  # type: ignore[attr-defined]
+        "messages": talk.messages,
+        "messagesOpenAIFormatted": talk.formatted,
+        "transcript": talk.transcript,
+        "transfers": [_transfer(one) for one in record.transfers],
         "performanceMetrics": _metrics(record),
         "variableValues": _variables(record),
     }
-    if parts:
+    if record.parts:
         artifact["assistantActivations"] = [
             {
                 "assistantName": part.assistant.name,
-                "assistantId": id_of_row(part.assistant),
-                "assistantVersion": f"v{part.version.number}",
+                "assistantId": part.assistant.known_id,
+                "assistantVersion": f"v{part.version}",
             }
-            for part in parts
+            for part in record.parts
         ]
-    artifact |= _recording(call, public_origin)
+    artifact |= _recording(record, public_origin)
     return artifact
 
 
-def _recording(call: Call, public_origin: str) -> dict[str, Any]:
+def _recording(record: Record, public_origin: str) -> dict[str, Any]:
     """Where a program that has a key finds the sound of the call."""
-    rows: list[Recording] = call.api_recordings  # type: ignore[attr-defined]
-    kept = next((one for one in rows if one.state == Recording.State.STORED), None)
+    kept = record.recording
     if kept is None:
         return {}
-    base = f"{public_origin}/call/{id_of(call, _vapi(call))}/"
+    base = f"{public_origin}/call/{id_of(record)}/"
     two_sided = kept.channels == 2 and kept.content_type == "audio/wav"
     sides = {"customerUrl": "customer", "assistantUrl": "assistant"} if two_sided else {}
     mono = {name: f"{base}{side}-recording" for name, side in {"combinedUrl": "mono", **sides}.items()}
@@ -196,7 +192,7 @@ def _recording(call: Call, public_origin: str) -> dict[str, Any]:
     }
 
 
-def _transfer(one: CallTransfer) -> dict[str, Any]:
+def _transfer(one: Transferred) -> dict[str, Any]:
     return {
         "destination": one.destination,
         "mode": one.mode,
@@ -205,26 +201,26 @@ def _transfer(one: CallTransfer) -> dict[str, Any]:
 
 
 def _metrics(record: Record) -> dict[str, Any]:
-    turns = [one.latency_ms for one in record.said if one.latency_ms is not None]
+    turns = record.spoken.latencies_ms
     return {
         "turnLatencies": [{"turnLatency": turn} for turn in turns],
-        **({"turnLatencyAverage": round(sum(turns) / len(turns), 1)} if turns else {}),
+        **({"turnLatencyAverage": plain_number(round(sum(turns) / len(turns), 1))} if turns else {}),
         "numUserInterrupted": 0,
         "numAssistantInterrupted": record.call.barge_ins,
     }
 
 
 def _variables(record: Record) -> dict[str, Any]:
-    values = variables_given(record.call)
+    values = dict(record.values)
     for one in record.tool_calls:
         values |= one.variables
     return values
 
 
-def _analysis(call: Call, vapi: VapiCall | None) -> dict[str, Any]:
-    if vapi is not None and call.stack == Call.Stack.VAPI:
-        return dict(vapi.analysis)
-    found: CallAnalysis | None = getattr(call, "analysis", None)
+def _analysis(record: Record) -> dict[str, Any]:
+    if record.vapi is not None and record.call.stack == Call.Stack.VAPI:
+        return dict(record.vapi.analysis)
+    found = record.analysis
     if found is None:
         return {}
     told = {

@@ -1,72 +1,58 @@
-"""What was said and done in a call as Vapi's artifact tells it: messages, the same for a chat model, and one text."""
+"""Messages of a call as Vapi's artifact tells them: those that nobody has said, and all of them in two other forms."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import orjson
 
-from calls.api.rows import Said
-from tools.models import ToolCall
-from transcripts.models import Utterance
+from calls.api.records import Added, Asked
+from calls.orders.messages import is_added, message_added
+from tools.jsontext import json_text
 
-# A caller's words and ours, in the words of each form.
-_ROLES: dict[str, str] = {Utterance.Speaker.CALLER: "user", Utterance.Speaker.ASSISTANT: "bot"}
-_LABELS = {"user": "User", "bot": "AI"}
+# Who speaks, before their words in the transcript.
+_LABELS: Final = {"user": "User", "bot": "AI"}
+_MS: Final = timedelta(milliseconds=1)
 
 
-def messages_of(
-    said: Iterable[Said], tool_calls: Iterable[ToolCall], *, zero: datetime
-) -> list[dict[str, Any]]:
-    """All messages in the order of their times. ``zero`` is when the clock of what was said began.
-
-    What the assistant said is what was heard of it; ``time`` and ``endTime`` are epoch milliseconds, ``duration`` too.
-    """
-    told: list[tuple[float, dict[str, Any]]] = []
-    zero_ms = zero.timestamp() * 1000
-    for one in said:
-        text = heard_text(one)
-        if text:
-            told.append((zero_ms + one.began_ms, _spoken(one, text, zero_ms)))
+def unsaid(
+    tool_calls: Iterable[Asked], added: Iterable[Added], *, zero: datetime
+) -> list[tuple[float, dict[str, Any]]]:
+    """The messages that nobody has said, each with its moment in ms after ``zero``: a tool's question before its answer."""
+    told = []
     for call in tool_calls:
-        told.append((call.requested_at.timestamp() * 1000, _asked(call, zero)))
+        told.append(((call.requested_at - zero) / _MS, _asked(call, zero)))
         at = call.told_at or call.answered_at
         if call.outcome and at is not None:
-            told.append((at.timestamp() * 1000, _answered(call, at, zero)))
-    # A stable sort: at one moment, what was said comes before what was done, and a question before its answer.
-    return [message for _, message in sorted(told, key=lambda pair: pair[0])]
+            told.append(((at - zero) / _MS, _answered(call, at, zero)))
+    for one in added:
+        times = {"time": epoch_ms(one.at), "secondsFromStart": _seconds(one.at, zero)}
+        told.append(((one.at - zero) / _MS, message_added(one.role, one.words, times)))
+    return told
 
 
-def heard_text(one: Said) -> str:
-    """The words of an utterance that reached the other side."""
-    return one.heard_text if one.speaker == Utterance.Speaker.ASSISTANT else one.text
-
-
-def openai_messages(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def openai_messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The same messages as a chat model is given them."""
-    formatted: list[dict[str, Any]] = []
-    for one in messages:
-        match one["role"]:
-            case "bot":
-                formatted.append({"role": "assistant", "content": one["message"]})
-            case "user":
-                formatted.append({"role": "user", "content": one["message"]})
-            case "tool_calls":
-                formatted.append({"role": "assistant", "content": "", "tool_calls": one["toolCalls"]})
-            case "tool_call_result":
-                formatted.append(
-                    {"role": "tool", "content": one["result"], "tool_call_id": one["toolCallId"]}
-                )
-            case _:
-                pass  # there are no others here
-    return formatted
+    return [openai_message(one) for one in messages]
+
+
+def openai_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """One of them."""
+    match message["role"]:
+        case "tool_calls":
+            return {"role": "assistant", "content": "", "tool_calls": message["toolCalls"]}
+        case "tool_call_result":
+            return {"role": "tool", "content": message["result"], "tool_call_id": message["toolCallId"]}
+        case "bot":
+            return {"role": "assistant", "content": message["message"]}
+        case role:
+            return {"role": role, "content": message["message"]}
 
 
 def transcript_text(messages: Iterable[dict[str, Any]]) -> str:
-    """The whole conversation as lines of `AI:` and `User:`."""
-    return "".join(
-        f"{_LABELS[one['role']]}: {one['message']}\n" for one in messages if one["role"] in _LABELS
-    )
+    """The whole conversation as lines of `AI:` and `User:`: what somebody has said."""
+    spoken = (one for one in messages if one["role"] in _LABELS and not is_added(one))
+    return "".join(f"{_LABELS[one['role']]}: {one['message']}\n" for one in spoken)
 
 
 def epoch_ms(moment: datetime) -> int:
@@ -74,29 +60,19 @@ def epoch_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _spoken(one: Said, text: str, zero_ms: float) -> dict[str, Any]:
-    message = {
-        "role": _ROLES[one.speaker],
-        "message": text,
-        "time": round(zero_ms + one.began_ms),
-        "endTime": round(zero_ms + one.ended_ms),
-        "secondsFromStart": plain_seconds(one.began_ms),
-        "duration": one.ended_ms - one.began_ms,
-    }
-    if one.assistant:
-        message["assistantName"] = one.assistant
-    return message
-
-
 def plain_seconds(ms: float) -> float:
     """Seconds, spelled as JavaScript does: 4 and not 4.0."""
-    seconds = round(ms / 1000, 3)
-    return int(seconds) if seconds.is_integer() else seconds
+    return plain_number(round(ms / 1000, 3))
 
 
-def _asked(call: ToolCall, zero: datetime) -> dict[str, Any]:
+def plain_number(value: float) -> float:
+    """The number, whole where it is."""
+    return int(value) if value.is_integer() else value
+
+
+def _asked(call: Asked, zero: datetime) -> dict[str, Any]:
     # In the history Vapi writes arguments as JSON text.
-    function = {"name": call.name, "arguments": orjson.dumps(call.arguments).decode()}
+    function = {"name": call.name, "arguments": _arguments_text(call.arguments)}
     return {
         "role": "tool_calls",
         "message": "",
@@ -106,7 +82,14 @@ def _asked(call: ToolCall, zero: datetime) -> dict[str, Any]:
     }
 
 
-def _answered(call: ToolCall, at: datetime, zero: datetime) -> dict[str, Any]:
+def _arguments_text(arguments: Any) -> str:
+    try:
+        return orjson.dumps(arguments).decode()
+    except TypeError:
+        return json_text(arguments)  # a number beyond 64 bits
+
+
+def _answered(call: Asked, at: datetime, zero: datetime) -> dict[str, Any]:
     return {
         "role": "tool_call_result",
         "toolCallId": call.item_id,

@@ -1,97 +1,120 @@
 """What a call cost, in the two forms that Vapi tells it: a list of costs, and their breakdown. US dollars."""
 
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable
 from typing import Any
 
-from calls.api.rows import Priced
-from calls.models import Call, VapiCall
+from calls.api.messages import plain_number
+from calls.api.records import AMOUNTS_PER_USD, AtVapi, Record, Used
+from calls.models import Call
 
 # A speech-to-speech model hears, thinks and speaks for one price: all of it stands where Vapi's model stands.
-_PLACES = {"response": "llm", "summary": "llm", "transcription": "stt", "analysis": "analysis"}
+_PLACES = {
+    "response": "llm",
+    "summary": "llm",
+    "transcription": "stt",
+    "analysis": "analysis",
+    "machine": "voicemailDetectionCost",
+}
 _CARRIER = "transport"
+# Twilio listens itself, and has no model.
+_MACHINES = {
+    "type": "voicemail-detection",
+    "provider": "twilio",
+    "model": {},
+    "promptTextTokens": 0,
+    "promptAudioTokens": 0,
+    "completionTextTokens": 0,
+    "completionAudioTokens": 0,
+}
+_MILLION = 10**6
+_PER_MILLIONTH = AMOUNTS_PER_USD // _MILLION
+# What a model was used for, and Vapi's name for what is paid then.
+_MODELS = (
+    ("transcription", "transcriber"),
+    ("response", "model"),
+    ("summary", "model"),
+    ("analysis", "analysis"),
+)
 
 
-def call_money(call: Call, vapi: VapiCall | None, lines: Sequence[Priced]) -> dict[str, Any]:
+def call_money(record: Record) -> dict[str, Any]:
     """`cost`, `costs` and `costBreakdown`. A running call, and one of which no price is known, costs 0 so far."""
-    if call.stack == Call.Stack.VAPI:
-        return _at_vapi(vapi)
-    minutes = (call.duration_s or 0) / 60
-    sums = dict.fromkeys(("transport", "stt", "llm", "tts", "vapi", "analysis"), Decimal(0))
-    by_kind: dict[str, list[Priced]] = {}
-    for line in lines:
-        by_kind.setdefault(line.kind, []).append(line)
-        if line.amount_usd:
-            sums[_PLACES.get(line.kind, _CARRIER)] += line.amount_usd
-    counts = _counts(by_kind.get("response", ()))
-    total = sum(sums.values(), Decimal(0))
+    if record.call.stack == Call.Stack.VAPI:
+        return _at_vapi(record.vapi)
+    minutes = plain_number(round((record.call.duration_s or 0) / 60, 4))
+    uses = _uses(record.used)
+    sums = {"transport": 0, "stt": 0, "llm": 0, "tts": 0, "vapi": 0, "analysis": 0}
+    if "machine" in uses:
+        sums["voicemailDetectionCost"] = 0
+    for one in record.used:
+        sums[_PLACES.get(one.kind, _CARRIER)] += one.amount
+    total = _dollars(sum(sums.values()))
     analysis = sums.pop("analysis")
-    costs = [
-        *([{"type": "transport", "provider": "twilio", "minutes": round(minutes, 4)}] if lines else []),
-        *_models(by_kind.get("transcription", ()), "transcriber"),
-        *_models(by_kind.get("response", ()), "model"),
-        *_models(by_kind.get("summary", ()), "model"),
-        *_models(by_kind.get("analysis", ()), "analysis"),
-        # Customers' sheets add these up; there is no fee of a platform here.
-        {"type": "vapi", "subType": "normal", "minutes": round(minutes, 4), "cost": 0},
-    ]
-    if lines:
-        costs[0]["cost"] = _dollars(sums["transport"])
-    breakdown = {name: _dollars(usd) for name, usd in sums.items()}
+    dollars = {name: _dollars(amount) for name, amount in sums.items()}
+    costs: list[dict[str, Any]] = []
+    if uses:
+        costs.append(
+            {"type": "transport", "provider": "twilio", "minutes": minutes, "cost": dollars["transport"]}
+        )
+    costs += [_model(named, one) for kind, named in _MODELS for one in uses.get(kind, ())]
+    if "machine" in uses:
+        costs.append({**_MACHINES, "cost": dollars["voicemailDetectionCost"]})
+    # Customers' sheets add these up; there is no fee of a platform here.
+    costs.append({"type": "vapi", "subType": "normal", "minutes": minutes, "cost": 0})
+    answers = uses.get("response", ())
+    cached = sum([use.cached for use in answers])
     return {
-        "cost": _dollars(total),
+        "cost": total,
         "costs": costs,
         "costBreakdown": {
-            **breakdown,
+            **dollars,
             "analysisCostBreakdown": {"summary": 0, "structuredData": 0, "successEvaluation": 0}
             if not analysis
             else {"total": _dollars(analysis)},
-            "total": _dollars(total),
-            "llmPromptTokens": counts["promptTokens"],
-            "llmCompletionTokens": counts["completionTokens"],
-            "llmCachedPromptTokens": counts["cachedPromptTokens"],
+            "total": total,
+            "llmPromptTokens": sum([use.fresh for use in answers]) + cached,
+            "llmCompletionTokens": sum([use.out for use in answers]),
+            "llmCachedPromptTokens": cached,
             "ttsCharacters": 0,
         },
     }
 
 
-def _at_vapi(vapi: VapiCall | None) -> dict[str, Any]:
+def _at_vapi(vapi: AtVapi | None) -> dict[str, Any]:
     if vapi is None or vapi.cost is None:
         return {"cost": 0}
-    return {"cost": _dollars(vapi.cost), "costs": vapi.costs, "costBreakdown": vapi.cost_breakdown}
-
-
-def _models(lines: Iterable[Priced], named: str) -> list[dict[str, Any]]:
-    """One cost for each model that was used for this."""
-    found: dict[str, list[Priced]] = {}
-    for line in lines:
-        found.setdefault(line.item, []).append(line)
-    return [
-        {
-            "type": named,
-            ("transcriber" if named == "transcriber" else "model"): {"provider": "openai", "model": item},
-            **({"analysisType": "summary"} if named == "analysis" else {}),
-            **({} if named == "transcriber" else _counts(some)),
-            "cost": _dollars(sum((one.amount_usd or Decimal(0) for one in some), Decimal(0))),
-        }
-        for item, some in found.items()
-    ]
-
-
-def _counts(lines: Iterable[Priced]) -> dict[str, int]:
-    """Tokens in, out, and in from the cache; those stand in the first, too."""
-    sides = {"in": 0, "cached": 0, "out": 0}
-    for line in lines:
-        side = line.part.rpartition("_")[2]
-        if side in sides and line.quantity:
-            sides[side] += int(line.quantity)
     return {
-        "promptTokens": sides["in"] + sides["cached"],
-        "completionTokens": sides["out"],
-        "cachedPromptTokens": sides["cached"],
+        "cost": plain_number(round(float(vapi.cost), 6)),
+        "costs": vapi.costs,
+        "costBreakdown": vapi.cost_breakdown,
     }
 
 
-def _dollars(usd: Decimal) -> float:
-    dollars = round(float(usd), 6)
-    return int(dollars) if dollars.is_integer() else dollars
+def _uses(used: Iterable[Used]) -> dict[str, list[Used]]:
+    """What was used, by what for."""
+    found: dict[str, list[Used]] = {}
+    for one in used:
+        found.setdefault(one.kind, []).append(one)
+    return found
+
+
+def _model(named: str, use: Used) -> dict[str, Any]:
+    """What one model cost. The tokens from the cache stand among those that went in, too."""
+    model = {"provider": "openai", "model": use.item}
+    if named == "transcriber":
+        return {"type": named, named: model, "cost": _dollars(use.amount)}
+    return {
+        "type": named,
+        "model": model,
+        **({"analysisType": "summary"} if named == "analysis" else {}),
+        "promptTokens": use.fresh + use.cached,
+        "completionTokens": use.out,
+        "cachedPromptTokens": use.cached,
+        "cost": _dollars(use.amount),
+    }
+
+
+def _dollars(amount: int) -> float:
+    """To a millionth, half of one up: `round` of the quotient takes four times as long."""
+    millionths = (amount + _PER_MILLIONTH // 2) // _PER_MILLIONTH
+    return millionths / _MILLION if millionths % _MILLION else millionths // _MILLION

@@ -12,11 +12,13 @@ from django.urls import reverse
 from assistants.voices.byte_ranges import UnsatisfiableRangeError
 from calls.api.selectors import call_id_of
 from calls.live.entering import READS, key_entrant
-from calls.privacy.access import call_opened
-from calls.recordings.links import link_make, link_open, recording_kept, sides_of
+from calls.privacy.access import call_opened, call_opened_within
+from calls.recordings.links import LIVES_S, link_make, link_open, recording_kept, sides_of
 from calls.recordings.serving import one_track, part_asked, part_missing, whole_sound
 from calls.recordings.sides import Side
+from tools.access.asking import request_address
 from tools.access.errors import ApiError, error_response
+from tools.access.other_origins import for_any_origin
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,9 @@ def call_recording(request: HttpRequest, given: str, side: str) -> HttpResponse:
     """Where the sound is to be had, for half an hour."""
     try:
         _reading_require(request)
-        entrant = key_entrant(request.headers.get("Authorization", ""), READS)
+        entrant = key_entrant(
+            request.headers.get("Authorization", ""), READS, address=request_address(request)
+        )
         recording = recording_kept(call_id_of(given), Side(side))
         if recording is None or entrant.key is None:
             return error_response(ApiError(HTTPStatus.NOT_FOUND, _NONE))
@@ -44,6 +48,7 @@ def call_recording(request: HttpRequest, given: str, side: str) -> HttpResponse:
     return response
 
 
+@for_any_origin("GET", "HEAD")
 def recording_sound(request: HttpRequest, link: str) -> HttpResponseBase:
     """The sound, or the part of it that is asked for. Who asked for the link is written down as having heard it."""
     try:
@@ -60,8 +65,13 @@ def recording_sound(request: HttpRequest, link: str) -> HttpResponseBase:
         response = whole_sound(request, recording, part) if whole else one_track(request, recording, side)
     except UnsatisfiableRangeError:
         return part_missing(recording.size)
-    if request.method == "GET" and (part is None or part.start == 0) and recording.call_id is not None:
-        call_opened(call_id=recording.call_id, key=opened.key, what="recording")
+    if request.method == "GET" and recording.call_id is not None:
+        # A player asks for many parts. Whoever begins within has heard it too, and is written down once.
+        begins = part is None or part.start == 0
+        if begins or not call_opened_within(
+            LIVES_S, call_id=recording.call_id, key=opened.key, what="recording"
+        ):
+            call_opened(call_id=recording.call_id, key=opened.key, what="recording")
     return response
 
 

@@ -1,58 +1,42 @@
 """The calls that programs may read, with all that their documents need, in a number of queries that never grows."""
 
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.db.models import Case, Exists, JSONField, OuterRef, Prefetch, Q, QuerySet, When
-from django.db.models.fields.json import KeyTransform
+from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Greatest
 
-from assistants.models import Assistant, AssistantVersion, Squad, VapiObject
-from calls.api.rows import Priced, Said, priced_in, said_in
-from calls.models import AHEAD, LIVE, Call, CallPart, CallStripped, CallVariables, PhoneNumber
+from assistants.models import VapiObject
+from calls.api.records import Record
+from calls.api.rows import Heads, heads_read, records_reading
+from calls.models import AHEAD, LIVE, Call, CallStripped
 from tools.access.errors import ApiError
 from tools.access.lists import Bound, list_query
-from tools.models import ToolCall
-from transcripts.models import Transcript
 
 FILTERS: Final = ("id", "assistantId", "phoneNumberId")
 _MS: Final = timedelta(milliseconds=1)
-_TOLD_OF_TOOL_CALLS: Final = (
-    "item_id", "name", "arguments", "outcome", "requested_at", "answered_at", "told_at", "variables",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A call, and what belongs to it without a foreign key, or in great number.
-
-    ``call`` carries ``api_updated``, ``api_monitor``, ``api_parts`` and all its other related rows.
-    """
-
-    call: Call
-    transcript: Transcript | None
-    tool_calls: tuple[ToolCall, ...] = field(default=())
-    said: tuple[Said, ...] = field(default=(), repr=False)
-    priced: tuple[Priced, ...] = field(default=(), repr=False)
 
 
 def record_of(given: str) -> Record:
     """The call of that id, ours or Vapi's. Raises ApiError 404."""
-    call = _rows().filter(_named(given)).first()
-    if call is None:
-        raise call_unknown(given)
-    return _with_records([call])[0]
+    found = records_of([call_id_of(given)])
+    if not found:
+        raise call_unknown(given)  # erased in between
+    return found[0]
 
 
-def records_of(call_ids: Sequence[uuid.UUID]) -> list[Record]:
+def records_of(call_ids: Sequence[uuid.UUID | str]) -> list[Record]:
     """These calls in their order, without those that programs do not see."""
-    found = {call.pk: call for call in _rows().filter(pk__in=call_ids)}
-    return _with_records([found[one] for one in call_ids if one in found])
+    with records_reading(heads_of(call_ids)) as records:
+        return list(records)
+
+
+def heads_of(call_ids: Sequence[uuid.UUID | str]) -> Heads:
+    """These calls in their order, without those that programs do not see, to be read by `records_reading`."""
+    return heads_read(call_ids, monitored=(*AHEAD, *LIVE))
 
 
 def call_unknown(given: str) -> ApiError:
@@ -68,87 +52,24 @@ def call_id_of(given: str) -> uuid.UUID:
     return found
 
 
-def records_page(query: Mapping[str, str]) -> list[Record]:
-    """The calls that a list asks for, the newest first. Raises ApiError 400."""
+def heads_page(query: Mapping[str, str]) -> Heads:
+    """The calls that a list asks for, the newest first, to be read by `records_reading`. Raises ApiError 400."""
     asked = list_query(query, names=FILTERS)
-    rows = _rows()
+    rows = _visible()
+    if any(bound.of == "updated" for bound in asked.bounds):
+        rows = rows.alias(api_updated=Greatest("created_at", "started_at", "ended_at"))
     for bound in asked.bounds:
         rows = rows.filter(_within(bound))
     for name, value in asked.named.items():
         rows = rows.filter(_filter(name, value))
-    return _with_records(list(rows.order_by("-created_at", "-pk")[: asked.limit]))
+    newest = rows.order_by("-created_at", "-pk").values_list(Cast("pk", TextField()), flat=True)
+    return heads_of(list(newest[: asked.limit]))
 
 
 def _visible() -> QuerySet[Call]:
-    # Nobody was on the line of a smoke test; and of a call that was erased there is nothing to tell.
+    # As calls.api.rows has it. Nobody was on the line of a smoke test; and of a call that was erased there is nothing to tell.
     erased = CallStripped.objects.filter(call_id=OuterRef("pk"), why=CallStripped.Why.ERASED)
     return Call.objects.filter(~Exists(erased), smoke_test=False)
-
-
-def _rows() -> QuerySet[Call]:
-    imported = Prefetch("vapi_objects", queryset=VapiObject.objects.only("key", "kind", "assistant", "squad"))
-    # Those that came with calls, too, and what they were made of.
-    assistants = (
-        Assistant.every.only("id", "name", "transient").select_related("transient").prefetch_related(imported)
-    )
-    squads = Squad.every.select_related("transient").prefetch_related(imported)
-    parts = CallPart.objects.select_related("version").defer("version__snapshot")
-    ran_on = Assistant.every.only("id", "transient").select_related("transient")
-    return (
-        _visible()
-        .annotate(
-            api_updated=Greatest("created_at", "started_at", "ended_at"),
-            # Of the others nobody wants it, and a snapshot is long.
-            api_monitor=Case(
-                When(
-                    status__in=(*AHEAD, *LIVE),
-                    then=Cast(KeyTransform("monitor_plan", "version__snapshot"), JSONField()),
-                ),
-                default=None,
-                output_field=JSONField(),
-            ),
-        )
-        .select_related("vapi_call", "analysis", "placing", "socket")
-        .defer("vapi_call__ranks")
-        .prefetch_related(
-            Prefetch("assistant", queryset=assistants),
-            Prefetch("squad", queryset=squads),
-            Prefetch("phone_number", queryset=PhoneNumber.objects.only("id", "vapi_id")),
-            Prefetch("version", queryset=AssistantVersion.objects.defer("snapshot")),
-            Prefetch("version__assistant", queryset=ran_on),
-            Prefetch("given", queryset=CallVariables.objects.defer("secret_values")),
-            # As lists: a manager for each call takes longer than the rows.
-            Prefetch(
-                "parts",
-                queryset=parts.prefetch_related(Prefetch("assistant", queryset=assistants)),
-                to_attr="api_parts",
-            ),
-            Prefetch("transfers", to_attr="api_transfers"),
-            Prefetch("recordings", to_attr="api_recordings"),
-        )
-    )
-
-
-def _with_records(calls: list[Call]) -> list[Record]:
-    ids = [call.pk for call in calls]
-    transcripts = {
-        one.call_id: one for one in Transcript.objects.filter(call_id__in=ids).only("call_id", "started_at")
-    }
-    said, priced = said_in(ids), priced_in(ids)
-    tool_calls: dict[uuid.UUID, list[ToolCall]] = defaultdict(list)
-    asked = ToolCall.objects.filter(call_id__in=ids).order_by("requested_at", "id")
-    for one in asked.only("call_id", *_TOLD_OF_TOOL_CALLS):
-        tool_calls[one.call_id].append(one)
-    return [
-        Record(
-            call,
-            transcripts.get(call.pk),
-            tuple(tool_calls.get(call.pk, ())),
-            tuple(said.get(call.pk, ())),
-            tuple(priced.get(call.pk, ())),
-        )
-        for call in calls
-    ]
 
 
 def _named(given: str) -> Q:

@@ -8,6 +8,7 @@ from calls.bridge.limits import ACTIVE_RESPONSE, ANSWER_WITHIN_S, FATAL, RESPONS
 from calls.bridge.line import Timer
 from calls.bridge.parts import Parts
 from calls.bridge.responses import Ask, Purpose
+from calls.bridge.settling import CUT
 from calls.bridge.speech import Utterance
 from calls.bridge.wording import same_words
 
@@ -30,6 +31,7 @@ class Answers:
         self._patience = parts.patience
         self._keypad = parts.keypad
         self._handover = parts.handover
+        self._settling = parts.settling
         self._ending = ending
         self._dialogue = dialogue
 
@@ -38,7 +40,7 @@ class Answers:
         responses = self._responses
         if not self._line.talking or event.response_id == responses.running:
             return
-        if not responses.created(event, now):
+        if not self._created(event, now):
             self._patience.answered()
             if self._floor.muted or self._ending.ordered or responses.owes_urgent():
                 self._stop_running()
@@ -59,6 +61,14 @@ class Answers:
                 self._want_again(responses.ask)
         else:
             self._begun(responses.ask, event.response_id)
+
+    def _created(self, event: realtime.ResponseCreated, now: float) -> bool:
+        responses = self._responses
+        before, ask = responses.running, responses.ask if responses.runs_order() else None
+        ours = responses.created(event, now)
+        if ask is not None and ask != responses.ask:
+            self._order_replaced(before, ask, now)
+        return ours
 
     def _begun(self, ask: Ask | None, response_id: str) -> None:
         if _is(ask, Purpose.GREETING) or (ask is not None and ask.guarded):
@@ -83,8 +93,11 @@ class Answers:
     def response_done(self, event: realtime.ResponseDone, now: float) -> None:
         """Nothing more comes of a response; most of its audio is yet to be heard."""
         ask, was_running = self._responses.ask, self._responses.done(event.response_id)
+        whole = self._utterances.complete(event.response_id)
         self._utterances.response_over(event.response_id, now)
         if not self._line.talking:
+            if was_running and ask is not None and ask.order:
+                self._order_left(event.response_id, ask, now, whole=whole)
             return
         self._voice.mark(now, flush=True)
         if event.status == "failed":
@@ -97,6 +110,9 @@ class Answers:
         self._dialogue.go_on(now)
 
     def _take_stock(self, event: realtime.ResponseDone, ask: Ask | None, now: float) -> None:
+        if ask is not None and ask.order:
+            self._order_over(event, ask, now)
+            return
         sounded = self._responses.has_sounded(event.response_id)
         dropped = self._responses.is_dropped(event.response_id)
         if event.status == "completed":
@@ -112,9 +128,45 @@ class Answers:
         if (event.status == "failed" or mute_greeting) and not dropped:
             self._failed(event.code, ask, now)
         elif ask is not None and _is(ask, Purpose.FAREWELL) and (sounded or not dropped):
-            self._ending.farewell_said(ask, whole=not dropped)
+            self._ending.farewell_said(ask, event.response_id, whole=not dropped)
         elif ask is not None and ask.ends_call and sounded and not dropped:
             self._ending.begin(AFTER_MESSAGE, now, said_in=event.response_id)
+
+    def _order_over(self, event: realtime.ResponseDone, ask: Ask, now: float) -> None:
+        """What becomes of something that was ordered, now that the response that was to say it is over."""
+        dropped = self._responses.is_dropped(event.response_id)
+        if self._responses.has_sounded(event.response_id):
+            self._responses.succeeded()
+            if dropped or event.status != "completed":
+                self._settling.settle(ask.order_id, CUT)
+            else:
+                self._settling.said(ask.order_id, event.response_id, now)
+        elif event.calls:
+            self._settling.settle(ask.order_id)  # whoever takes a call over may begin with a tool
+        elif dropped or event.status == "cancelled":
+            self._responses.want(ask)
+        else:
+            self._failed(event.code, ask, now)
+
+    def _order_replaced(self, response_id: str, ask: Ask, now: float) -> None:
+        """What becomes of it where another response runs, and nobody has told how the one that was to say it ended."""
+        self._responses.drop(response_id)
+        if not self._responses.has_sounded(response_id):
+            self._responses.want(ask)
+        elif self._utterances.complete(response_id):
+            self._settling.said(ask.order_id, response_id, now)
+        else:
+            self._settling.settle(ask.order_id, CUT)
+
+    def _order_left(self, response_id: str, ask: Ask, now: float, *, whole: bool) -> None:
+        """What becomes of it where the call was about to leave before it was over, and may go on after all."""
+        if not self._responses.has_sounded(response_id):
+            self._responses.want(ask)
+        elif whole:
+            self._voice.mark(now, flush=True)
+            self._settling.said(ask.order_id, response_id, now)
+        else:
+            self._settling.broke_off(ask.order_id)
 
     def _failed(self, code: str, ask: Ask | None, now: float) -> None:
         if _is(ask, Purpose.GREETING) or (ask is not None and ask.guarded):
@@ -133,6 +185,7 @@ class Answers:
         self._responses.succeeded()
         why = "A sentence that was ordered was refused by the model several times."
         self._line.problem(Source.OPENAI, "order_failed", why)
+        self._settling.settle(ask.order_id, why)
         if ask.guarded:
             self._floor.give()
         self._dialogue.go_on(now)

@@ -1,11 +1,26 @@
-"""The caller's audio on its way to the model, and the clock that the model counts on it."""
+"""The caller's audio on its way to the model, and the clock that the model counts on it.
+
+What the caller says is dated by the times that their frames bear, and what the assistant says by ours. Twilio stamps frames when it has
+them, so a network that stood still delays them and does not change their times; the little that lies between the two clocks is the
+way that they travel. Whoever counts what was sent instead, as our simulator on a busy machine, falls behind for good: turns
+of the caller would come to lie before answers that they have heard.
+"""
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from calls.bridge import realtime, twilio
 from calls.bridge.audio import payload_bytes
-from calls.bridge.limits import GAP_MS, HELD_FRAMES, LONGEST_GAP_MS, ONSET_FRAMES, SHORTEST_COMMIT_MS
+from calls.bridge.limits import (
+    BEHIND_WITHIN_S,
+    GAP_MS,
+    HELD_FRAMES,
+    LONGEST_DELAY_MS,
+    LONGEST_GAP_MS,
+    ONSET_FRAMES,
+    SHORTEST_COMMIT_MS,
+)
 from calls.bridge.line import Line
 
 
@@ -25,6 +40,20 @@ class CallerAudio:
         self.append: Callable[[twilio.Media], None] = self._pass_on
         self.frames_in = 0
         self.last_frame_at = 0.0
+        # How far frames came behind their times, at the least, of late and in the window before.
+        self._behind_ms = self._behind_before_ms = inf
+        self._window_until = 0.0
+
+    def arrived(self, frame: twilio.Media, now: float) -> None:
+        """Note when a frame came."""
+        self.frames_in += 1
+        self.last_frame_at = now
+        behind_ms = (now - self._line.began) * 1000 - frame.timestamp_ms
+        if now >= self._window_until:
+            self._behind_before_ms, self._behind_ms = self._behind_ms, behind_ms
+            self._window_until = now + BEHIND_WITHIN_S
+        elif behind_ms < self._behind_ms:
+            self._behind_ms = behind_ms
 
     def hold(self, frame: twilio.Media) -> None:
         """Keep a frame until the session is ready, at the price of the oldest."""
@@ -87,8 +116,17 @@ class CallerAudio:
         """Whether the API would make an item of what was appended."""
         return self._appended >= SHORTEST_COMMIT_MS * self._audio.bytes_per_ms
 
+    @property
+    def _lag_ms(self) -> int:
+        """How far the clock of the frames is behind ours; a mere delay is not.
+
+        Of a delay that ends, the frames that have caught up know nothing, so the least counts.
+        """
+        least_ms = min(self._behind_ms, self._behind_before_ms)
+        return round(least_ms) if LONGEST_DELAY_MS < least_ms < inf else 0
+
     def call_ms(self, audio_ms: int, now: float) -> int:
         """Ms of the call at a place in the appended audio, which cannot lie ahead."""
         opening_ms = round((self._line.zero - self._line.began) * 1000)
-        at_ms = audio_ms + (self._zero_ms or 0) - opening_ms
+        at_ms = audio_ms + (self._zero_ms or 0) - opening_ms + self._lag_ms
         return min(max(0, at_ms), self._line.elapsed_ms(now))

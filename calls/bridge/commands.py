@@ -1,7 +1,7 @@
 """What the shell must do next. It moves bytes and keeps time; every decision was taken in the core."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -52,7 +52,7 @@ class VerifyStream:
     stream_sid: str
     call_sid: str
     account_sid: str
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +214,14 @@ class PartialText:
 
 
 @dataclass(frozen=True, slots=True)
+class Speaking:
+    """One side begins to be heard, or stops. Only told where somebody wants to know at once."""
+
+    who: Speaker
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """A message was put into the conversation from outside; nobody has said it."""
 
@@ -235,6 +243,17 @@ class OrderAnswered:
 
     order_id: str
     refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSettled:
+    """An order that was taken is done, what was to be said to its last word; or it will not be, for this reason.
+
+    Of one that the conversation ends before there is none.
+    """
+
+    order_id: str
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,9 +347,11 @@ Command = (
     | UtteranceEnded
     | Problem
     | PartialText
+    | Speaking
     | Noted
     | Muted
     | OrderAnswered
+    | OrderSettled
     | Used
     | Started
     | HangUp

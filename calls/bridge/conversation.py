@@ -9,11 +9,20 @@ from typing import Any
 
 from calls.bridge import realtime, twilio
 from calls.bridge.answers import Answers
-from calls.bridge.commands import Command, PartialText, Source, Speaker, Started, VerifyStream
+from calls.bridge.beginning import Beginning
+from calls.bridge.commands import (
+    CloseRealtime,
+    CloseStream,
+    Command,
+    Ended,
+    Problem,
+    Source,
+)
 from calls.bridge.control import Control
 from calls.bridge.dialogue import Dialogue
 from calls.bridge.ending import Ending
 from calls.bridge.errands import Errands
+from calls.bridge.hearing import Hearing
 from calls.bridge.limits import (
     BENIGN,
     FATAL,
@@ -21,18 +30,19 @@ from calls.bridge.limits import (
     LINE_DEAD_AFTER_S,
     MALFORMED_REPORTED,
     NOT_STARTED,
-    SESSION_WITHIN_S,
     STALLED_AFTER_S,
-    START_WITHIN_S,
-    VERIFY_WITHIN_S,
+    STREAM_CLOSED,
 )
 from calls.bridge.line import Phase, Timer
 from calls.bridge.orders import Order
+from calls.bridge.partials import Partials
 from calls.bridge.parts import Parts, parts_for, parts_next
-from calls.bridge.plan import Place, Plan, ToolSpec, session_faults, session_payload
+from calls.bridge.plan import Place, Plan, ToolSpec
 from calls.bridge.speech import Utterance
 from calls.bridge.toolcalls import ToolResult
 from calls.bridge.toolmessages import Choose
+
+_BROKEN = 1011  # the code of a socket that the server closes because of itself
 
 
 class Conversation:
@@ -52,12 +62,11 @@ class Conversation:
         self._tools = parts.tools
         self._handover = parts.handover
         self._meter = parts.meter
-        self.tells_partials = False  # somebody reads along
-        self._words: dict[str, str] = {}  # of the caller so far, by item, while somebody does
+        self._partials = Partials(parts.line)
         self._malformed: Counter[Source] = Counter()
-        self._session_event = ""
-        self._session_ready = False
         self._give_to(parts)
+        self._beginning = Beginning(parts, self._ending, self._dialogue, self._control)
+        self._find_handlers()
 
     def _give_to(self, parts: Parts) -> None:
         """The assistant of these parts has the conversation from here on."""
@@ -68,10 +77,27 @@ class Conversation:
         self._dialogue = Dialogue(parts, self._ending)
         self._answers = Answers(parts, self._ending, self._dialogue)
         self._errands = Errands(parts, self._ending, self._dialogue)
+        self._hearing = Hearing(parts, self._ending, self._dialogue, self._errands, self._partials)
         self._control = Control(parts, self._ending, self._dialogue)
+
+    def _find_handlers(self) -> None:
         self._on_twilio = self._twilio_handlers()
         self._on_realtime = self._realtime_handlers()
         self._on_timer = self._timer_handlers()
+
+    def tell_at_once(self, *, speech: bool, words: bool) -> None:
+        """Tell from here on who begins and stops speaking, and words before they are final; or no longer."""
+        self._line.tells_speech = speech
+        self._partials.for_server = words
+
+    @property
+    def tells_partials(self) -> bool:
+        """Whether words are told before they are final, because somebody reads along."""
+        return self._partials.for_readers
+
+    @tells_partials.setter
+    def tells_partials(self, tells: bool) -> None:
+        self._partials.for_readers = tells
 
     @property
     def phase(self) -> Phase:
@@ -83,12 +109,31 @@ class Conversation:
         """Why the call is about to end, in Vapi's words; empty while it is not."""
         return self._ending.reason
 
+    @property
+    def session(self) -> int:
+        """The number of the Realtime session that has the call."""
+        return self._line.session
+
+    @property
+    def over(self) -> bool:
+        """Whether the end was told."""
+        return self._line.phase is Phase.ENDED
+
+    @property
+    def ends(self) -> bool:
+        """Whether the call is about to end, or has."""
+        return self._ending.failing or self._line.phase not in (Phase.OPENING, Phase.TALKING)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the call is about to end, and no deadline sees to it."""
+        return self.ends and not self.over and self._line.next_deadline() is None
+
     # What arrived ---------------------------------------------------------------------------------------------
 
     def opened(self, *, now: float) -> list[Command]:
         """The media socket was accepted."""
-        if self._line.phase is Phase.OPENING and not self._line.stream_sid:
-            self._line.arm(Timer.START, now + START_WITHIN_S)
+        self._beginning.opened(now)
         return self._line.take()
 
     def receive_twilio(self, message: twilio.Message, *, now: float) -> list[Command]:
@@ -102,23 +147,12 @@ class Conversation:
 
     def stream_verified(self, *, now: float) -> list[Command]:
         """The token was good: the stream is this call's, and it is used up."""
-        line = self._line
-        if line.phase is Phase.OPENING and line.stream_sid and not line.verified:
-            line.verified = True
-            line.zero = now
-            line.disarm(Timer.VERIFY)
-            if self._ending.failing:
-                self._ending.leave(now)
-            elif self._session_ready:
-                self._begin(now)
-            else:
-                line.arm(Timer.SESSION, now + SESSION_WITHIN_S)
-        return line.take()
+        self._beginning.verified(now)
+        return self._line.take()
 
     def stream_refused(self, *, now: float) -> list[Command]:
         """The token was missing, used, too old or another call's."""
-        if self._line.phase is Phase.OPENING and not self._line.verified:
-            self._not_started("stream-refused", now, close_code=1008)
+        self._beginning.refused(now)
         return self._line.take()
 
     def receive_realtime(self, event: realtime.Event, *, now: float, session: int = 0) -> list[Command]:
@@ -141,9 +175,9 @@ class Conversation:
         elif self._handover.is_former(session):
             match event:
                 case realtime.CallerText():
-                    self._words_known(event, now)
+                    self._hearing.words_known(event, now)
                 case realtime.CallerTextFailed():
-                    self._caller_text_failed(event, now)
+                    self._hearing.text_failed(event, now)
                 case _:
                     pass  # nobody hears it any more
 
@@ -199,25 +233,29 @@ class Conversation:
     def twilio_gone(self, *, now: float) -> list[Command]:
         """The media socket is closed, with or without a `stop`."""
         if not self._line.caller_gone:
-            self._caller_gone("phone-call-provider-closed-websocket", now)
+            self._caller_gone(STREAM_CLOSED, now)
         return self._line.take()
 
     def realtime_gone(self, *, code: str, now: float, session: int = 0) -> list[Command]:
         """The socket of this session could not be opened, or closed."""
+        lost = Problem(0, Source.OPENAI, code, "The connection to the model was lost.", benign=False)
+        return self._session_over(session, lost, now)
+
+    def _session_over(self, session: int, why: Problem, now: float) -> list[Command]:
         line = self._line
         if session != line.session:
-            if self._handover.gone(session, code, now):
+            if self._handover.gone(session, why.code, now):
                 self._dialogue.tool_answered(now)
             return self._todo(now)
         if line.phase is Phase.ENDED or not line.realtime_open:
             return []
         line.realtime_open = False
-        self._dialogue.speaking = ""
+        self._dialogue.caller_unheard()
         if line.phase is Phase.DRAINING:
             self._ending.end(now)
         elif line.phase is not Phase.LEAVING:
             rescued = self._handover.rescues()
-            line.problem(Source.OPENAI, code, "The connection to the model was lost.", benign=rescued)
+            line.problem(why.source, why.code, why.message, benign=rescued)
             if rescued:
                 self._utterances.response_over(self._responses.running, now)
             else:
@@ -244,6 +282,40 @@ class Conversation:
             self._line.problem(source, "malformed_message", why, benign=True)
         return self._line.take()
 
+    # Faults of our own ----------------------------------------------------------------------------------------
+
+    def decided(self) -> list[Command]:
+        """What was decided before the handling of something failed."""
+        return self._line.take()
+
+    def session_given_up(self, *, now: float, session: int = 0) -> list[Command]:
+        """What came from this session could not be handled: it counts as lost."""
+        message = "Something failed here in the middle of the call, so the session was given up."
+        return self._session_over(
+            session, Problem(0, Source.TANDEM, "session_given_up", message, benign=False), now
+        )
+
+    def unheard(self) -> None:
+        """Nothing more of the model is heard, and nothing is waited for that it would say."""
+        self._line.realtime_open = False
+
+    def cut_short(self) -> list[Command]:
+        """The end of a call that cannot be ended in order: nothing but that it is over, unless its end was decided."""
+        line, reason = self._line, self._ending.reason or STREAM_CLOSED
+        if not line.verified:
+            reason = f"{NOT_STARTED}-stream-not-verified"
+        line.phase = Phase.ENDED
+        line.disarm_all()
+        decided = line.take()
+        if any(isinstance(one, Ended) for one in decided):
+            return decided
+        over = Ended(
+            reason=reason, spoken=(), barge_ins=0, frames_in=self._caller.frames_in, first_sound_ms=None
+        )
+        return [*decided, CloseRealtime(), CloseStream(_BROKEN), over]
+
+    # Time -----------------------------------------------------------------------------------------------------
+
     def next_deadline(self) -> float | None:
         """When ``tick`` must be called at the latest, on the clock of ``now``; None: never."""
         return self._line.next_deadline()
@@ -266,123 +338,26 @@ class Conversation:
             plan = self._handover.enter(now)
             self._parts.keypad.line_gone(now)
             self._give_to(parts_next(self._parts, plan))
+            self._find_handlers()
             self._dialogue.enter(now)
 
-    # The beginning --------------------------------------------------------------------------------------------
-
-    def _start(self, start: twilio.Start, now: float) -> None:
-        line = self._line
-        if line.stream_sid:
-            line.problem(Source.TWILIO, "second_start", "The stream began twice.", benign=True)
-            return
-        line.stream_sid = start.stream_sid
-        line.began = line.zero = self._caller.last_frame_at = now
-        line.disarm(Timer.START)
-        line.arm(Timer.VERIFY, now + VERIFY_WITHIN_S)
-        token = start.parameters.get("token", "")
-        line.put(VerifyStream(start.stream_sid, start.call_sid, start.account_sid, token))
-
-    def _session_created(self, _: realtime.SessionCreated, now: float) -> None:
-        if not self._session_event:
-            self._session_event = self._line.event_id()
-            payload = session_payload(self.plan, floor_open=self._floor.open)
-            self._line.to_realtime(realtime.session_update(self._session_event, payload))
-
     def _session_updated(self, event: realtime.SessionUpdated, now: float) -> None:
-        if self._session_ready:
-            if self._handover.session_updated(event):
-                self._dialogue.tool_answered(now)
-            else:
-                self._floor.session_updated(event)
-            return
-        if not self._session_event or self._ending.failing:
-            return
-        faults = session_faults(self.plan, event.session)
-        if faults:
-            why = f"The session differs from ours: {', '.join(faults)}."
-            self._line.problem(Source.OPENAI, "session_differs", why)
-            self._ending.give_up(now)
-            return
-        self._session_ready = True
-        if self._line.phase is Phase.OPENING and self._line.verified:
-            self._begin(now)
-
-    def _begin(self, now: float) -> None:
-        line = self._line
-        line.phase = Phase.TALKING
-        line.disarm(Timer.SESSION)
-        line.arm(Timer.LINE, now + LINE_DEAD_AFTER_S)
-        line.put(Started())
-        for remark in self.plan.history:
-            line.to_realtime(realtime.message(line.event_id(), remark.role, remark.text))
-        self._dialogue.begin(now)
-        self._caller.release()
-        self._control.release(now)
-
-    def _not_started(self, why: str, now: float, *, close_code: int) -> None:
-        self._ending.end(now, f"{NOT_STARTED}-{why}", close_code=close_code)
+        if not self._beginning.session_ready:
+            self._beginning.session_updated(event, now)
+        elif self._handover.session_updated(event):
+            self._dialogue.tool_answered(now)
+        else:
+            self._floor.session_updated(event)
 
     # The caller -----------------------------------------------------------------------------------------------
 
     def _media(self, frame: twilio.Media, now: float) -> None:
         caller, line = self._caller, self._line
-        caller.frames_in += 1
-        caller.last_frame_at = now
+        caller.arrived(frame, now)
         if line.talking:
             caller.append(frame)
         elif line.phase is Phase.OPENING and line.stream_sid:
             caller.hold(frame)
-
-    def _speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
-        if self._line.talking:
-            self._line.arm(Timer.STALLED, now + STALLED_AFTER_S)
-            self._utterances.caller_began(event.item_id, self._caller.call_ms(event.audio_start_ms, now))
-            self._voice.turn_ended_at = None
-            self._dialogue.caller_began(event.item_id, now)
-
-    def _speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
-        if self._line.talking:
-            self._line.disarm(Timer.STALLED)
-            ended_ms = self._caller.call_ms(event.audio_end_ms, now) - self.plan.turn_silence_ms
-            self._utterances.caller_stopped(event.item_id, ended_ms)
-            self._voice.turn_ended_at = now
-            self._dialogue.caller_stopped(event.item_id, now)
-
-    def _committed(self, event: realtime.Committed, now: float) -> None:
-        instead_of = self._dialogue.speaking if self._line.phase is Phase.DRAINING else ""
-        self._utterances.caller_committed(event.item_id, instead_of=instead_of)
-
-    def _caller_text(self, event: realtime.CallerText, now: float) -> None:
-        self._meter.note(event, self._line.session, now)
-        self._words_known(event, now)
-
-    def _words_known(self, event: realtime.CallerText, now: float) -> None:
-        self._words.pop(event.item_id, None)
-        self._utterances.caller_text(event.item_id, event.text, transcribed=True, now=now)
-        self._handover.words_came(event.item_id, event.text, now)
-        self._after_transcription(event.item_id, now)
-
-    def _caller_words(self, event: realtime.CallerTextDelta, now: float) -> None:
-        if self.tells_partials:
-            words = self._words[event.item_id] = self._words.get(event.item_id, "") + event.delta
-            self._line.put(PartialText(event.item_id, Speaker.CALLER, words))
-        self._floor.hears(event.item_id, event.delta)
-        self._dialogue.caller_words(event.item_id, now)
-
-    def _caller_text_failed(self, event: realtime.CallerTextFailed, now: float) -> None:
-        self._line.problem(Source.OPENAI, f"transcription_{event.code}", "", benign=True)
-        self._utterances.caller_text(event.item_id, "", transcribed=False, now=now)
-        self._handover.words_came(event.item_id, "", now)
-        self._after_transcription(event.item_id, now)
-
-    def _after_transcription(self, item_id: str, now: float) -> None:
-        self._dialogue.caller_words(item_id, now)
-        self._errands.words_known(now)
-        self._drained(now)
-
-    def _drained(self, now: float) -> None:
-        if self._line.phase is Phase.DRAINING and not self._ending.awaits_reports():
-            self._ending.end(now)
 
     # The assistant ------------------------------------------------------------------------------------------
 
@@ -413,7 +388,7 @@ class Conversation:
         for call in event.calls:
             self._errands.function_call(call, now)
         self._answers.response_done(event, now)
-        self._drained(now)
+        self._ending.drained(now)
 
     def _audio_done(self, event: realtime.AudioDone, now: float) -> None:
         utterance = self._utterances.audio_over(event.item_id)
@@ -423,18 +398,13 @@ class Conversation:
     def _text(self, event: realtime.TextDelta, now: float) -> None:
         utterance = self._assistant(event, now)
         self._utterances.assistant_text(utterance, event.delta, final=False, now=now)
-        self._tell_partial(utterance, whole=False)
+        self._partials.assistant(utterance, whole=False)
 
     def _text_done(self, event: realtime.TextDone, now: float) -> None:
         utterance = self._assistant(event, now)
         self._utterances.assistant_text(utterance, event.text, final=True, now=now)
-        self._tell_partial(utterance, whole=True)
+        self._partials.assistant(utterance, whole=True)
         self._answers.said(utterance, now)
-
-    def _tell_partial(self, utterance: Utterance, *, whole: bool) -> None:
-        if self.tells_partials and not utterance.written and utterance.text_final is whole:
-            text, who = utterance.text, Speaker.ASSISTANT
-            self._line.put(PartialText(utterance.item_id, who, text, utterance.assistant, whole))
 
     def _assistant(self, event: realtime.TextDelta | realtime.TextDone, now: float) -> Utterance:
         response_id = event.response_id or self._responses.running
@@ -444,11 +414,6 @@ class Conversation:
         self._ending.caller_gone(reason, now, speaking=self._dialogue.speaking)
 
     # Deadlines ------------------------------------------------------------------------------------------------
-
-    def _session_late(self, now: float) -> None:
-        why = f"No session within {SESSION_WITHIN_S:.0f} s."
-        self._line.problem(Source.OPENAI, "session_timed_out", why)
-        self._ending.give_up(now)
 
     def _line_checked(self, now: float) -> None:
         due = self._caller.last_frame_at + LINE_DEAD_AFTER_S
@@ -477,8 +442,7 @@ class Conversation:
     def _error(self, event: realtime.Error, now: float) -> None:
         benign = event.code in BENIGN or (event.code == "invalid_value" and "shorter than" in event.message)
         self._line.problem(Source.OPENAI, event.code, event.message, benign=benign)
-        refused_session = bool(event.event_id) and event.event_id == self._session_event
-        if event.code in FATAL or (refused_session and not self._session_ready):
+        if event.code in FATAL or self._beginning.is_refused_by(event):
             self._ending.give_up(now)
         elif self._handover.error(event):
             self._dialogue.tool_answered(now)
@@ -492,7 +456,7 @@ class Conversation:
             twilio.Media: self._media,
             twilio.Mark: self._marked,
             twilio.Dtmf: self._key_pressed,
-            twilio.Start: self._start,
+            twilio.Start: self._beginning.started,
             twilio.Stop: lambda _, now: self._caller_gone("customer-ended-call", now),
         }
 
@@ -514,13 +478,13 @@ class Conversation:
             realtime.FunctionCall: self._errands.function_call,
             realtime.ResponseCreated: self._response_created,
             realtime.ResponseDone: self._response_done,
-            realtime.SpeechStarted: self._speech_started,
-            realtime.SpeechStopped: self._speech_stopped,
-            realtime.Committed: self._committed,
-            realtime.CallerText: self._caller_text,
-            realtime.CallerTextDelta: self._caller_words,
-            realtime.CallerTextFailed: self._caller_text_failed,
-            realtime.SessionCreated: self._session_created,
+            realtime.SpeechStarted: self._hearing.speech_started,
+            realtime.SpeechStopped: self._hearing.speech_stopped,
+            realtime.Committed: self._hearing.committed,
+            realtime.CallerText: self._hearing.text,
+            realtime.CallerTextDelta: self._hearing.text_so_far,
+            realtime.CallerTextFailed: self._hearing.text_failed,
+            realtime.SessionCreated: lambda _, now: self._beginning.session_created(now),
             realtime.SessionUpdated: self._session_updated,
             realtime.Error: self._error,
         }
@@ -528,9 +492,11 @@ class Conversation:
     def _timer_handlers(self) -> dict[Timer, Callable[[float], None]]:
         dialogue, answers, errands = self._dialogue, self._answers, self._errands
         return {
-            Timer.START: lambda now: self._not_started("no-stream", now, close_code=1008),
-            Timer.VERIFY: lambda now: self._not_started("stream-not-verified", now, close_code=1011),
-            Timer.SESSION: self._session_late,
+            Timer.START: lambda now: self._beginning.not_started("no-stream", now, close_code=1008),
+            Timer.VERIFY: lambda now: self._beginning.not_started(
+                "stream-not-verified", now, close_code=1011
+            ),
+            Timer.SESSION: self._beginning.session_late,
             Timer.DURATION: dialogue.too_long,
             Timer.QUIET: dialogue.too_quiet,
             Timer.IDLE: dialogue.remind,

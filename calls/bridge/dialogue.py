@@ -1,5 +1,6 @@
 """Who speaks when: what stops for the caller, what is asked of the model, and what follows what was heard."""
 
+from calls.bridge.commands import Speaker
 from calls.bridge.ending import SILENCE, TOO_LONG, Ending
 from calls.bridge.limits import ANSWER_WITHIN_S, NUDGE_AFTER_S
 from calls.bridge.line import Timer
@@ -23,6 +24,7 @@ class Dialogue:
         self._patience = parts.patience
         self._keypad = parts.keypad
         self._handover = parts.handover
+        self._settling = parts.settling
         self._ending = ending
         self.speaking = ""  # item id of the caller's running speech
 
@@ -59,6 +61,12 @@ class Dialogue:
         self._handover.caller_spoke()
         if not self._floor.holds(now):
             self._give_way(now, server_stops=self._floor.confirmed)
+
+    def caller_unheard(self) -> None:
+        """Nobody knows any more whether the caller speaks: whoever hears them next says that they begin."""
+        if self.speaking:
+            self.speaking = ""
+            self._line.speaks(Speaker.CALLER, on=False)
 
     def _give_way(self, now: float, *, server_stops: bool) -> None:
         """The caller has the floor: nothing is said over them, and what was about to happen is off."""
@@ -218,6 +226,7 @@ class Dialogue:
     def after_playback(self, now: float) -> None:
         """Something was heard: write down what is complete, and do what waited for silence."""
         self._utterances.write_known(now)
+        self._settling.heard(now)
         if not self._line.talking or not self._voice.heard(now):
             return
         if self._ending.failing:
@@ -290,20 +299,30 @@ class Dialogue:
 
     def make_way(self, now: float) -> None:
         """Stop what the assistant says by itself, for something that was ordered; not what was ordered before."""
-        if not self._responses.says_order() or self._voice.heard(now):
-            self._hush(now)
+        responses = self._responses
+        if not responses.runs_order():
+            self._want_unheard()
+            responses.drop(responses.running)
+            responses.cancel()
+        if self._voice.heard(now) or not (responses.says_order() or self._settling.holds(now)):
+            self._voice.cut(now)
 
-    def _hush(self, now: float) -> None:
-        self._responses.drop(self._responses.running)
-        self._responses.cancel()
-        self._voice.cut(now)
+    def _want_unheard(self) -> None:
+        """What was about to be said by itself, and of which nothing was heard, is said later."""
+        responses = self._responses
+        unheard = responses.runs_known and not responses.has_sounded(responses.running)
+        if not unheard or responses.is_dropped(responses.running):
+            return
+        ask = responses.ask or Ask(Purpose.ANSWER)
+        if not ask.fleeting and ask.purpose is not Purpose.FAREWELL:
+            responses.want(ask)
 
     def mute(self, now: float, *, on: bool) -> None:
         """Say nothing but what is ordered from here on, or go on where that began."""
         if on and not self._floor.muted:
             self._line.disarm(Timer.ANSWER, Timer.NUDGE)
             self._floor.mute(on=True)
-            self._hush(now)
+            self.make_way(now)
             self._fillers.caller_spoke()
             self._tools.release(now)
         elif not on and self._floor.muted:

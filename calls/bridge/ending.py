@@ -28,6 +28,7 @@ from calls.bridge.limits import (
 from calls.bridge.line import Phase, Timer
 from calls.bridge.parts import Parts
 from calls.bridge.responses import Ask, Purpose
+from calls.bridge.settling import CALLED_OFF, CUT, NOT_CONNECTED
 from calls.bridge.speech import Utterance
 from calls.bridge.transfer import STOCK_MESSAGE, Transfer
 from calls.bridge.wording import exactly
@@ -69,6 +70,7 @@ class Ending:
         self._handover = parts.handover
         self._meter = parts.meter
         self._floor = parts.floor
+        self._settling = parts.settling
         self._phrases = [one.casefold() for one in parts.plan.end_call_phrases if one.strip()]
         self.reason = ""
         self.failing = False  # the model cannot go on
@@ -84,7 +86,10 @@ class Ending:
         self.keys_by = 0.0  # when keys are pressed at the latest that wait for nothing but the caller's words
         self._message_left = ""
         self._guarded = False  # the message is not cut short by the caller's voice
+        self._words_by = ""  # the order that the message came with
+        self._ended_by = ""  # the order to hang up
         self._farewell: Ask | None = None  # what was asked for last as the last words
+        self._farewell_in = ""  # the response that said them
 
     # Goodbye --------------------------------------------------------------------------------------------------
 
@@ -140,18 +145,20 @@ class Ending:
         if self._voice.heard(now):
             self.leave(now)
 
-    def farewell_said(self, ask: Ask, *, whole: bool) -> None:
+    def farewell_said(self, ask: Ask, response_id: str, *, whole: bool) -> None:
         """The goodbye is over, even if the caller did not let us finish; an answering machine just speaks on, and stops."""
         if not self.ordered or ask == self._farewell:
             self._farewell_over = whole or self.reason != VOICEMAIL
+            self._farewell_in = response_id
 
-    def last_words(self, message: str, reason: str, now: float, *, guarded: bool) -> None:
+    def last_words(self, message: str, reason: str, now: float, *, guarded: bool, order_id: str = "") -> None:
         """End the call by order, once this was heard: whatever else was about to happen is off."""
         self._call_off_transfer()
         self._handover.call_off()
         self._responses.keep()
         self.ordered, self.reason, self._message_left = True, reason, message
         self._farewell_over, self._guarded, self._farewell = False, guarded, None
+        self._words_by = order_id
         self._line.arm(Timer.OVERTIME, now + OVERTIME_S + len(message) / LETTERS_A_SECOND)
 
     def leave_message(self, message: str, now: float) -> None:
@@ -217,12 +224,16 @@ class Ending:
     def forwarded(self) -> None:
         """The caller is being connected to somebody else, or Twilio presses keys: whether it does is known afterwards."""
         transfer, self._transfer = self._transfer, None
-        if transfer is not None and not transfer.keys and not transfer.ordered:
+        if transfer is not None and transfer.ordered:
+            self._settling.settle(transfer.call.call_id)
+        elif transfer is not None and not transfer.keys:
             self._line.put(ToolDone(transfer.call.call_id, transfer.call.name, _FORWARDED_OUTPUT))
 
     def forward_failed(self, output: str, now: float) -> Transfer | None:
         """The caller could not be connected. The transfer, when the talk goes on, and the model is to be told."""
         transfer = self._transfer
+        if transfer is not None and transfer.ordered:
+            self._settling.settle(transfer.call.call_id, NOT_CONNECTED)
         if transfer is None or self.called_off(now) is not None:
             return transfer
         call = transfer.call
@@ -254,9 +265,11 @@ class Ending:
         line.arm(Timer.DURATION, max(now, line.zero + self._plan.max_duration_s))
         self._tools.watch()
         self._handover.former_over(now)
+        self._settling.goes_on()
         self._keypad.settle(now)
         self._responses.drop(self._responses.running)
         self._responses.cancel()
+        self._responses.await_request(now)
 
     # Failure --------------------------------------------------------------------------------------------------
 
@@ -286,10 +299,11 @@ class Ending:
 
     # Leaving --------------------------------------------------------------------------------------------------
 
-    def order(self, reason: str, now: float) -> None:
+    def order(self, reason: str, now: float, *, order_id: str = "") -> None:
         """Have the call ended at once, whatever else was going on."""
         self._call_off_transfer()
         self.reason = reason
+        self._ended_by = order_id
         self._apologises = False
         self.leave(now)
 
@@ -298,6 +312,7 @@ class Ending:
         self._handover.call_off()
         self._line.phase = Phase.LEAVING
         self._line.disarm_all()
+        self._settle_words_ordered(now)
         if self._transfer is not None:
             self._ordered = True
             self._line.arm(Timer.HUNG_UP, now + FORWARDED_WITHIN_S)
@@ -309,6 +324,17 @@ class Ending:
             return
         self._line.put(Apologise(self._plan.apology, again=self._lost) if self._apologises else HangUp())
 
+    def _settle_words_ordered(self, now: float) -> None:
+        """The sentence that was ordered as the last was heard, or is left to Twilio, or is cut off by the end."""
+        order_id, self._words_by = self._words_by, ""
+        if order_id:
+            heard = self._farewell_heard(now) if self._farewell_over else self.failing
+            self._settling.settle(order_id, "" if heard else CUT)
+
+    def _farewell_heard(self, now: float) -> bool:
+        said = self._responses.has_sounded(self._farewell_in) and self._voice.heard(now)
+        return said and self._utterances.heard(self._farewell_in, now)
+
     @staticmethod
     def _order(transfer: Transfer) -> Forward | PressKeys:
         call = transfer.call
@@ -319,9 +345,10 @@ class Ending:
     def caller_gone(self, reason: str, now: float, *, speaking: str) -> None:
         """Twilio's side is over: keep what was said, also the words that are still being written down."""
         line = self._line
+        self._settling.heard(now)
         if not self._ordered:
-            self._call_off_transfer()
-        self._handover.call_off()
+            self._call_off_transfer(gone=True)
+        self._handover.call_off(gone=True)
         self.reason = self.reason or reason
         line.phase = Phase.DRAINING
         line.disarm_all()
@@ -345,12 +372,19 @@ class Ending:
         line = self._line
         return line.realtime_open and (self._utterances.transcribing or self._meter.owes(line.session))
 
-    def _call_off_transfer(self) -> None:
-        """Nobody is left to be transferred."""
+    def drained(self, now: float) -> None:
+        """Something was reported: end what has waited for nothing but that."""
+        if self._line.phase is Phase.DRAINING and not self.awaits_reports():
+            self.end(now)
+
+    def _call_off_transfer(self, *, gone: bool = False) -> None:
+        """Nobody is to be transferred any more; ``gone``: because the caller is, perhaps to come back."""
         if self._transfer is None:
             return
         transfer, self._transfer = self._transfer, None
         self.reason, self.ordered = "", False
+        if transfer.ordered and not gone:
+            self._settling.settle(transfer.call.call_id, CALLED_OFF)
         if not transfer.ordered:
             call = transfer.call
             self._line.put(ToolRefused(call.call_id, call.name, "caller_gone", "", orphaned=True))
@@ -366,6 +400,8 @@ class Ending:
         line.phase = Phase.ENDED
         line.disarm_all()
         reason = self.reason or reason
+        if self._ended_by:
+            self._settling.settle(self._ended_by)
         self._meter.close(now)
         if not line.verified and not reason.startswith(NOT_STARTED):
             reason = f"{NOT_STARTED}-stream-not-verified"

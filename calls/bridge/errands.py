@@ -106,7 +106,7 @@ class Errands:
         """Keys were pressed, and the talk goes on in the same stream."""
         transfer = self._ending.called_off(now)
         if transfer is not None:
-            self._dialogue.speaking = ""
+            self._dialogue.caller_unheard()
             self._tools.speak_of(transfer.call, "Success.")
             self._dialogue.tool_answered(now)
 
@@ -114,7 +114,7 @@ class Errands:
         """The caller could not be connected to somebody else: the model is told so, and the talk goes on."""
         transfer = self._ending.forward_failed(failure(code, message), now)
         if transfer is not None:
-            self._dialogue.speaking = ""
+            self._dialogue.caller_unheard()
             if transfer.ordered:
                 self._line.to_realtime(realtime.message(self._line.event_id(), "system", message))
                 self._responses.want(Ask(Purpose.ANSWER))

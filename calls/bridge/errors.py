@@ -5,9 +5,5 @@ class ProtocolError(Exception):
     """A message or a step that the protocol does not allow. The text never holds speech, digits or numbers."""
 
 
-class LocalProtocolError(ProtocolError):
-    """Our own side asked for something illegal: a bug here."""
-
-
 class RemoteProtocolError(ProtocolError):
     """The peer sent something that its own protocol does not allow."""

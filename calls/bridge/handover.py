@@ -34,6 +34,7 @@ from calls.bridge.memory import Exchange, Memorable, Memory
 from calls.bridge.plan import Keeps, Plan, Remark, Taker, session_faults, session_payload, takeover_payload
 from calls.bridge.realtime import FunctionCall
 from calls.bridge.responses import Purpose, Responses
+from calls.bridge.settling import CALLED_OFF, CUT, Settling
 from calls.bridge.toolcalls import ToolCalls
 from calls.bridge.transfer import STOCK_MESSAGE, Transfer
 from calls.bridge.utterances import Utterances
@@ -74,8 +75,10 @@ class Handover:
         responses: Responses,
         tools: ToolCalls,
         memory: Memory,
+        settling: Settling,
     ) -> None:
         self._line = line
+        self._settling = settling
         self._plan = plan
         self._caller = caller
         self._utterances = utterances
@@ -292,13 +295,17 @@ class Handover:
             payload = takeover_payload(self._plan, floor_open=True)
             self._line.to_realtime(realtime.session_update(self._line.event_id(), payload))
         self._line.problem(Source.TANDEM, code, f"The call was not handed over: {why}.")
-        if not change.transfer.ordered:
+        if change.transfer.ordered:
+            self._settling.settle(change.transfer.call.call_id, f"The call was not handed over: {why}.")
+        else:
             self._tools.turn_down(change.transfer.call, "handoff_failed", _NOT_MADE.format(why))
 
-    def call_off(self) -> None:
-        """The call is about to end: nobody takes it over any more."""
+    def call_off(self, *, gone: bool = False) -> None:
+        """The call is about to end, or the caller is gone, perhaps to come back: nobody takes it over now."""
         if self._change is not None:
             transfer = self._drop().transfer
+            if transfer.ordered and not gone:
+                self._settling.settle(transfer.call.call_id, CALLED_OFF)
             if not transfer.ordered:
                 call = transfer.call
                 self._line.put(ToolRefused(call.call_id, call.name, "caller_gone", "", orphaned=True))
@@ -336,6 +343,8 @@ class Handover:
         self._tools.offer(change.plan.tools, new_session=change.session is not None)
         self._memory.part_begins()
         self._utterances.speaks_now = change.plan.assistant
+        if change.transfer.ordered:
+            self._settling.settle(call.call_id)
         self._line.put(MemberTookOver(taker.key, call.call_id))
         return change.plan
 
@@ -366,7 +375,8 @@ class Handover:
         line.session, line.realtime_open = session, True
         if self._former is None:
             self._utterances.words_lost(now)
-        self._responses.begin_session()
+        if cut := self._responses.begin_session():
+            self._settling.settle(cut, CUT)
         self._caller.begin_session()
 
     # The session before ---------------------------------------------------------------------------------------

@@ -25,7 +25,9 @@ TAKEOVER_WITHIN_S = 3.0  # from changing the running session to the server's wor
 # the next assistant wait for them so long; a guess: twice what a transcription takes.
 WORDS_KNOWN_WITHIN_S = 2.0
 CHECKED_WITHIN_S = 5.0  # conditions of a tool end their own work long before
-MOST_ORDERS_HELD = 10  # from outside, before the conversation has begun
+# From outside, before the conversation has begun; those that a call brings with it are among them.
+MOST_ORDERS_HELD = 30
+MOST_ORDERS_OWED = 20  # that are still to be said, or nobody would hear the last of them
 LETTERS_A_SECOND = 10.0  # of a sentence that is said; slow speech has twelve
 MOST_HANDOVERS = 4  # in a row, without a word of the caller: then two of them send the caller to and fro
 RETRIES = 2
@@ -36,6 +38,10 @@ HELD_FRAMES = 100  # 2 s of caller audio kept while the session is being prepare
 ONSET_FRAMES = 15
 GAP_MS = 60  # jitter is a frame or two; more than that is audio that was never sent
 LONGEST_GAP_MS = 10_000
+# Frames that have come later than that for longer than that are behind: half a second is a long way, and what was held up comes all
+# at once when it goes on.
+LONGEST_DELAY_MS = 500
+BEHIND_WITHIN_S = 2.0
 LONGEST_PAYLOAD = 8000  # characters of base64, 750 ms; what Twilio takes in one message is nowhere written
 SHORTEST_COMMIT_MS = 100  # the API refuses to commit less
 # Speech under a protected greeting that is worth an answer; a guess: "hello?" is shorter, a request is longer.
@@ -71,5 +77,6 @@ FATAL = {
 }
 MODEL_FAILED = "call.in-progress.error-providerfault-openai-llm-failed"
 LINE_DEAD = "call.in-progress.error-assistant-did-not-receive-customer-audio"
+STREAM_CLOSED = "phone-call-provider-closed-websocket"
 # What follows this prefix was never a call of ours: the stream did not prove itself.
 NOT_STARTED = "call-start-error"

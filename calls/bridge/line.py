@@ -3,7 +3,7 @@
 from enum import Enum, StrEnum
 
 from calls.bridge.audio import MULAW, AudioFormat
-from calls.bridge.commands import Clear, Command, Mark, Play, Problem, Source, ToRealtime
+from calls.bridge.commands import Clear, Command, Mark, Play, Problem, Source, Speaker, Speaking, ToRealtime
 
 
 class Phase(Enum):
@@ -56,6 +56,7 @@ class Line:
         self.session = 0  # the number of the Realtime session that has the call
         self.began = 0.0  # when the stream began
         self.zero = 0.0  # when it was verified: the clock of everything that is recorded
+        self.tells_speech = False  # somebody wants to know who speaks, at once
         self._out: list[Command] = []
         self._deadlines: dict[Timer, float] = {}
         self._next: float | None = None
@@ -101,6 +102,11 @@ class Line:
         """Report something that somebody should be able to see."""
         self._problems += 1
         self._out.append(Problem(self._problems, source, code, message, benign))
+
+    def speaks(self, who: Speaker, *, on: bool) -> None:
+        """Tell that one side begins to be heard, or stops."""
+        if self.tells_speech:
+            self._out.append(Speaking(who, on))
 
     def event_id(self) -> str:
         """A new id for an event of ours."""

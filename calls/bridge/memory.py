@@ -28,7 +28,9 @@ class Memory:
     def __init__(self, playback: Playback, earlier: Iterable[Remark]) -> None:
         self._playback = playback
         # What systems said was for the one who had the call then.
-        self._entries: list[Utterance | Memorable] = [one for one in earlier if one.role != "system"]
+        self._entries: list[Utterance | Memorable] = [
+            one for one in earlier if one.role != "system" or one.lasts
+        ]
         self._part_began = 0
 
     def said(self, utterance: Utterance) -> None:

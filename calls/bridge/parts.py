@@ -14,6 +14,7 @@ from calls.bridge.patience import Patience
 from calls.bridge.plan import Plan
 from calls.bridge.playback import Playback
 from calls.bridge.responses import Responses
+from calls.bridge.settling import Settling
 from calls.bridge.toolcalls import ToolCalls
 from calls.bridge.toolmessages import Choose
 from calls.bridge.utterances import Utterances
@@ -39,6 +40,7 @@ class Parts:
     memory: Memory
     handover: Handover
     meter: Meter
+    settling: Settling
 
 
 def parts_for(plan: Plan, choose: Choose) -> Parts:
@@ -47,7 +49,8 @@ def parts_for(plan: Plan, choose: Choose) -> Parts:
     memory = Memory(playback, plan.history)
     utterances = Utterances(line, playback, memory, assistant=plan.assistant)
     responses, caller = Responses(line), CallerAudio(line)
-    voice = Voice(line, playback, utterances)
+    settling = Settling(line, utterances)
+    voice = Voice(line, playback, utterances, settling)
     fillers = Fillers(line, voice, responses, choose)
     tools = ToolCalls(line, plan.tools, fillers, memory, choose)
     return Parts(
@@ -64,8 +67,9 @@ def parts_for(plan: Plan, choose: Choose) -> Parts:
         patience=Patience(line, plan),
         keypad=Keypad(line, plan, utterances),
         memory=memory,
-        handover=Handover(line, plan, caller, utterances, responses, tools, memory),
+        handover=Handover(line, plan, caller, utterances, responses, tools, memory, settling),
         meter=Meter(line, plan),
+        settling=settling,
     )
 
 

@@ -77,10 +77,14 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A message that stands in the conversation before the call begins."""
+    """A message that stands in the conversation before the call begins.
+
+    ``lasts``: it came from outside, so it is for every assistant that has the call; what else systems say is for one.
+    """
 
     role: str  # system, user or assistant
     text: str
+    lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

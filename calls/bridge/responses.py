@@ -36,7 +36,7 @@ class Ask:
     """A response that we ask for, a ``sentence`` word for word. ``ends_call``: once it was said, the call is over.
 
     ``guarded``: the caller's voice does not stop it. ``urgent``: nothing else is said before it. ``order`` tells
-    orders from outside apart, and which came first.
+    orders from outside apart, and which came first; ``order_id`` is what outside calls it.
     """
 
     purpose: Purpose
@@ -46,6 +46,7 @@ class Ask:
     guarded: bool = False
     urgent: bool = False
     order: int = 0
+    order_id: str = ""
 
     @classmethod
     def for_sentence(
@@ -105,7 +106,7 @@ class Responses:
 
     def want(self, ask: Ask) -> None:
         """Ask for this as soon as one may. What the model may say freely is asked for once: it sees all there is."""
-        if any(one == ask or (not one.overrides and not ask.overrides) for one in self._wanted):
+        if any(one == ask or _asks_the_same(one, ask) for one in self._wanted):
             return
         self._wanted.append(ask)
         if ask.order:  # comes before everything that the conversation itself wants
@@ -115,6 +116,10 @@ class Responses:
         """Owe what was ordered from outside; nothing but its being said, or the end, does away with that."""
         self._orders += 1
         self.want(replace(ask, order=self._orders))
+
+    def orders_owed(self) -> int:
+        """How many things that were ordered are still to be said."""
+        return sum(1 for one in (*self._wanted, self.requested) if one is not None and one.order)
 
     def owes_order(self) -> bool:
         """Whether something that was ordered is to be said next."""
@@ -132,6 +137,10 @@ class Responses:
         """Whether what sounds, or sounded last, was ordered."""
         asked = self._said_for.get(self._last_sounded)
         return asked is not None and bool(asked.order)
+
+    def runs_order(self) -> bool:
+        """Whether the running response is to say what was ordered."""
+        return bool(self.running) and self.ask is not None and bool(self.ask.order)
 
     def unsaid_orders(self) -> int:
         """How many things were ordered of which nothing was heard."""
@@ -154,18 +163,20 @@ class Responses:
         """The caller has had their say and is answered: what was to be said before it is owed no more."""
         self.keep()
 
-    def begin_session(self) -> None:
-        """Another session has the call: nothing runs in it."""
+    def begin_session(self) -> str:
+        """Another session has the call: nothing runs in it. The order that the one before was lost in the middle of, if any."""
         self._line.disarm(Timer.REQUESTED, Timer.RUNNING, Timer.ANSWER, Timer.RETRY)
         lost = (self.ask if self.running and not self.has_sounded(self.running) else None, self.requested)
         for ask in lost:
             if ask is not None and ask.order:
                 self.want(ask)
+        cut = self.ask.order_id if self.ask is not None and self.runs_order() and lost[0] is None else ""
         self.running, self._request_id, self._running_for = "", "", ""
         self.ask = self.requested = None
         self._asked.clear()
         self._turn_ended = self._echoes_metadata = False
         self._failures = 0
+        return cut
 
     def keep(self, *purposes: Purpose) -> None:
         """Owe nothing but what is for these, and what was ordered."""
@@ -216,6 +227,11 @@ class Responses:
         ask, self.requested = self.requested, None
         self._line.disarm(Timer.REQUESTED)
         return ask
+
+    def await_request(self, now: float) -> None:
+        """Wait once more for what was asked for before the talk had stopped; what never comes would block all else."""
+        if self.requested is not None:
+            self._line.arm(Timer.REQUESTED, now + RESPONSE_WITHIN_S)
 
     def blocked(self, now: float) -> None:
         """The server says that a response runs."""
@@ -294,3 +310,9 @@ class Responses:
         self._line.disarm(Timer.ANSWER)
         self._line.arm(Timer.RETRY, now + RETRY_AFTER_S[self._failures - 1])
         return True
+
+
+def _asks_the_same(one: Ask, other: Ask) -> bool:
+    """Whether the model may say the same freely for both; what was ordered is told apart."""
+    free = not one.overrides and not other.overrides
+    return free and not one.order and not other.order

@@ -124,6 +124,14 @@ class Utterances:
         """Whether every item of a response that has sounded has all its audio."""
         return all(u.audio_final for u in self._all if u.response_id == response_id)
 
+    def heard(self, response_id: str, now: float) -> bool:
+        """Whether the caller has heard everything of a response that is over."""
+        return all(
+            self._playback.heard_bytes(u.item_id, now=now) >= u.received_bytes
+            for u in self._all
+            if u.response_id == response_id
+        )
+
     def interrupted(self, item_id: str, now: float) -> Utterance:
         """Note that nothing more of an item will be heard; return it."""
         utterance = next(u for u in self._all if u.item_id == item_id)

@@ -1,8 +1,10 @@
 """The assistant's voice on the telephone: what is passed on, what is marked, and what is cut off."""
 
 from calls.bridge import realtime
+from calls.bridge.commands import Speaker
 from calls.bridge.line import Line, Timer
 from calls.bridge.playback import Playback
+from calls.bridge.settling import Settling
 from calls.bridge.speech import Utterance
 from calls.bridge.utterances import Utterances
 
@@ -10,8 +12,9 @@ from calls.bridge.utterances import Utterances
 class Voice:
     """Passes audio on at once, and keeps to what Twilio's marks say of it."""
 
-    def __init__(self, line: Line, playback: Playback, utterances: Utterances) -> None:
+    def __init__(self, line: Line, playback: Playback, utterances: Utterances, settling: Settling) -> None:
         self._line = line
+        self._settling = settling
         self._playback = playback
         self._utterances = utterances
         self.turn_ended_at: float | None = None  # the caller's last turn, until it is answered
@@ -30,7 +33,9 @@ class Voice:
         """Pass audio on."""
         if self.first_sound_ms is None:
             self.first_sound_ms = self._line.elapsed_ms(now)
-        self._sounding = True
+        if not self._sounding:
+            self._sounding = True
+            self._line.speaks(Speaker.ASSISTANT, on=True)
         self._playback.add(utterance.item_id, delta.n_bytes, now=now)
         self._line.play(delta.audio)
         self.mark(now)
@@ -55,6 +60,7 @@ class Voice:
         if self._sounding:
             self._sounding = False
             self.silent_since = now
+            self._line.speaks(Speaker.ASSISTANT, on=False)
 
     def cut(self, now: float) -> bool:
         """Stop the audio that Twilio holds, and tell the model how much was heard. False: there was none.
@@ -64,6 +70,7 @@ class Voice:
         if not self._playback.holds_audio(now):
             return False
         self.barge_ins += 1
+        self._settling.cut(now)
         items = self._playback.interrupt(now=now)
         self._line.clear()
         self._line.disarm(Timer.PLAYBACK)

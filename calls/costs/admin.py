@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,26 +18,19 @@ from calls.costs.overview import costs_overview
 from calls.costs.reckoning import call_reckon
 from calls.models import CallCost, CostLine, Price, SpendingAlert, SpendingLimit
 from calls.searching import calls_found
-from tools.adminkit import BoundedPaginator, ModelAdmin, SinceFilter, badge, moment, object_link, unbroken
+from tools.adminkit import (
+    BoundedPaginator,
+    ModelAdmin,
+    ReadOnlyAdmin,
+    SinceFilter,
+    badge,
+    moment,
+    object_link,
+    unbroken,
+)
 
 PERIODS = {1: "Today", 7: "7 days", 30: "30 days"}
 MOST_RECKONED = 500
-
-
-class _ReadOnly(ModelAdmin[Any]):
-    """Rows that nobody changes here."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 # --- The price list -------------------------------------------------------------------------------------------
@@ -144,7 +137,7 @@ class UnknownFilter(admin.SimpleListFilter):
 
 
 @admin.register(CallCost)
-class CallCostAdmin(_ReadOnly):
+class CallCostAdmin(ReadOnlyAdmin):
     """What each call costs. Its lines are on the call's page."""
 
     list_display = ["of_call", "day", "assistant", "cost", "unknown", "reckoned"]
@@ -275,7 +268,7 @@ class AlertedFilter(SinceFilter):
 
 
 @admin.register(SpendingAlert)
-class SpendingAlertAdmin(_ReadOnly):
+class SpendingAlertAdmin(ReadOnlyAdmin):
     """Limits that were nearly or wholly spent."""
 
     list_display = ["when", "level_label", "whose", "of_what", "figures", "told"]

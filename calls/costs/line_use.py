@@ -15,23 +15,31 @@ PROVIDER: Final = "twilio"
 MEDIA_STREAMS: Final = "media streams"
 RECORDING: Final = "recording"
 SIP: Final = "SIP interface"
+MACHINE: Final = "answering-machine detection"
 ELSEWHERE: Final = "not US or Canada"
 CHARGED: Final = "As Twilio charged it."
+NO_LENGTH: Final = (
+    "How long whoever was dialled was on the line is not known, so what that cost is not, either."
+)
 _TOLL_FREE: Final = ("800", "833", "844", "855", "866", "877", "888")
 
 
 @dataclass(frozen=True, slots=True)
 class LineUse:
-    """A call as the telephone company sees it. ``charged_usd`` is what Twilio says that the line cost, once it does."""
+    """A call as the telephone company sees it. ``charged_usd`` is what Twilio says that the line cost, once it does.
+
+    ``transfers`` are where to, and seconds of conversation; None where nobody knows how many.
+    """
 
     inbound: bool
     ours: str  # our number
     theirs: str
     seconds: int
     stream_seconds: int | None
-    transfers: tuple[tuple[str, int], ...] = ()  # where to, and seconds of conversation
+    transfers: tuple[tuple[str, int | None], ...] = ()
     recordings: tuple[int, ...] = ()  # seconds
     messages: tuple[str, ...] = ()  # text messages, by where they went
+    machine: bool = False  # Twilio has listened whether one answers
     charged_usd: Decimal | None = None
 
 
@@ -67,11 +75,15 @@ def _lines(use: LineUse, book: PriceBook, moment: datetime) -> Iterator[Priced]:
         yield Priced(thing, minutes(use.seconds), None, use.charged_usd, CHARGED)
     else:
         yield line(thing, minutes(use.seconds), book, moment)
+    if use.machine:
+        yield line(Thing(PROVIDER, "machine", MACHINE, "times"), Decimal(1), book, moment)
     if use.stream_seconds is not None:
         stream = Thing(PROVIDER, "stream", MEDIA_STREAMS, "minutes")
         yield line(stream, minutes(use.stream_seconds), book, moment)
     for item, quantity in _summed((_leg(to), minutes(seconds)) for to, seconds in use.transfers if seconds):
         yield line(Thing(PROVIDER, "transfer", item, "minutes"), quantity, book, moment)
+    for item, quantity in _summed((_leg(to), Decimal(1)) for to, seconds in use.transfers if seconds is None):
+        yield Priced(Thing(PROVIDER, "transfer", item, "times"), quantity, None, None, NO_LENGTH)
     if use.recordings:
         recorded = sum((minutes(one) for one in use.recordings), Decimal(0))
         yield line(Thing(PROVIDER, "recording", RECORDING, "minutes"), recorded, book, moment)

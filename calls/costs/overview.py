@@ -2,45 +2,19 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Sum
 from django.utils import timezone
 
 from assistants.models import Assistant
+from calls.costs.days import NOTHING, Sums, Thing, days_figures
 from calls.costs.reckoning import price_book
 from calls.costs.selectors import KINDS
 from calls.costs.vapi_charge import VapiRate, vapi_rate
-from calls.models import CallCost, CostLine, Price
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """Calls of ours of one day, or of one assistant. ``unknown_n`` lines have no amount."""
-
-    calls_n: int
-    minutes: Decimal
-    usd: Decimal
-    unknown_n: int
-
-    @property
-    def usd_per_minute(self) -> Decimal | None:
-        """What a minute cost; None without any."""
-        return self.usd / self.minutes if self.minutes else None
-
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(
-            self.calls_n + other.calls_n,
-            self.minutes + other.minutes,
-            self.usd + other.usd,
-            self.unknown_n + other.unknown_n,
-        )
-
-
-NOTHING = Sums(0, Decimal(0), Decimal(0), 0)
+from calls.models import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,43 +72,24 @@ class Overview:
 def costs_overview(*, today: date, days: int) -> Overview:
     """The costs of so many days until today, smoke tests included: they cost as well."""
     since = today - timedelta(days=days - 1)
-    cells = _cells(since, today)
-    by_day: dict[date, Sums] = defaultdict(lambda: NOTHING)
+    figures = days_figures(since, today)
     by_assistant: dict[uuid.UUID | None, Sums] = defaultdict(lambda: NOTHING)
-    for day, assistant_id, sums in cells:
-        by_day[day] += sums
-        by_assistant[assistant_id] += sums
+    by_thing: dict[Thing, tuple[Decimal, int]] = defaultdict(lambda: (Decimal(0), 0))
+    for of_day in figures.values():
+        for assistant_id, sums in of_day.assistants.items():
+            by_assistant[assistant_id] += sums
+        for thing, (usd, unknown_n) in of_day.things.items():
+            by_thing[thing] = (by_thing[thing][0] + usd, by_thing[thing][1] + unknown_n)
     return Overview(
         since=since,
-        total=sum(by_day.values(), NOTHING),
-        days=tuple(DayRow(day, by_day[day]) for day in sorted(by_day, reverse=True)),
+        total=sum(by_assistant.values(), NOTHING),
+        days=tuple(
+            DayRow(day, sum(figures[day].assistants.values(), NOTHING))
+            for day in sorted(figures, reverse=True)
+        ),
         assistants=tuple(_assistants(by_assistant)),
-        items=tuple(_items(since, today)),
+        items=tuple(_items(by_thing)),
     )
-
-
-def _cells(since: date, today: date) -> list[tuple[date, uuid.UUID | None, Sums]]:
-    """Sums by day and assistant."""
-    lasted = ExpressionWrapper(F("call__ended_at") - F("call__started_at"), output_field=DurationField())
-    rows = (
-        CallCost.objects.filter(day__gte=since, day__lte=today)
-        .order_by()
-        .values("day", "assistant")
-        .annotate(n=Count("pk"), lasted=Sum(lasted), usd=Sum("total_usd"), unknown=Sum("unpriced_n"))
-    )
-    return [
-        (
-            row["day"],
-            row["assistant"],
-            Sums(
-                row["n"],
-                Decimal(str(row["lasted"].total_seconds() if row["lasted"] is not None else 0)) / 60,
-                row["usd"],
-                row["unknown"],
-            ),
-        )
-        for row in rows
-    ]
 
 
 def _assistants(sums: dict[uuid.UUID | None, Sums]) -> Iterable[AssistantRow]:
@@ -145,15 +100,8 @@ def _assistants(sums: dict[uuid.UUID | None, Sums]) -> Iterable[AssistantRow]:
         yield AssistantRow(assistant_id, name, of_it, vapi_rate(assistant_id, book=book, moment=now))
 
 
-def _items(since: date, today: date) -> Iterable[ItemRow]:
-    rows = (
-        CostLine.objects.filter(
-            superseded_at__isnull=True, call__cost__day__gte=since, call__cost__day__lte=today
-        )
-        .order_by()
-        .values_list("provider", "kind", "item")
-        .annotate(usd=Sum("amount_usd"), n=Count("pk"), known=Count("amount_usd"))
-    )
-    for provider, kind, item, usd, n, known in sorted(rows, key=lambda row: -(row[3] or 0)):
-        label = Price.Provider(provider).label
-        yield ItemRow(label, KINDS.get(kind, kind), item, usd or Decimal(0), n - known)
+def _items(things: Mapping[Thing, tuple[Decimal, int]]) -> Iterable[ItemRow]:
+    for (provider, kind, item), (usd, unknown_n) in sorted(
+        things.items(), key=lambda one: (-one[1][0], one[0])
+    ):
+        yield ItemRow(Price.Provider(provider).label, KINDS.get(kind, kind), item, usd, unknown_n)

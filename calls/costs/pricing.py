@@ -6,7 +6,7 @@ sum of the lines is the call's cost and is not rounded again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -131,14 +131,6 @@ def usage_lines(used: Iterable[Used], book: PriceBook, moment: datetime, *, prov
 def total(lines: Iterable[Priced]) -> Decimal:
     """What the lines cost together, as far as that is known."""
     return sum((one.usd for one in lines if one.usd is not None), Decimal(0))
-
-
-def totals_by_provider(lines: Iterable[Priced]) -> Mapping[str, Decimal]:
-    """The same for each provider."""
-    sums: dict[str, Decimal] = defaultdict(Decimal)
-    for one in lines:
-        sums[one.thing.provider] += one.usd or Decimal(0)
-    return dict(sums)
 
 
 def _order(thing: Thing) -> tuple[str, str, str, str]:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db import transaction
@@ -21,14 +21,19 @@ from calls.models import (
     CallUsage,
     CarrierCall,
     CostLine,
+    Placing,
     Price,
     Recording,
     SmokePair,
     SmokeRun,
 )
+from calls.models.counting import counts_on
+from calls.selectors import came_since
 from tools.models import Tool, ToolCall
 
 OPENAI = Price.Provider.OPENAI
+# Twilio's words for a leg that nobody was on.
+_NOBODY = frozenset({"busy", "no-answer", "failed", "canceled"})
 
 
 def price_book() -> PriceBook:
@@ -49,10 +54,25 @@ def call_lines(call: Call, *, now: datetime, book: PriceBook | None = None) -> l
     """The lines of a call of ours as they are by now; of one that runs, what it has used so far."""
     book = book or price_book()
     used = [_used(row) for row in CallUsage.objects.filter(call=call).only("kind", "model", "usage")]
-    lines = usage_lines(used, book, call.created_at, provider=OPENAI)
+    moment = call_began_at(call)
+    lines = usage_lines(used, book, moment, provider=OPENAI)
     if _is_on_the_line(call):
-        lines += line_lines(_line_use(call, now), book, call.created_at)
+        lines += line_lines(_line_use(call, now), book, moment)
     return lines
+
+
+def call_began_at(call: Call) -> datetime:
+    """The moment that a call is priced by: at which it came in, or was answered that we placed."""
+    if call.direction != Call.Direction.OUTBOUND:
+        return call.created_at
+    return _answered_at(call) or call.created_at
+
+
+def _answered_at(call: Call) -> datetime | None:
+    """When whoever we have called picked up, as far as anybody knows."""
+    if call.started_at is not None:
+        return call.started_at
+    return Placing.objects.filter(pk=call.pk).values_list("answered_at", flat=True).first()
 
 
 def _used(row: CallUsage) -> Used:
@@ -73,13 +93,8 @@ def _line_use(call: Call, now: datetime) -> LineUse:
     over_at = call.ended_at or now
     inbound = call.direction == Call.Direction.INBOUND
     carrier = CarrierCall.objects.filter(call=call).first()
-    transfers = [
-        (address, seconds or 0)
-        for address, seconds in call.transfers.filter(dialled_at__isnull=False).values_list(
-            "address", "duration_s"
-        )
-    ]
-    away_s = sum(seconds for _, seconds in transfers)
+    transfers = _transfers(call)
+    away_s = sum(seconds or 0 for _, seconds in transfers)
     known_s = carrier.duration_s if carrier is not None else None
     messages = ToolCall.objects.filter(
         call_id=call.pk, tool__kind=Tool.Kind.SMS, status=ToolCall.Status.ANSWERED
@@ -94,13 +109,31 @@ def _line_use(call: Call, now: datetime) -> LineUse:
         recordings=_recordings(call),
         messages=(call.caller,) * messages,
         charged_usd=carrier.price_usd if carrier is not None else None,
+        machine=_was_listened_to(call),
     )
+
+
+def _transfers(call: Call) -> list[tuple[str, int | None]]:
+    """Whom Twilio dialled, and for how many seconds it says that they talked; nobody is charged for whoever did not answer."""
+    dialled = call.transfers.filter(dialled_at__isnull=False)
+    goes_on = is_live(call)
+    return [
+        (address, 0 if seconds is None and (goes_on or status in _NOBODY) else seconds)
+        for address, seconds, status in dialled.values_list("address", "duration_s", "dial_status")
+    ]
+
+
+def _was_listened_to(call: Call) -> bool:
+    """Whether Twilio has listened for an answering machine: as soon as somebody answers."""
+    placing = Placing.objects.filter(pk=call.pk).only("machine").first()
+    return bool(placing and placing.machine.get("options")) and _answered_at(call) is not None
 
 
 def _line_seconds(call: Call, over_at: datetime) -> int:
     """How long the line was up, as far as we know: a call that we have placed costs nothing while it rings."""
     if call.direction == Call.Direction.OUTBOUND:
-        return _seconds(call.started_at, over_at) if call.started_at else 0
+        answered_at = _answered_at(call)
+        return max(1, _seconds(answered_at, over_at)) if answered_at is not None else 0
     return _seconds(min(call.created_at, call.started_at or call.created_at), over_at)
 
 
@@ -117,9 +150,8 @@ def _seconds(begin: datetime, end: datetime) -> int:
 
 
 def cost_day(call: Call) -> date:
-    """The day that a call counts for, in UTC: on which it came in, or was answered that we placed."""
-    placed = call.direction == Call.Direction.OUTBOUND
-    return ((call.started_at if placed else None) or call.created_at).astimezone(UTC).date()
+    """The day that a call counts for, in UTC: as in all figures."""
+    return counts_on(call)
 
 
 def _row_held(call_id: uuid.UUID) -> tuple[CallCost, Call]:
@@ -140,8 +172,8 @@ def cost_so_far(call: Call, *, now: datetime) -> Decimal:
         if not is_live(call):
             return row.total_usd
         lines = call_lines(call, now=now)
-        row.total_usd, row.unpriced_n = total(lines), _unknown(lines)
-        row.save(update_fields=["total_usd", "unpriced_n"])
+        row.total_usd, row.unpriced_n, row.day = total(lines), _unknown(lines), cost_day(call)
+        row.save(update_fields=["total_usd", "unpriced_n", "day"])
     return row.total_usd
 
 
@@ -163,6 +195,7 @@ def call_reckon(*, call_id: uuid.UUID, now: datetime) -> bool:
         lines = call_lines(call, now=now)
         _write(call, lines, now)
         row.total_usd, row.unpriced_n, row.priced_at = total(lines), _unknown(lines), now
+        row.day = cost_day(call)
         row.save()
     return True
 
@@ -210,13 +243,14 @@ def _unknown(lines: Iterable[Priced]) -> int:
     return sum(line.usd is None for line in lines)
 
 
-def calls_to_reckon(*, since: datetime) -> QuerySet[Call]:
-    """Calls of ours that are over and have no lines since, those that came in last first."""
+def calls_to_reckon(*, since: datetime | None = None) -> QuerySet[Call]:
+    """Calls of ours that are over and have no lines since, those that came in last first; of late, or of all times."""
     unwritten = Q(cost__isnull=True) | Q(cost__priced_at__isnull=True)
     # It went on in another stream, and ended again.
     stripped = CallStripped.objects.filter(call_id=OuterRef("pk"))
     unwritten |= Q(ended_at__gt=F("cost__priced_at")) & ~Q(Exists(stripped))
-    over = Call.objects.filter(unwritten, stack=Call.Stack.DIRECT, status__in=OVER, created_at__gte=since)
+    over = Call.objects.filter(unwritten, stack=Call.Stack.DIRECT, status__in=OVER)
+    over = over if since is None else over.filter(came_since(since))
     return over.order_by("-created_at")
 
 

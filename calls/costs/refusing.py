@@ -35,7 +35,7 @@ def call_refuse_if_spent(*, call_sid: str, account_sid: str, did: str, caller: s
     number = phone_number_for_did(did)
     assistant = number.answering if number is not None and number.enabled else None
     if assistant is None:
-        return None  # nobody would answer anyway, and the reason for that is the better one
+        return None  # where a server says who answers, calls.messages.asking looks at the limit; otherwise nobody does
     now = timezone.now()
     limit = day_limit_spent(assistant, now=now)
     if limit is None:

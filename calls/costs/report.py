@@ -14,6 +14,7 @@ from calls.costs.reckoning import price_book
 from calls.costs.selectors import KINDS
 from calls.costs.vapi_charge import vapi_rate
 from calls.models import Call, CostLine, PhoneNumber
+from calls.models.counting import COUNTS_AT, COUNTS_ON, between
 
 # The figures of the article that this project began from: 50,000 minutes a month, in 2026.
 ARTICLE: Final = {
@@ -88,7 +89,7 @@ class CostReport:
 
 
 def cost_report(*, begin: datetime, end: datetime, minutes: int, assumed: AssumedCall) -> CostReport:
-    """The report on the calls that came in from ``begin`` until before ``end``."""
+    """The report on the calls that count for ``begin`` until before ``end`` (calls.models.counting)."""
     book = price_book()
     ours = _over(Call.Stack.DIRECT, begin, end).filter(cost__priced_at__isnull=False)
     theirs = _over(Call.Stack.VAPI, begin, end).filter(vapi_call__cost__isnull=False)
@@ -126,10 +127,8 @@ def cost_report(*, begin: datetime, end: datetime, minutes: int, assumed: Assume
 
 def _over(stack: str, begin: datetime, end: datetime) -> QuerySet[Call]:
     """Finished calls of a stack in the period, but smoke tests: what those cost is nobody's minute."""
-    return Call.objects.filter(
-        stack=stack, smoke_test=False, created_at__gte=begin, created_at__lt=end, started_at__isnull=False,
-        ended_at__gt=F("started_at"),
-    )  # fmt: skip
+    calls = Call.objects.alias(counts_at=COUNTS_AT, counts_on=COUNTS_ON).filter(between(begin, end))
+    return calls.filter(stack=stack, smoke_test=False, started_at__isnull=False, ended_at__gt=F("started_at"))
 
 
 def _figures(calls: QuerySet[Call], cost: str) -> tuple[int, Decimal, Decimal]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from calls.costs.pricing import Priced, PriceRow
-from calls.costs.reckoning import call_lines, is_live, price_book
+from calls.costs.reckoning import call_began_at, call_lines, is_live, price_book
 from calls.costs.vapi_charge import vapi_rate
 from calls.models import Call, CostLine, Part, Price, VapiCall
 
@@ -19,6 +19,7 @@ KINDS = {
     "analysis": "Analysis after the call",
     "line": "Telephone line",
     "stream": "Media stream",
+    "machine": "Looking for answering machines",
     "transfer": "Transfer",
     "recording": "Recording",
     "message": "Text messages",
@@ -110,7 +111,7 @@ def call_costs(call_id: uuid.UUID, *, now: datetime | None = None) -> CostSheet:
         lines = [_written(row) for row in current]
     else:
         lines = [_reckoned(one) for one in call_lines(call, now=now, book=book)]
-    rate = vapi_rate(call.assistant_id, book=book, moment=call.created_at)
+    rate = vapi_rate(call.assistant_id, book=book, moment=call_began_at(call))
     seconds = _seconds(call, now)
     return CostSheet(
         call_id=call.pk,

@@ -4,10 +4,10 @@ from typing import Final
 
 from django.conf import settings
 
-from calls.accounts import auth_tokens_for, credentials_for
 from calls.clients import TwilioRefusedError
 from calls.cutover.rest import FoundAccount, Twilio
 from calls.models import TwilioAccount
+from calls.twilio.accounts import auth_tokens_for, credentials_for
 
 __all__ = ["accounts_find", "accounts_known", "auth_tokens_for", "credentials_for"]
 

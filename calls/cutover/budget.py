@@ -10,13 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 
-from django.contrib.auth.models import User
 from django.db.models import Q
 from django.utils import timezone
 
 from calls.cutover.states import WITH_US
-from calls.models import BudgetRule, BudgetTrip, Call, CallProblem, FallbackCall, PhoneNumber
-from calls.services import STREAM_LOST
+from calls.models import STREAM_LOST, BudgetRule, BudgetTrip, Call, CallProblem, FallbackCall, PhoneNumber
 from tools.models import ToolCall
 
 logger = logging.getLogger(__name__)
@@ -288,12 +286,6 @@ def budgets_check(*, roll_back: RollBack, now: datetime | None = None) -> list[B
     numbers = PhoneNumber.objects.filter(state__in=WITH_US, cut_over_at__isnull=False)
     found = [budget_check(number, roll_back=roll_back, now=now) for number in numbers.iterator()]
     return [one for one in found if one is not None]
-
-
-def trip_seen(trip: BudgetTrip, *, by: User | None, now: datetime | None = None) -> bool:
-    """Note that somebody has seen that a budget was burnt; whether it was still open."""
-    open_row = BudgetTrip.objects.filter(pk=trip.pk, seen_at=None)
-    return bool(open_row.update(seen_at=now or timezone.now(), seen_by=by))
 
 
 def trips_open(*, number: PhoneNumber | None = None) -> list[BudgetTrip]:

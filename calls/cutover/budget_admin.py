@@ -3,13 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from calls.models import BudgetRule, BudgetTrip, FallbackCall
-from tools.adminkit import ModelAdmin, SinceFilter, badge, moment, object_link
+from tools.adminkit import ModelAdmin, ReadOnlyAdmin, SinceFilter, badge, moment, object_link
 
 
 @admin.register(BudgetRule)
@@ -46,20 +46,8 @@ class SeenAtFilter(SinceFilter):
     column = "at"
 
 
-class _HappenedAdmin(ModelAdmin[Any]):
-    """Rows that nobody writes here."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+class _HappenedAdmin(ReadOnlyAdmin):
+    """When something happened, and to which number."""
 
     @admin.display(description="at", ordering="at")
     def when(self, row: Any) -> SafeString | str:

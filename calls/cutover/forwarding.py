@@ -14,9 +14,9 @@ from django.conf import settings
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
-from calls.accounts import auth_tokens_for
 from calls.cutover.fallback import without_fragment
 from calls.models import CallHandover
+from calls.twilio.accounts import auth_tokens_for
 from tools.clients import HttpAnswer, HttpRequest, ToolError, http_send
 
 logger = logging.getLogger(__name__)

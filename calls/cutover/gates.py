@@ -14,12 +14,12 @@ from django.utils import timezone
 from assistants.models import ImportFinding, VapiObject
 from assistants.realtime import is_simulated
 from assistants.selectors import OPEN
-from calls.accounts import auth_tokens_for
 from calls.cutover.budget import trips_open
 from calls.doctor.checks.reach import Probe, webhook_probe
 from calls.doctor.services import report_latest
 from calls.models import PhoneNumber
 from calls.smoke.selectors import verdict_latest
+from calls.twilio.accounts import auth_tokens_for
 
 VERDICT_LASTS: Final = timedelta(days=7)
 DOCTOR_LASTS: Final = timedelta(hours=1)

@@ -7,7 +7,7 @@ repeated: whether it was carried out is found out by reading.
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -53,7 +53,7 @@ class FoundAccount:
     name: str
     owner_sid: str
     status: str
-    auth_token: str
+    auth_token: str = field(repr=False)
 
 
 class Twilio(Protocol):

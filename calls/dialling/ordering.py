@@ -11,8 +11,14 @@ from twilio.rest import Client
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
 
 TOO_MANY: Final = 429
+# Whoever answers so, a proxy between as a rule, does not know whether Twilio has the order.
+_TIMED_OUT: Final = 408
 # Twilio's own answers for as many calls as it takes at a time: it has not placed this one.
 BUSY_CODES: Final = frozenset({10004, 20429})
+# What the library raises over an answer that is no JSON, or no object.
+_UNREADABLE: Final = (ValueError, AttributeError, TypeError, KeyError)
+# What REST has placed; a number that is dialled by a document is another direction.
+_OURS: Final = "outbound-api"
 # The clocks of two computers, and the seconds that Twilio leaves out.
 CLOCKS: Final = timedelta(seconds=5)
 
@@ -28,7 +34,7 @@ class CallOrder:
     rings_s: int
     longest_s: int | None = None
     events: tuple[str, ...] = ("completed",)
-    digits: str = ""  # pressed once somebody has answered
+    digits: str = field(default="", repr=False)  # pressed once somebody has answered
     machine: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,15 +61,14 @@ def call_order(client: Client, order: CallOrder) -> str:
     try:
         made = client.calls.create(**_options(order))
     except TwilioRestException as exc:
-        if exc.status >= 500:
+        if exc.status >= 500 or exc.status == _TIMED_OUT:
             raise UnsureError(f"Twilio answered {exc.status}") from exc
         code = exc.code or 0
         later = exc.status == TOO_MANY or code in BUSY_CODES
         raise NotPlacedError(exc.status, code, later=later) from exc
     except requests.ConnectionError as exc:
         raise (NeverSentError if _never_sent(exc) else UnsureError)(type(exc).__name__) from exc
-    except (TwilioException, requests.RequestException, ValueError) as exc:
-        # An answer that is no JSON is a ValueError of the library's.
+    except (TwilioException, requests.RequestException, *_UNREADABLE) as exc:
         raise UnsureError(type(exc).__name__) from exc
     if not made.sid:
         raise UnsureError("an answer without an id")
@@ -106,12 +111,12 @@ def calls_seen(
     """
     try:
         listed = client.calls.list(to=to, from_=caller, limit=20)
-    except (TwilioException, requests.RequestException, ValueError) as exc:
+    except (TwilioException, requests.RequestException, *_UNREADABLE) as exc:
         raise UnsureError(type(exc).__name__) from exc
     found = [
         (call.date_created, str(call.sid))
         for call in listed
-        if str(call.direction).startswith("outbound")
+        if str(call.direction) == _OURS
         and isinstance(call.date_created, datetime)
         and call.date_created >= since - CLOCKS
         and str(call.sid) not in known

@@ -6,7 +6,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from calls.doctor.checks import keys, parties, reach, realtime, stores
+from calls.doctor.checks import folders, hosts, keys, parties, reach, realtime, stores
 from calls.doctor.examining import Check, examine
 from calls.doctor.report import Line, Report
 from calls.models import DoctorRun
@@ -20,7 +20,8 @@ CHECKS: tuple[Check, ...] = (
     Check("queue_records", "Queue records", partial(stores.queue, "records")),
     Check("queue_messages", "Queue messages", partial(stores.queue, "messages")),
     Check("beat", "Beat", stores.beat, 6.0),
-    Check("storage", "Spool on disk", stores.spool),
+    Check("storage", "Spool on disk", folders.spool_with_room),
+    Check("recordings", "Recordings", folders.recordings, 13.0),
     Check("unwritten", "Records not written", stores.unwritten),
     Check("public_origin", "Public origin, signatures", reach.public_origin, 13.0),
     Check("media_origin", "Media origin, WebSocket", reach.media_origin, 15.0),
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     Check("realtime", "Realtime handshake", realtime.realtime, 20.0),
     Check("clock", "Clock", parties.clock, 13.0),
     Check("encryption", "Encryption keys", keys.encryption_keys),
+    Check("credential_hosts", "Credentials' hosts", hosts.credential_hosts),
     Check("auth_token", "Rotation of the auth token", keys.token_rotation, 5.0),
 )
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from calls.doctor import services
-from calls.doctor.checks import stores
+from calls.doctor.checks import folders, stores
 from tools.tasks import RECORDS
 
 
@@ -11,6 +11,12 @@ from tools.tasks import RECORDS
 def ping(*, token: str) -> None:
     """Tell whoever sent this that a worker took it."""
     stores.ping_answer(token)
+
+
+@shared_task(name=folders.SEEN_TASK, ignore_result=True, acks_late=False)
+def recording_seen(*, name: str, token: str) -> None:
+    """Tell whoever sent this whether a file that it has kept among the recordings is found here."""
+    folders.recording_seen(name=name, token=token)
 
 
 @shared_task(name="calls.doctor.tasks.beat_mark", **{**RECORDS, "autoretry_for": ()})

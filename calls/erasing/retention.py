@@ -94,7 +94,10 @@ def _due(now: datetime) -> Iterator[QuerySet[Any, uuid.UUID]]:
 def _older(than: datetime) -> QuerySet[Call]:
     stripped = CallStripped.objects.filter(call_id=OuterRef("pk"))
     return (
-        Call.objects.filter(~Exists(stripped), created_at__lt=than)
+        # A call that was scheduled has begun long after it was made.
+        Call.objects.filter(
+            ~Exists(stripped), Q(started_at__isnull=True) | Q(started_at__lt=than), created_at__lt=than
+        )
         .exclude(status__in=(*AHEAD, *LIVE))
         .order_by("-created_at")
     )

@@ -3,7 +3,6 @@
 import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.apps import apps
@@ -11,18 +10,19 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from calls.choosing.keeping import transients_empty
 from calls.costs.reckoning import call_reckon, calls_to_reckon
 from calls.erasing import elsewhere
 from calls.erasing.tables import TABLES, Table
 from calls.history.writing import calls_stay_away
 from calls.models import CallStripped, Recording
 from calls.recordings.services import recording_delete
+from calls.recordings.taking.services import takes_drop
 from calls.warehouse.outbox import call_changed, calls_forget
 
 BATCH: Final = 200
 # A statement waits for a row of a call that is being written, but not for long: the next beat comes back to it.
 _LOCK_TIMEOUT: Final = "2s"
-_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def calls_strip(call_ids: Collection[uuid.UUID], *, why: CallStripped.Why) -> Counter[str]:
@@ -45,13 +45,14 @@ def _batch_strip(call_ids: Sequence[uuid.UUID], *, why: CallStripped.Why) -> Cou
     for recording in recordings:
         # A file, and Twilio: outside of the transaction. What fails is tried again by the beat of recordings.
         recording_delete(recording)
+    counts["sound in the spool"] += takes_drop(call_ids)
     counts["live feeds"] += elsewhere.feeds_delete(call_ids)
     return +counts
 
 
 def _price(call_ids: Sequence[uuid.UUID]) -> None:
     """Write what calls cost that nobody has reckoned yet: by their numbers and recordings, which go now."""
-    unpriced = calls_to_reckon(since=_EVER).filter(pk__in=call_ids).values_list("pk", flat=True)
+    unpriced = calls_to_reckon().filter(pk__in=call_ids).values_list("pk", flat=True)
     for call_id in list(unpriced):
         call_reckon(call_id=call_id, now=timezone.now())
 
@@ -77,6 +78,7 @@ def rows_strip(call_ids: Collection[uuid.UUID], *, why: CallStripped.Why) -> Cou
     for label, table in TABLES.items():
         if table.calls:
             counts[_name(label)] += rows_clear(label, table, listed, erased=erased)
+    counts["assistants_transient"] += transients_empty(listed)
     counts["calls_warehousedelivery"] += _warehouse_told(listed, erased=erased)
     counts["calls_recording"] += Recording.objects.filter(call_id__in=listed).update(
         state=Recording.State.DELETING, call=None, peaks=b""

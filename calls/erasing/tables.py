@@ -113,6 +113,11 @@ TABLES: Final[dict[str, Table]] = {
         kept="source state account_sid content_type",
         by=dict.fromkeys(("error", "sid", "file", "peaks"), "calls.recordings.services.recording_delete"),
     ),
+    "calls.LiveOrder": Table(
+        calls="call_id",
+        cleared={"words": "", "destination": "", "why": "", "order": ""},
+        kept="order_id kind role by by_label result",
+    ),
     "calls.ServerMessage": Table(kept="kind key state server_from host", by={"facts": _ROW, "error": _ROW}),
     "calls.SpendingAlert": Table(kept="level"),
     "calls.UnwrittenRecord": Table(kept="digest task", by={"content": _ROW, "error": _ROW}),
@@ -231,7 +236,11 @@ TABLES: Final[dict[str, Table]] = {
     "assistants.Squad": Table(kept="name"),
     "assistants.SquadMember": Table(),
     "assistants.TranscriptionModel": Table(kept="name"),
-    "assistants.Transient": Table(kept="kind document notes made_by"),
+    # With what was made of it: the assistants, versions and tools that came with calls.
+    "assistants.Transient": Table(
+        kept="kind made_by",
+        by=dict.fromkeys(("document", "notes"), "calls.choosing.keeping.transients_empty"),
+    ),
     "assistants.VapiImport": Table(kept="source status progress error content api_key assistant_ids summary"),
     "assistants.VapiObject": Table(kept="kind key name raw base seen seen_with"),
     "assistants.VapiWatch": Table(kept="error"),
@@ -241,9 +250,10 @@ TABLES: Final[dict[str, Table]] = {
     ),  # the first message, no caller
     "assistants.VoiceMapping": Table(kept="provider vapi_voice why"),
     "assistants.VoiceRecording": Table(kept="status code error"),
+    "tools.ApiWrite": Table(kept="method route about"),
     "tools.ApiKey": Table(kept="name kind prefix key_hash scopes"),
     "tools.CapturePoint": Table(kept="token_hash"),
-    "tools.Credential": Table(kept="name kind settings encryption_key vapi_id"),
+    "tools.Credential": Table(kept="name kind settings encryption_key vapi_id hosts"),
     "tools.Tool": Table(
         kept="kind vapi_type name wire_name description parameters server_url server_secret server_headers backoff_plan duplicates "
         "encrypted_paths static_parameters messages variable_extraction rejection_plan settings"

@@ -12,8 +12,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from assistants.imports.forms import MOST_MIB
 from calls.history import recorder_admin  # noqa: F401  # registers its page
-from calls.history.forms import MOST_MIB, CallImportForm
+from calls.history.forms import CallImportForm
 from calls.history.runs import LIVE, run_again, run_can_go_on, run_fail, run_request, run_stop, run_stuck
 from calls.history.tasks import vapi_calls_import
 from calls.history.writing import calls_erase

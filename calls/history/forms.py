@@ -13,27 +13,14 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from assistants.imports.forms import FilesField, FilesInput
+from assistants.imports.forms import MOST_MIB, FilesField, FilesInput, KeyForm
 from assistants.vapi.documents import MAX_BYTES
 from calls.models import VapiRecorder
 
-MOST_MIB = MAX_BYTES // 1024 // 1024
 
-
-class CallImportForm(forms.Form):
+class CallImportForm(KeyForm):
     """Which calls to import: what a key opens at Vapi, or files. Just one of the two."""
 
-    api_key = forms.CharField(
-        required=False,
-        max_length=500,
-        label="Private API key",
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-    )
-    own_key = forms.BooleanField(
-        required=False,
-        label="Use the key of this installation (VAPI_API_KEY)",
-        widget=UnfoldBooleanWidget(),
-    )
     date_from = forms.DateField(
         required=False,
         label="From this day",
@@ -46,23 +33,11 @@ class CallImportForm(forms.Form):
         help_text="In UTC. Empty: until now.",
         widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
     )
-    assistant_ids = forms.CharField(
-        required=False,
-        max_length=4000,
-        label="Only these assistants",
-        help_text="Their ids at Vapi, separated by spaces. Empty: all.",
-        widget=UnfoldAdminTextInputWidget(attrs={"spellcheck": "false"}),
-    )
     uploads = FilesField(
         required=False,
         label="JSON files",
         widget=FilesInput(attrs={"accept": ".json,.jsonl,.ndjson,application/json", "class": "t-file"}),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not settings.VAPI_API_KEY:
-            del self.fields["own_key"]
 
     def clean_uploads(self) -> list[Any]:
         files: list[Any] = self.cleaned_data["uploads"]
@@ -72,14 +47,11 @@ class CallImportForm(forms.Form):
             )
         return files
 
-    def clean_assistant_ids(self) -> list[str]:
-        return str(self.cleaned_data["assistant_ids"]).replace(",", " ").split()
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
-        by_key = bool(cleaned.get("api_key") or cleaned.get("own_key"))
+        by_key = self.by_key()
         if by_key == bool(cleaned.get("uploads")):
             raise ValidationError(
                 "Use only one of the two ways at a time." if by_key else "Enter a key or choose files first."

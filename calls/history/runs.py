@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from assistants.imports.claiming import is_stuck, stuck, taken
 from assistants.vapi.client import VapiClient
 from assistants.vapi.documents import ExportError, storable
 from calls.history.fetching import Place, pages_fetch
@@ -26,7 +27,6 @@ Status = VapiCallImport.Status
 LIVE: Final = (Status.WAITING, Status.RUNNING)
 # A page takes two minutes at the very most to come, unless Vapi limits the rate.
 SILENT: Final = timedelta(minutes=20)
-UNTAKEN: Final = timedelta(minutes=1)
 BATCH: Final = 200
 NOTES_KEPT: Final = 50
 # In the cursor of a run whose files were read where a command ran, and are not kept here.
@@ -72,7 +72,7 @@ def run_carry_out(run_id: Any, *, key: str = "", tell: Tell = lambda _: None) ->
 
     It ends as done, stopped or failed; whatever was read until then is written. ``key`` is used where the run has none.
     """
-    run = _taken(run_id)
+    run = taken(VapiCallImport.objects.all(), run_id, silent=SILENT)
     if run is None:
         return None
     try:
@@ -111,7 +111,7 @@ def run_again(run: VapiCallImport) -> bool:
     now = timezone.now()
     resting = Q(status__in=[Status.STOPPED, Status.FAILED]) & ~Q(cursor__has_key=GONE)
     return bool(
-        VapiCallImport.objects.filter(resting | _stuck(now), pk=run.pk).update(
+        VapiCallImport.objects.filter(resting | stuck(silent=SILENT, now=now), pk=run.pk).update(
             status=Status.WAITING,
             stop_asked=False,
             beat_at=now,
@@ -131,30 +131,12 @@ def run_fail(run_id: Any, error: str) -> None:
 
 def run_stuck(run: VapiCallImport, *, now: datetime) -> bool:
     """Whether nobody seems to work on a run that has not ended."""
-    since = now - (run.beat_at or run.created_at)
-    return (run.status == Status.RUNNING and since > SILENT) or (
-        run.status == Status.WAITING and since > UNTAKEN
-    )
+    return is_stuck(run, silent=SILENT, now=now)
 
 
 def run_can_go_on(run: VapiCallImport) -> bool:
     """Whether a run that rests can be taken up where it was. The files of a command are not kept."""
     return run.status in (Status.STOPPED, Status.FAILED) and not run.cursor.get(GONE)
-
-
-def _stuck(now: datetime) -> Q:
-    untaken = Q(beat_at__lt=now - UNTAKEN) | Q(beat_at__isnull=True, created_at__lt=now - UNTAKEN)
-    return Q(status=Status.RUNNING, beat_at__lt=now - SILENT) | (Q(status=Status.WAITING) & untaken)
-
-
-def _taken(run_id: Any) -> VapiCallImport | None:
-    """The run, if it is ours to carry out: the database decides between two workers."""
-    now = timezone.now()
-    free = Q(status=Status.WAITING) | Q(status=Status.RUNNING, beat_at__lt=now - SILENT)
-    taken = VapiCallImport.objects.filter(free, pk=run_id).update(
-        status=Status.RUNNING, beat_at=now, progress="Reading …"
-    )
-    return VapiCallImport.objects.select_related("started_by").get(pk=run_id) if taken else None
 
 
 # --- Reading -------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What a conversation needs of the caller's side of a call, whatever that is."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from calls.bridge import commands as do
 from calls.bridge import twilio
@@ -12,6 +12,31 @@ Send = Callable[[Any], Awaitable[None]]
 
 # The servers' words for a socket that is closed: by the other side, or by us.
 SOCKET_GONE = (OSError, RuntimeError)
+SERVICE_RESTART: Final = 1012  # what the server closes with when it is shut down
+GOING_AWAY: Final = 1001
+NO_CODE: Final = 1005
+LOST: Final = 1006
+
+
+async def sent_or_gone(send: Send, message: ASGIMessage) -> bool:
+    """Whether this was sent; where nobody is there any more, that is all right, too."""
+    try:
+        await send(message)
+    except SOCKET_GONE:
+        return False
+    return True
+
+
+def closed_with(message: ASGIMessage) -> int:
+    """The code with which a socket was closed, 1006 for one that was lost.
+
+    What the other side has said comes with its reason, if only an empty one. A socket without a word of farewell is 1005 to uvicorn, too; and
+    only our own server can say that it restarts.
+    """
+    code = int(message.get("code") or LOST)
+    if "reason" in message:
+        return GOING_AWAY if code == SERVICE_RESTART else code
+    return LOST if code == NO_CODE else code
 
 
 class CallerLine(Protocol):

@@ -17,7 +17,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from calls.live.bodies import LONGEST, order_asked
-from calls.live.control import order
+from calls.live.control import order_by
+from calls.live.entering import Entrant
 from calls.live.selectors import MOST_SHOWN, calls_running, last_lines
 from calls.models import LIVE, Call, LiveCall
 from calls.transfers import destinations_read
@@ -124,7 +125,7 @@ class LiveCallAdmin(HistoryAdmin):
         call = _call(str(call_id))
         if call.status not in LIVE:
             return _told("The call is over.", HTTPStatus.BAD_REQUEST)
-        outcome = order(call_id, asked)
+        outcome = order_by(call_id, asked, by=Entrant(user=request.user).by)
         _log(request.user, call, asked["type"], outcome.result.value)
         return _told("Done.", HTTPStatus.OK) if outcome.taken else _told(outcome.why, HTTPStatus.BAD_REQUEST)
 

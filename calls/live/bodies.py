@@ -1,5 +1,6 @@
 """What is sent to a call's control address, in Vapi's words: read into an order, or into what is wrong with it. Pure."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ from tools.destinations import number_dialled, sip_uri_dialled
 
 Body = Mapping[str, Any]
 LONGEST: Final = 4000  # letters; some five minutes of speech
+LONGEST_NOTE: Final = 20_000  # nobody hears it; a page of what is known of the caller
+MOST_OF_DESTINATION: Final = 10_000  # bytes: it is kept with the call, and travels to the process that has it
 CONTROLS: Final[dict[str, dict[str, Any]]] = {
     "mute-assistant": {"type": orders.MUTE, "who": "assistant", "on": True},
     "unmute-assistant": {"type": orders.MUTE, "who": "assistant", "on": False},
@@ -56,7 +59,7 @@ def _add_message(body: Body) -> dict[str, Any] | list[str]:
             if message.get("role") in orders.ROLES
             else [f"message.role must be one of: {', '.join(orders.ROLES)}"]
         ),
-        *_text_problems(message, "content", at="message."),
+        *_text_problems(message, "content", at="message.", longest=LONGEST_NOTE),
         *_flag_problems(body, "triggerResponseEnabled"),
     ]
     return problems or {
@@ -80,7 +83,7 @@ def _transfer(body: Body) -> dict[str, Any] | list[str]:
     destination = body.get("destination")
     if not isinstance(destination, Mapping):
         return ["destination must be an object"]
-    problems = _text_problems(body, "content", optional=True)
+    problems = [*_text_problems(body, "content", optional=True), *_size_problems(destination)]
     match destination.get("type"):
         case "number" if not number_dialled(destination):
             problems.append("destination.number must be a telephone number in E.164 form")
@@ -97,9 +100,11 @@ def _handoff(body: Body) -> dict[str, Any] | list[str]:
     destination = body.get("destination")
     if not isinstance(destination, Mapping):
         return ["destination must be an object"]
-    problems = _text_problems(body, "content", optional=True)
+    problems = [*_text_problems(body, "content", optional=True), *_size_problems(destination)]
     named = [destination.get(name) for name in ("assistantName", "assistantId")]
-    if destination.get("type") != "assistant":
+    if any(one is not None and not isinstance(one, str) for one in named):
+        problems.append("destination.assistantName and destination.assistantId must be strings")
+    elif destination.get("type") != "assistant":
         problems.append("destination.type must be assistant: a call is handed to a member of its squad")
     elif not any(isinstance(one, str) and one.strip() for one in named):
         problems.append(
@@ -120,7 +125,14 @@ def _transport(_: Body) -> list[str]:
     return ["send-transport-message is not supported: Twilio takes no messages for a call"]
 
 
-def _text_problems(body: Body, name: str, *, at: str = "", optional: bool = False) -> list[str]:
+def _size_problems(destination: Body) -> list[str]:
+    big = len(json.dumps(dict(destination))) > MOST_OF_DESTINATION
+    return [f"destination must be shorter than or equal to {MOST_OF_DESTINATION} bytes"] if big else []
+
+
+def _text_problems(
+    body: Body, name: str, *, at: str = "", optional: bool = False, longest: int = LONGEST
+) -> list[str]:
     value = body.get(name)
     if value is None and optional:
         return []
@@ -128,8 +140,8 @@ def _text_problems(body: Body, name: str, *, at: str = "", optional: bool = Fals
         return [f"{at}{name} must be a string"]
     if not value.strip() and not optional:
         return [f"{at}{name} should not be empty"]
-    if len(value) > LONGEST:
-        return [f"{at}{name} must be shorter than or equal to {LONGEST} characters"]
+    if len(value) > longest:
+        return [f"{at}{name} must be shorter than or equal to {longest} characters"]
     return []
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from calls.live.bodies import CONTROLS, FIELDS, LONGEST
+from calls.live.bodies import CONTROLS, FIELDS, LONGEST, LONGEST_NOTE
 from calls.live.orders import ROLES
 from tools.access.described import (
     Operation,
@@ -32,7 +32,7 @@ _OF_KIND: Final[dict[str, dict[str, Schema]]] = {
     "say": {"message": text("Vapi's older name of content.", maxLength=LONGEST, minLength=1)},
     "add-message": {
         "message": record(
-            {"role": one_of(ROLES), "content": text(maxLength=LONGEST, minLength=1)},
+            {"role": one_of(ROLES), "content": text(maxLength=LONGEST_NOTE, minLength=1)},
             "Put into the conversation.",
             required="role content",
         )

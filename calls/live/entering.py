@@ -17,8 +17,11 @@ from django.http import HttpRequest
 from django.http.request import validate_host
 from django.utils.crypto import salted_hmac
 
+from calls.models import LiveOrder
+from calls.orders.by import ADDRESS, By
 from tools.access.errors import ApiError
-from tools.access.keys import INVALID_KEY, NO_KEY, key_authenticate, scope_require
+from tools.access.failures import refusal
+from tools.access.keys import NO_KEY, is_open, key_authenticate, scope_require
 from tools.access.uses import use_count
 from tools.models import ApiKey
 
@@ -40,6 +43,15 @@ class Entrant:
         if self.key is not None:
             return f"key {self.key.prefix}"
         return f"user {self.user.pk}" if self.user is not None else "monitor url"
+
+    @property
+    def by(self) -> By:
+        """Who that is, for the rows of what they order."""
+        if self.key is not None:
+            return By(LiveOrder.By.KEY, f"API key {self.key}", key_id=str(self.key.pk))
+        if self.user is not None:
+            return By(LiveOrder.By.USER, self.user.get_username(), user_id=self.user.pk)
+        return ADDRESS
 
 
 # The addresses of a call ----------------------------------------------------------------------------------------
@@ -80,30 +92,44 @@ def knows_address(call_id: uuid.UUID, token: str) -> bool:
 # Keys -----------------------------------------------------------------------------------------------------------
 
 
-def key_entrant(authorization: str, scope_name: str, *, public_too: bool = False) -> Entrant:
+def key_entrant(authorization: str, scope_name: str, *, address: str, public_too: bool = False) -> Entrant:
     """Whoever has this key. Raises ApiError where it opens nothing, may not do this, or was used too often.
 
     ``public_too``: as at Vapi, monitors are open to public keys, too.
     """
-    try:
-        key = key_authenticate(authorization)
-    except ApiError as exc:
-        if not public_too or exc.message != INVALID_KEY:
-            raise
-        key = key_authenticate(authorization, kind=ApiKey.Kind.PUBLIC)
+    kinds = (ApiKey.Kind.PRIVATE, *((ApiKey.Kind.PUBLIC,) if public_too else ()))
+    key = key_authenticate(authorization, address=address, kinds=kinds)
     use_count(key)
     scope_require(key, scope_name)
     return Entrant(key=key)
 
 
+def may_stay(entrant: Entrant, scope_name: str, permission: str) -> bool:
+    """Whether somebody who was let in may be there still; whoever came by a call's own address stays until its end."""
+    if entrant.key is not None:
+        key = ApiKey.objects.filter(pk=entrant.key.pk).first()
+        return key is not None and is_open(key) and scope_name in key.scopes
+    if entrant.user is not None:
+        user = User.objects.filter(pk=entrant.user.pk, is_active=True, is_staff=True).first()
+        return user is not None and user.has_perm(permission)
+    return True
+
+
 def monitor_entrant(
-    call_id: uuid.UUID, plan: Mapping[str, Any], what: str, *, authorization: str, token: str
+    call_id: uuid.UUID,
+    plan: Mapping[str, Any],
+    what: str,
+    *,
+    authorization: str,
+    token: str,
+    address: str,
 ) -> Entrant:
     """Whoever may listen to (`listen`) or control (`control`) a call. Raises ApiError for anybody else."""
     if authorization:
-        return key_entrant(authorization, READS if what == "listen" else CONTROLS, public_too=True)
+        scope_name = READS if what == "listen" else CONTROLS
+        return key_entrant(authorization, scope_name, address=address, public_too=True)
     if wants_key(plan, what) or not knows_address(call_id, token):
-        raise ApiError(HTTPStatus.UNAUTHORIZED, NO_KEY)
+        raise refusal(NO_KEY, why="no key", address=address)
     return Entrant()
 
 

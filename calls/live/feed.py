@@ -180,6 +180,11 @@ class CallFeed:
             case _:
                 pass
 
+    def ordered(self, order: Mapping[str, Any]) -> None:
+        """Something was ordered from outside, or has become of that. Nothing is told of one that is unknown."""
+        if order:
+            self._put(messages.ordered(order, _now_ms()))
+
     def _partial(self, partial: do.PartialText) -> None:
         now = time.monotonic()
         if not partial.whole and now - self._told_at.get(partial.item_id, 0.0) < _PARTIAL_EVERY_S:

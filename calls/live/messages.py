@@ -9,6 +9,8 @@ from typing import Any, Final
 
 ROLES: Final = {"caller": "user", "assistant": "assistant"}
 GAP: Final = "gap"
+ORDER: Final = "order"
+BY_LABEL: Final = "byName"
 
 
 def transcript_final(
@@ -81,6 +83,22 @@ def muted(speaker: str, at_ms: int, *, on: bool) -> dict[str, Any]:
     """One side is muted, or no longer, in the words of the order for it."""
     side = "customer" if speaker == "caller" else "assistant"
     return {"type": "control", "timestamp": at_ms, "control": f"{'mute' if on else 'unmute'}-{side}"}
+
+
+def ordered(order: Mapping[str, Any], at_ms: int) -> dict[str, Any]:
+    """How an order from outside stands. Who gave it is told by name to staff only."""
+    state = "failed" if order.get("failed_at") else "done" if order.get("done_at") else order.get("result")
+    return {
+        "type": ORDER,
+        "timestamp": at_ms,
+        "orderId": order["order_id"],
+        "order": order["kind"],
+        "status": state,
+        "by": order["by"]["kind"],
+        BY_LABEL: order["by"]["label"],
+        **({"reason": order["why"]} if order.get("why") else {}),
+        **({"destination": order["destination"]} if order["destination"] else {}),
+    }
 
 
 def gap(at_ms: int) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, Protocol
 
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
@@ -23,11 +23,25 @@ WATCH: Final = "call.watch"
 WATCHED_S: Final = 45.0
 
 
+class Notes(Protocol):
+    """Whoever writes the call down."""
+
+    def order_received(self, message: Mapping[str, Any]) -> bool:
+        """Note an order; False for one that has come before."""
+
+    def order_refusal(self, order_id: str) -> str | None:
+        """Why an order was refused that has come before, empty where it was taken; None while nobody knows."""
+
+    def note(self, command: do.Command) -> None:
+        """Note what came of it."""
+
+
 class Obeying:
     """The part of a stream's shell that takes orders. The rest of the shell brings what is declared here."""
 
     call: StreamCall
     conversation: Conversation
+    recorder: Notes
     _chosen: dict[str, dict[str, Any]]
     _layer: BaseChannelLayer | None
     _loop: asyncio.AbstractEventLoop
@@ -69,6 +83,9 @@ class Obeying:
 
     def _order(self, message: dict[str, Any]) -> list[do.Command]:
         order_id = str(message.get("order_id") or "")
+        if not self.recorder.order_received(message):
+            self._told_again(order_id, str(message.get("reply_to") or ""))
+            return []
         if message.get("reply_to"):
             self._reply_to[order_id] = str(message["reply_to"])
         received = order_received(message, self.call)
@@ -78,10 +95,23 @@ class Obeying:
             self._chosen[order_id] = received.destination
         return self.conversation.order(received.order, now=self._loop.time())
 
+    def _told_again(self, order_id: str, channel: str) -> None:
+        """An order has come a second time, and is not done again; whoever asks for the first time is told the same."""
+        refusal = self.recorder.order_refusal(order_id)
+        if channel and refusal is not None:
+            self._spawn(self._answer(channel, order_id, refusal))
+
+    def _brought(self) -> list[do.Command]:
+        """What the call brings with it: orders that the session before has taken and not done."""
+        back = self.call.resumption
+        return [one for message in (back.orders if back else ()) for one in self._order(message)]
+
     def _order_answered(self, command: do.OrderAnswered) -> None:
         """Tell whoever gave an order what becomes of it."""
+        self.recorder.note(command)
         channel = self._reply_to.pop(command.order_id, "")
         if command.refusal:
+            self._chosen.pop(command.order_id, None)
             logger.info(
                 "an order for a call was refused",
                 extra={"call_id": str(self.call.call_id), "why": command.refusal},

@@ -90,7 +90,7 @@ def _tell(message: Mapping[str, Any], order_id: str) -> Received | str:
 
 
 def _transfer(message: Mapping[str, Any], order_id: str, call: StreamCall) -> Received | str:
-    stored = dict(message.get("destination") or {})
+    stored = _destination(message)
     destination = destination_read(stored, language=call.snapshot.language)
     if destination is None:
         return _NO_DESTINATION
@@ -99,8 +99,9 @@ def _transfer(message: Mapping[str, Any], order_id: str, call: StreamCall) -> Re
 
 
 def _handoff(message: Mapping[str, Any], order_id: str, call: StreamCall) -> Received | str:
-    stored = dict(message.get("destination") or {})
-    wanted = {stored.get("assistantId"), stored.get("assistantName")} - {None, ""}
+    stored = _destination(message)
+    named = (stored.get("assistantId"), stored.get("assistantName"))
+    wanted = {one for one in named if isinstance(one, str) and one}
     found = [(key, one) for key, one in call.members.items() if wanted & {key, one.name}]
     if not found:
         names = sorted(one.name for one in call.members.values())
@@ -109,6 +110,11 @@ def _handoff(message: Mapping[str, Any], order_id: str, call: StreamCall) -> Rec
     keeps, last = keeps_named(stored)
     place = Place(member.name, _words(message) or "", Taker(key, keeps, last))
     return Received(HandOver(order_id, place))
+
+
+def _destination(message: Mapping[str, Any]) -> dict[str, Any]:
+    given = message.get("destination")
+    return dict(given) if isinstance(given, Mapping) else {}
 
 
 def _words(message: Mapping[str, Any]) -> str:

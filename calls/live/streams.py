@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,22 +23,27 @@ from calls.live.entering import (
     Entrant,
     allowed,
     key_entrant,
+    may_stay,
     monitor_entrant,
     session_entrant,
     socket_header,
     socket_query,
 )
+from calls.live.messages import BY_LABEL
+from calls.live.monitors import listen_plan
 from calls.live.obeying import WATCH
 from calls.live.sound import START, StereoOfSamples, stereo
 from calls.live.tap import LISTEN, listeners_group
 from calls.live.told import call_opened_by
 from calls.models import LIVE, Call
+from tools.access.asking import scope_address
 from tools.access.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
+Stream = Callable[[Any, Receive, Send], Coroutine[Any, Any, None]]
 
 # Close codes: 4000 and the status that HTTP would have.
 BAD_REQUEST: Final = 4400
@@ -54,6 +60,12 @@ _MOST_BYTES: Final = 4096
 _MOST_MESSAGES: Final = 100
 _SENT_WITHIN_S: Final = 10.0
 _AGAIN_S: Final = 15.0
+# A revoked key, or somebody who was shut out, is shown out after so long.
+_LOOK_S: Final = 5.0
+# A call that comes back from keys or a lost stream does so in seconds; one that rings at somebody else's may take a minute.
+_SILENT_S: Final = 1.0
+_LOOK_EVERY: Final = 3
+_SILENT_MOST: Final = 90
 WATCH_PERMISSION: Final = "calls.view_call"
 
 
@@ -72,6 +84,21 @@ class _ClosedError(Exception):
         self.code = code
 
 
+def _or_later(stream: Stream) -> Stream:
+    """The stream; where the database is away, a client that it tells to come back later."""
+
+    @functools.wraps(stream)
+    async def opened(scope: Any, receive: Receive, send: Send) -> None:
+        try:
+            await stream(scope, receive, send)
+        except DatabaseError:  # before the socket is open; what is read later has ways of its own
+            logger.exception("a stream of a call could not be opened")
+            await _Socket(receive, send).refuse(AGAIN_LATER)
+
+    return opened
+
+
+@_or_later
 async def transcript_stream(scope: Any, receive: Receive, send: Send) -> None:
     """Everything that was said in a call, and what follows."""
     call_id: uuid.UUID = scope["url_route"]["kwargs"]["call_id"]
@@ -89,10 +116,12 @@ async def transcript_stream(scope: Any, receive: Receive, send: Send) -> None:
     if known is None:
         await socket.refuse(UNKNOWN_CALL)
         return
-    await socket.serve(_transcript(call_id, after), again=lambda: _say(call_id, WATCH))
+    news = _transcript(call_id, after, named=entrant.user is not None)
+    await socket.serve(news, entrant, again=lambda: _say(call_id, WATCH))
     logger.info("a transcript was read along", extra={"call_id": str(call_id), "by": entrant.label})
 
 
+@_or_later
 async def listen_stream(scope: Any, receive: Receive, send: Send) -> None:
     """What is heard in a call."""
     call_id: uuid.UUID = scope["url_route"]["kwargs"]["call_id"]
@@ -101,7 +130,15 @@ async def listen_stream(scope: Any, receive: Receive, send: Send) -> None:
     found = await in_database_thread(lambda: _call_known(call_id))
     plan = found.monitor_plan if found is not None else {}
     entrant = await _entered(
-        lambda: monitor_entrant(call_id, plan, "listen", authorization=authorization, token=token), send
+        lambda: monitor_entrant(
+            call_id,
+            plan,
+            "listen",
+            authorization=authorization,
+            token=token,
+            address=scope_address(scope),
+        ),
+        send,
     )
     if entrant is None:
         return
@@ -114,7 +151,7 @@ async def listen_stream(scope: Any, receive: Receive, send: Send) -> None:
         await socket.refuse(NOT_LIVE)
     else:
         await _opened(call_id, entrant, "recording")
-        await socket.serve(_sound(call_id), again=lambda: _say(call_id, LISTEN))
+        await socket.serve(_sound(call_id), entrant, again=lambda: _say(call_id, LISTEN))
         logger.info("a call was listened to", extra={"call_id": str(call_id), "by": entrant.label})
 
 
@@ -124,7 +161,7 @@ async def listen_stream(scope: Any, receive: Receive, send: Send) -> None:
 def _reader(scope: Mapping[str, Any]) -> Entrant:
     authorization = socket_header(scope, b"authorization")
     if authorization:
-        return key_entrant(authorization, READS)
+        return key_entrant(authorization, READS, address=scope_address(scope))
     return session_entrant(scope, WATCH_PERMISSION)
 
 
@@ -152,13 +189,8 @@ def _call_known(call_id: uuid.UUID) -> _Known | None:
     )
     if call is None:
         return None
-    snapshot = call.version.snapshot if call.version else {}
-    plan = snapshot.get("monitor_plan")
-    return _Known(
-        live=call.status in LIVE,
-        monitor_plan=plan if isinstance(plan, dict) else {},
-        private=snapshot.get("hipaa") is True,
-    )
+    plan, private = listen_plan(call)
+    return _Known(live=call.status in LIVE, monitor_plan=plan, private=private)
 
 
 async def _opened(call_id: uuid.UUID, entrant: Entrant, what: str) -> None:
@@ -168,9 +200,14 @@ async def _opened(call_id: uuid.UUID, entrant: Entrant, what: str) -> None:
 # What is sent ---------------------------------------------------------------------------------------------------
 
 
-async def _transcript(call_id: uuid.UUID, after: reading.Place) -> AsyncIterator[dict[str, Any]]:
+async def _transcript(
+    call_id: uuid.UUID, after: reading.Place, *, named: bool
+) -> AsyncIterator[dict[str, Any]]:
+    """``named``: who has ordered something is told by name, as to staff."""
     try:
         async for message in reading.follow(call_id, after):
+            if not named:
+                message.pop(BY_LABEL, None)
             yield {"type": "websocket.send", "text": orjson.dumps(message).decode()}
     except reading.SlowReaderError as exc:
         raise _ClosedError(TOO_SLOW) from exc
@@ -188,12 +225,17 @@ async def _sound(call_id: uuid.UUID) -> AsyncIterator[dict[str, Any]]:
         if not outcome.taken:
             raise _ClosedError(NOT_LIVE if outcome.result is control.Result.NOBODY else AGAIN_LATER)
         yield {"type": "websocket.send", "text": orjson.dumps(START).decode()}
+        silent = 0
         while True:
             try:
-                async with asyncio.timeout(_AGAIN_S):
+                async with asyncio.timeout(_SILENT_S):
                     piece = await layer.receive(channel)
             except TimeoutError:
-                return  # the call is over: while it goes on there is always silence at least
+                # While a process has the call there is always silence at least: it ends, or another takes over.
+                silent += 1
+                await _still_there(call_id, silent)
+                continue
+            silent = 0
             mixed = sampled.stereo if piece.get("encoding") == "audio/pcm" else stereo
             yield {"type": "websocket.send", "bytes": mixed(piece["caller"], piece["assistant"])}
     except (RedisError, OSError, ChannelFull) as exc:
@@ -201,6 +243,22 @@ async def _sound(call_id: uuid.UUID) -> AsyncIterator[dict[str, Any]]:
     finally:
         with contextlib.suppress(RedisError, OSError):
             await layer.group_discard(group, channel)
+
+
+async def _still_there(call_id: uuid.UUID, times: int) -> None:
+    """Tell whichever process has the call now that somebody listens. Raises _ClosedError where none will have it again."""
+    if times > _SILENT_MOST:
+        raise _ClosedError(NOT_LIVE)
+    if times % _LOOK_EVERY == 0 and not await in_database_thread(lambda: _goes_on(call_id)):
+        raise _ClosedError(DONE)
+    await _say(call_id, LISTEN)
+
+
+def _goes_on(call_id: uuid.UUID) -> bool:
+    try:
+        return Call.objects.filter(pk=call_id, status__in=LIVE).exists()
+    except DatabaseError:
+        return True  # it is away, and the call may not be
 
 
 async def _say(call_id: uuid.UUID, kind: str) -> None:
@@ -224,11 +282,16 @@ class _Socket:
         await self._send({"type": "websocket.close", "code": code})
 
     async def serve(
-        self, news: AsyncIterator[dict[str, Any]], *, again: Callable[[], Awaitable[None]]
+        self,
+        news: AsyncIterator[dict[str, Any]],
+        entrant: Entrant,
+        *,
+        again: Callable[[], Awaitable[None]],
     ) -> None:
-        """Send what comes, until there is no more or nobody to send it to."""
+        """Send what comes, until there is no more, nobody to send it to, or whoever was let in may not be there any more."""
         await self._send({"type": "websocket.accept"})
-        jobs = [asyncio.ensure_future(one) for one in (self._deliver(news), self._read(), _repeat(again))]
+        work = (self._deliver(news), self._read(), _repeat(again), _watched(entrant))
+        jobs = [asyncio.ensure_future(one) for one in work]
         try:
             done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -266,6 +329,18 @@ class _Socket:
             if len(message.get("text") or message.get("bytes") or "") > _MOST_BYTES:
                 raise _ClosedError(TOO_BIG)
         raise _ClosedError(POLICY)
+
+
+async def _watched(entrant: Entrant) -> None:
+    """Raises _ClosedError once somebody may not be there any more."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        try:
+            stays = await in_database_thread(lambda: may_stay(entrant, READS, WATCH_PERMISSION))
+        except DatabaseError:
+            continue  # it is away; what was true stays so until it is back
+        if not stays:
+            raise _ClosedError(FORBIDDEN)
 
 
 async def _repeat(again: Callable[[], Awaitable[None]]) -> None:

@@ -22,6 +22,7 @@ from calls.bridge.audio import MULAW, AudioFormat
 LISTEN: Final = "call.listen"
 LISTENED_S: Final = 25.0
 PIECE_MS: Final = 100
+MOST_LATE_S: Final = 1.0
 # More of the caller than this has come late all at once, and is of no use to anybody who listens now.
 _MOST_CALLER_MS: Final = 10 * PIECE_MS
 _MOST_ASSISTANT_MS: Final = 120_000
@@ -65,7 +66,7 @@ class Tap:
 
     def from_caller(self, payload: str) -> None:
         """A frame of the caller."""
-        self._caller += b64decode(payload)
+        self._caller += _decoded(payload)
         if len(self._caller) > _MOST_CALLER_MS * self._audio.bytes_per_ms:
             del self._caller[: -self._piece]
 
@@ -73,7 +74,7 @@ class Tap:
         """Sound of the assistant, or that what the line holds of it is not to be heard."""
         match command:
             case do.Play(payload=payload) if len(self._assistant) < self._most_assistant:
-                self._assistant += b64decode(payload)
+                self._assistant += _decoded(payload)
             case do.Clear():
                 self._assistant.clear()
             case _:
@@ -86,10 +87,20 @@ class Tap:
             while not self.over and self._loop.time() < self._until:
                 due += PIECE_MS / 1000
                 await asyncio.sleep(max(0.0, due - self._loop.time()))
+                due += self._skipped(self._loop.time() - due)
                 await self._send()
         finally:
             self.over = True
             self._closed()
+
+    def _skipped(self, late_s: float) -> float:
+        """The seconds that are left out where Redis, or this process, stood still: nobody wants to listen to the past."""
+        if late_s < MOST_LATE_S:
+            return 0.0
+        pieces = round(late_s * 1000) // PIECE_MS
+        for side in (self._caller, self._assistant):
+            del side[: pieces * self._piece]
+        return pieces * PIECE_MS / 1000
 
     async def _send(self) -> None:
         piece = {
@@ -106,3 +117,11 @@ class Tap:
         piece = bytes(sound[: self._piece])
         del sound[: self._piece]
         return piece + bytes([self._audio.silent]) * (self._piece - len(piece))
+
+
+def _decoded(payload: str) -> bytes:
+    """The sound; none of what is no base64: the line looks at its length alone, and a listener is no reason to break it."""
+    try:
+        return b64decode(payload)
+    except ValueError:
+        return b""

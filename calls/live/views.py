@@ -6,16 +6,21 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from calls.live.bodies import order_asked
-from calls.live.control import Outcome, Result, order
+from calls.live.control import Outcome, Result, order_by
 from calls.live.entering import CONTROLS, Entrant, allowed, key_entrant, knows_address, wants_key
+from calls.live.flood import order_count
+from calls.live.monitors import control_plan, with_control_plan
 from calls.live.orders import END
 from calls.models import AHEAD, LIVE, Call
+from tools.access.asking import request_address
 from tools.access.bodies import body_read
 from tools.access.errors import ApiError, error_response
+from tools.access.failures import refusal
 from tools.access.keys import NO_KEY
 from tools.jsontext import json_text
 
@@ -26,6 +31,11 @@ _STATUSES = {
     Result.NOBODY: HTTPStatus.BAD_REQUEST,
     Result.AWAY: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+_DATABASE_AWAY = (
+    "The database does not answer, so nobody knows whether you may do this. Nothing was ordered; try again."
+)
+_TRY_AGAIN_S = 5
 
 
 @csrf_exempt  # a key or the call's own address is sent by programs, never by a browser of its own accord
@@ -45,17 +55,23 @@ def control(
         kind = message["type"]
         if kind != END or call_off is None or not call_off(call.pk):
             _live_require(call)
-            _outcome_raise(order(call.pk, message))
+            order_count(call.pk)
+            _outcome_raise(order_by(call.pk, message, by=entrant.by))
         response = HttpResponse(json_text({}), content_type="application/json")
     except ApiError as exc:
         response = error_response(exc)
         if exc.status == HTTPStatus.METHOD_NOT_ALLOWED:
             response["Allow"] = "POST"
+    except DatabaseError:
+        logger.exception("an order for a call was not given", extra={"call_id": str(_uuid(given) or "")})
+        away = ApiError(HTTPStatus.SERVICE_UNAVAILABLE, _DATABASE_AWAY, retry_after_s=_TRY_AGAIN_S)
+        response = error_response(away)
     response["Cache-Control"] = "no-store"
     logger.info(
         "call control",
         extra={
-            "call_id": given[:36],
+            # What is no id may be anything, a number among it.
+            "call_id": str(_uuid(given) or ""),
             "by": entrant.label if entrant else "",
             "order": kind,
             "status": response.status_code,
@@ -69,25 +85,27 @@ def _entrant(request: HttpRequest, given: str) -> Entrant:
         raise ApiError(HTTPStatus.METHOD_NOT_ALLOWED, f"Cannot {request.method} {request.path}")
     authorization = request.headers.get("Authorization", "")
     if authorization:
-        return key_entrant(authorization, CONTROLS, public_too=True)
+        return key_entrant(authorization, CONTROLS, address=request_address(request), public_too=True)
     call_id = _uuid(given)
     if call_id is None or not knows_address(call_id, request.GET.get("token", "")):
-        raise ApiError(HTTPStatus.UNAUTHORIZED, NO_KEY)
+        raise refusal(NO_KEY, why="no key", address=request_address(request))
     return Entrant()
 
 
 def _call(given: str, entrant: Entrant) -> Call:
-    """The call, whose assistant lets this entrant control it."""
+    """The call, if the assistant that has it lets this entrant control it."""
     call_id = _uuid(given)
     call = (
-        Call.objects.select_related("version").only("status", "version__snapshot").filter(pk=call_id).first()
+        with_control_plan(Call.objects.filter(pk=call_id))
+        .select_related("version")
+        .only("status", "version__snapshot")
+        .first()
         if call_id is not None
         else None
     )
     if call is None:
         raise ApiError(HTTPStatus.NOT_FOUND, f"Couldn't Get Call. `id` {given[:60]} Does Not Exist.")
-    plan = call.version.snapshot.get("monitor_plan") if call.version else None
-    plan = plan if isinstance(plan, dict) else {}
+    plan = control_plan(call)
     if not allowed(plan, "control"):
         raise ApiError(HTTPStatus.FORBIDDEN, "Live control is switched off for the assistant of this call.")
     if entrant.key is None and wants_key(plan, "control"):

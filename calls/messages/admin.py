@@ -155,9 +155,7 @@ class ServerMessageAdmin(HistoryAdmin):
             ("State", self.state_label(obj)),
             (
                 "Server",
-                f"{obj.get_server_from_display()}, {obj.host}"
-                if obj.host
-                else obj.get_server_from_display() or "-",
+                ", ".join(filter(None, (obj.get_server_from_display(), obj.host))) or "-",
             ),
             ("Last trouble", obj.error or "-"),
             ("HTTP status", obj.http_status or "-"),

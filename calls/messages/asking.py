@@ -21,16 +21,19 @@ from assistants.models import VapiObject
 from calls.api.documents import call_document
 from calls.api.selectors import record_of
 from calls.choosing.services import FIELDS, Choice, RefusedError, choice_pin, choose
+from calls.costs.limits import day_limit_spent
+from calls.costs.refusing import ENDED_REASON as SPENT
 from calls.messages.bodies import call_at_first, number_told
 from calls.messages.kinds import ASSISTANT_REQUEST
 from calls.messages.outbox import Result
 from calls.messages.sending import ask
 from calls.messages.servers import Server, number_server, organisation_server
-from calls.models import Call, CallProblem, CallTransfer, PhoneNumber, ServerMessage
+from calls.models import Call, CallProblem, CallTransfer, PhoneNumber, ServerMessage, SpendingLimit
 from calls.selectors import phone_number_for_did
 from calls.services import DEFAULT_APOLOGY, Answered, Refused, problem_write, token_mint
-from calls.tool_context import organisation_id
 from calls.transfers import Destination, caller_id_shown, destination_read
+from tools.access.errors import ApiError
+from tools.access.organisation import organisation_id
 from tools.breaker import host_of
 from tools.clients import HttpAnswer, http_send
 from tools.envelope import epoch_ms
@@ -83,6 +86,7 @@ class _No:
     reason: str
     why: str
     said: str = ""
+    language: str = _LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,15 @@ def _ask_and_decide(call: Call, number: PhoneNumber, server: Server, asks: Asks)
     body = json_text(request_body(row)).encode()
     _let_go()
     answer = asks(body, server.url, server.auth, message_id=row.public_id, timeout_s=WINDOW_S, send=http_send)
+    try:
+        return _decide(call, number, row, answer)
+    except ApiError:
+        # What the same words had become for earlier calls was deleted with those in this very moment.
+        return _decide(call, number, row, answer)
+
+
+def _decide(call: Call, number: PhoneNumber, row: ServerMessage, answer: HttpAnswer | Result) -> Decided:
+    """Raises ApiError where what the call was to run on was deleted meanwhile; nothing is written then."""
     outcome = _outcome(answer)
     if isinstance(outcome, _No) and not outcome.said:
         outcome = _fallback(number, outcome)
@@ -151,7 +164,7 @@ def _ask_and_decide(call: Call, number: PhoneNumber, server: Server, asks: Asks)
 def request_body(row: ServerMessage) -> dict[str, Any]:
     """The body that asks who is to take a call."""
     record = record_of(str(row.call_id))
-    org_id = organisation_id(settings.VAPI_ORG_ID, settings.PUBLIC_ORIGIN)
+    org_id = organisation_id()
     document = call_document(record, org_id=org_id, public_origin=settings.PUBLIC_ORIGIN)
     customer = document.get("customer")
     return {
@@ -203,11 +216,22 @@ def _chosen(given: Mapping[str, Any]) -> Choice | _Elsewhere | _No:
         return _Elsewhere(dict(destination))
     wanted = {name: given[name] for name in FIELDS if given.get(name) is not None}
     try:
-        return choose(wanted, actor="assistant-request")
+        return _affordable(choose(wanted, actor="assistant-request"))
     except RefusedError as exc:
         if exc.nothing:
             return _No(NO_ASSISTANT, "The server's answer names no assistant, squad, destination or error.")
         return _No(INVALID, f"The server's answer cannot be carried out: {' '.join(exc.messages)[:1500]}")
+
+
+def _affordable(choice: Choice) -> Choice | _Elsewhere | _No:
+    """The choice, or what callers get instead once the day's money is spent: who would answer is not known any sooner."""
+    limit = day_limit_spent(choice.assistant, now=timezone.now())
+    if limit is None:
+        return choice
+    why = f"The ${limit.day_usd} that may be spent in a day are spent ({limit})."
+    if limit.when_day == SpendingLimit.WhenDay.FORWARD:
+        return _Elsewhere({"type": "number", "number": limit.forward_to, "fallback": SPENT, "why": why})
+    return _No(SPENT, why, limit.refusal_sentence, choice.assistant.language)
 
 
 def _fallback(number: PhoneNumber, no: _No) -> _Elsewhere | _No:
@@ -216,7 +240,8 @@ def _fallback(number: PhoneNumber, no: _No) -> _Elsewhere | _No:
     if destination_read(stored, language=_LANGUAGE) is None:
         return no
     logger.warning("a caller goes to the fallback of a number", extra={"reason": no.reason})
-    return _Elsewhere({**stored, "fallback": no.reason, "why": no.why})
+    why = f"{no.why} The caller was connected to the number's fallback destination."
+    return _Elsewhere({**stored, "fallback": no.reason, "why": why})
 
 
 def fallback_destination(number: PhoneNumber) -> dict[str, Any]:
@@ -268,7 +293,8 @@ def _written(
 def _outcome_told(outcome: Choice | _Elsewhere | _No) -> dict[str, Any]:
     """What another webhook of the call has to know; words for the caller are sealed."""
     if isinstance(outcome, _No):
-        return {"outcome": outcome.reason, **({"said": seal(outcome.said)} if outcome.said else {})}
+        said = {"said": seal(outcome.said), "language": outcome.language} if outcome.said else {}
+        return {"outcome": outcome.reason, **said}
     return {"outcome": "assistant" if isinstance(outcome, Choice) else "destination"}
 
 
@@ -299,7 +325,7 @@ def _forwarded(call: Call, stored: dict[str, Any]) -> Decided:
     )
     Call.objects.filter(pk=call.pk).update(status=Call.Status.FORWARDING, ended_reason=fallback or FORWARDED)
     if fallback:
-        _problem(call, _No(fallback, f"{why} The caller was connected to the number's fallback destination."))
+        _problem(call, _No(fallback, why))
     return _forward(call, transfer, destination)
 
 
@@ -312,10 +338,12 @@ def _refused(call: Call, no: _No) -> Refused:
     call.ended_reason, call.ended_at = no.reason, timezone.now()
     call.save(update_fields=["status", "refused_because", "ended_reason", "ended_at"])
     _problem(call, no)
-    return Refused(call, no.said or DEFAULT_APOLOGY, _LANGUAGE)
+    return Refused(call, no.said or DEFAULT_APOLOGY, no.language)
 
 
 def _problem(call: Call, no: _No) -> None:
+    if no.reason == SPENT:
+        return  # the limit has alerts of its own
     problem_write(
         call_id=call.pk,
         key=_KEY,
@@ -352,7 +380,8 @@ def _as_decided(call: Call) -> Decided | None:
         )
     row.refresh_from_db()
     said = row.facts.get("said")
-    return Refused(call, str(unseal(said)) if said else DEFAULT_APOLOGY, _LANGUAGE)
+    language = row.facts.get("language", _LANGUAGE)
+    return Refused(call, str(unseal(said)) if said else DEFAULT_APOLOGY, language)
 
 
 def _is_open(call: Call) -> bool:

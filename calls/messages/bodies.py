@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from calls.api.documents import call_document
 from calls.api.messages import openai_messages, transcript_text
-from calls.api.selectors import Record
+from calls.api.records import Head, Record
 from calls.messages import kinds
 from calls.models import Call, ServerMessage
 from tools.envelope import epoch_ms
 from transcripts.models import Utterance
 
 # Of a call's document, what was so when it was made.
-_AT_FIRST: Final = (
+AT_FIRST: Final = (
     "id", "orgId", "createdAt", "type", "name", "assistantId", "assistantVersion", "assistantOverrides", "squadId", "phoneNumberId",
     "customer", "metadata", "schedulePlan", "phoneCallProvider", "phoneCallProviderId", "phoneCallTransport", "transport", "monitor",
 )  # fmt: skip
-_REPORTED: Final = (
+REPORTED: Final = (
     "startedAt", "endedAt", "endedReason", "endedMessage", "cost", "costs", "costBreakdown", "transcript", "summary", "messages",
     "recordingUrl", "stereoRecordingUrl", "artifact",
 )  # fmt: skip
@@ -37,6 +37,7 @@ class Subject:
     versions: Sequence[int]
     org_id: str
     public_origin: str
+    spoken: Mapping[str, Utterance] = field(default_factory=dict)  # by item
     document: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -46,12 +47,13 @@ class Subject:
         *,
         assistants: Sequence[Mapping[str, Any]],
         versions: Sequence[int],
+        spoken: Mapping[str, Utterance],
         org_id: str,
         public_origin: str,
     ) -> "Subject":
         """The subject with its document, which all its messages share."""
         document = call_document(record, org_id=org_id, public_origin=public_origin)
-        return cls(record, assistants, versions, org_id, public_origin, document)
+        return cls(record, assistants, versions, org_id, public_origin, spoken, document)
 
     def assistant(self, part: int) -> dict[str, Any] | None:
         """The assistant that had this part of the call, by the id that programs know it by."""
@@ -62,38 +64,65 @@ class Subject:
         pk = known or (self.document.get("assistantId") if part == 0 else None)
         return {**self.assistants[part], "orgId": self.org_id, **({"id": pk} if pk else {})}
 
+    def surroundings(self, part: int) -> dict[str, Any]:
+        """What every message goes with while this assistant has the call."""
+        call, document = self.record.call, self.document
+        assistant, customer = self.assistant(part), document.get("customer")
+        version = self.versions[part] if part < len(self.versions) else 0
+        return {
+            "call": call_at_first(document, call),
+            **({"assistant": assistant} if assistant is not None else {}),
+            **({"phoneNumber": number_told(document, call, self.org_id)} if call.did else {}),
+            **({"customer": customer} if customer else {}),
+            "assistantVersion": f"v{version}" if version else None,
+        }
+
 
 def message_body(row: ServerMessage, subject: Subject) -> dict[str, Any]:
     """The whole body."""
-    call = subject.record.call
-    assistant = subject.assistant(row.part)
-    version = subject.versions[row.part] if row.part < len(subject.versions) else 0
-    document = subject.document
-    customer = document.get("customer")
     told: dict[str, Any] = {
         "timestamp": epoch_ms(row.at),
         "type": row.kind,
         **_OWN.get(row.kind, _nothing)(row, subject),
-        "call": call_at_first(document, call),
-        **({"assistant": assistant} if assistant is not None else {}),
-        **({"phoneNumber": number_told(document, call, subject.org_id)} if call.did else {}),
-        **({"customer": customer} if customer else {}),
-        "assistantVersion": f"v{version}" if version else None,
+        **subject.surroundings(row.part),
     }
     return {"message": told}
 
 
-def call_at_first(document: Mapping[str, Any], call: Call) -> dict[str, Any]:
+def passing_body(
+    kind: str, at_ms: int, facts: Mapping[str, Any], surroundings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same of what is told in passing, of which there is no row: words before they are final, and who speaks."""
+    own = dict(facts)
+    if kind == kinds.TRANSCRIPT:
+        own = {
+            "role": facts["role"],
+            "transcriptType": "partial",
+            "transcript": facts["transcript"],
+            **(_speaker(surroundings.get("assistant")) if facts["role"] == "assistant" else {}),
+        }
+    return {"message": {"timestamp": at_ms, "type": kind, **own, **surroundings}}
+
+
+def _speaker(assistant: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Who has said it; an assistant that came with the call has no id."""
+    if assistant is None:
+        return {}
+    known = {"assistantId": assistant["id"]} if "id" in assistant else {}
+    return {**known, "assistantName": assistant["name"]}
+
+
+def call_at_first(document: Mapping[str, Any], call: Head) -> dict[str, Any]:
     """The call as it was when it was made."""
     outbound = call.direction == Call.Direction.OUTBOUND
     return {
-        **{name: document[name] for name in _AT_FIRST if name in document},
+        **{name: document[name] for name in AT_FIRST if name in document},
         "updatedAt": document["createdAt"],
         "status": "queued" if outbound else "ringing",
     }
 
 
-def number_told(document: Mapping[str, Any], call: Call, org_id: str) -> dict[str, Any]:
+def number_told(document: Mapping[str, Any], call: Head, org_id: str) -> dict[str, Any]:
     """Our number in the call, without what opens its account."""
     pk = document.get("phoneNumberId")
     return {
@@ -101,7 +130,7 @@ def number_told(document: Mapping[str, Any], call: Call, org_id: str) -> dict[st
         "orgId": org_id,
         "provider": "twilio",
         "number": call.did,
-        **({"name": call.phone_number.label} if call.phone_number and call.phone_number.label else {}),
+        **({"name": call.line_label} if call.line_label else {}),
     }
 
 
@@ -135,8 +164,8 @@ def _status(row: ServerMessage, subject: Subject) -> dict[str, Any]:
 
 def _destination(row: ServerMessage, subject: Subject) -> dict[str, Any]:
     wanted = row.facts.get("transfer")
-    for one in subject.record.call.transfers.all():
-        if str(one.pk) == wanted and one.destination:
+    for one in subject.record.transfers:
+        if one.id == wanted and one.destination:
             return {"destination": one.destination}
     return {}
 
@@ -172,18 +201,8 @@ def _messages_until(row: ServerMessage, subject: Subject) -> list[dict[str, Any]
     return [one for one in subject.document["messages"] if one["time"] <= until]
 
 
-def _speech(row: ServerMessage, _subject: Subject) -> dict[str, Any]:
-    return {name: row.facts[name] for name in ("status", "role", "turn") if name in row.facts}
-
-
 def _utterance(row: ServerMessage, subject: Subject) -> Utterance | None:
-    transcript = subject.record.transcript
-    item = row.facts.get("item")
-    return (
-        next((one for one in transcript.utterances.all() if one.item_id == item), None)
-        if transcript
-        else None
-    )
+    return subject.spoken.get(str(row.facts.get("item")))
 
 
 def _transcript(row: ServerMessage, subject: Subject) -> dict[str, Any]:
@@ -194,10 +213,7 @@ def _transcript(row: ServerMessage, subject: Subject) -> dict[str, Any]:
         "transcriptType": "final",
         "transcript": "" if one is None else one.heard_text if ours else one.text,
     }
-    assistant = subject.assistant(row.part)
-    if ours and assistant is not None:
-        told |= {"assistantId": assistant["id"], "assistantName": assistant["name"]}
-    return told
+    return told | _speaker(subject.assistant(row.part)) if ours else told
 
 
 def _interrupted(row: ServerMessage, _subject: Subject) -> dict[str, Any]:
@@ -219,9 +235,9 @@ def _report(_row: ServerMessage, subject: Subject) -> dict[str, Any]:
     seconds = 0.0
     if call.started_at is not None and call.ended_at is not None:
         seconds = round((call.ended_at - call.started_at).total_seconds(), 3)
-    transfers = [one for one in call.transfers.all() if one.dialled_at is not None and one.destination]
+    transfers = [one for one in subject.record.transfers if one.dialled and one.destination]
     return {
-        **{name: document[name] for name in _REPORTED if name in document},
+        **{name: document[name] for name in REPORTED if name in document},
         "endedReason": document.get("endedReason") or UNKNOWN_REASON,
         "analysis": document.get("analysis") or {},
         "durationMs": round(seconds * 1000),
@@ -235,7 +251,6 @@ _OWN: Final[Mapping[str, Callable[[ServerMessage, Subject], dict[str, Any]]]] = 
     kinds.STATUS: _status,
     kinds.REPORT: _report,
     kinds.CONVERSATION: _conversation,
-    kinds.SPEECH: _speech,
     kinds.TRANSCRIPT: _transcript,
     kinds.FINAL_TRANSCRIPT: _transcript,
     kinds.INTERRUPTED: _interrupted,

@@ -125,9 +125,6 @@ def _transfers(seen: Seen) -> Iterator[_Found]:
 def _talk(seen: Seen) -> Iterator[_Found]:
     for turn, one in enumerate(seen.spoken):
         item, facts = one.item, {"item": one.item}
-        for status, at in (("started", one.began_at), ("stopped", one.ended_at)):
-            told = {"status": status, "role": one.role, "turn": turn}
-            yield kinds.SPEECH, f"speech:{status}:{item}", at, told, 2
         ours = one.role == "assistant"
         if ours and one.heard:
             yield kinds.SPEECH_STARTED, f"speech-begun:{item}", one.began_at, {**facts, "turn": turn}, 3

@@ -4,13 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from assistants.vapi.defaults import SERVER_MESSAGES
+from calls.passing import telling
 
 STATUS: Final = "status-update"
 REPORT: Final = "end-of-call-report"
 CONVERSATION: Final = "conversation-update"
-SPEECH: Final = "speech-update"
-TRANSCRIPT: Final = "transcript"
+SPEECH: Final = telling.SPEECH
+TRANSCRIPT: Final = telling.TRANSCRIPT
 FINAL_TRANSCRIPT: Final = 'transcript[transcriptType="final"]'
 INTERRUPTED: Final = "user-interrupted"
 STARTED: Final = "assistant.started"
@@ -19,16 +19,6 @@ TRANSFER: Final = "transfer-update"
 MODEL_OUTPUT: Final = "model-output"
 HANG: Final = "hang"
 ASSISTANT_REQUEST: Final = "assistant-request"
-
-# What Vapi sends where an assistant has no list of its own. Tools and requests for destinations go a way of their own.
-DEFAULT: Final = frozenset(SERVER_MESSAGES)
-
-
-def wanted_of(listed: object) -> frozenset[str]:
-    """The kinds that an assistant wants whose list is this; the default where it has none."""
-    if not isinstance(listed, list):
-        return DEFAULT
-    return frozenset(one for one in listed if isinstance(one, str))
 
 
 def transcript_kind(wanted: Collection[str]) -> str:
@@ -61,7 +51,7 @@ def care_for(kind: str, key: str) -> Care:
         return _LASTING
     if kind in (STATUS, STARTED, TRANSFER):
         return _SOON
-    return _PASSING if kind in (CONVERSATION, SPEECH, MODEL_OUTPUT) else _ONCE
+    return _PASSING if kind in (CONVERSATION, MODEL_OUTPUT) else _ONCE
 
 
 STATUS_ENDED: Final = "status:ended"

@@ -1,7 +1,7 @@
 """Where messages about a call go: the server of its assistant, of its number, of the organisation, whichever comes first."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -40,16 +40,26 @@ class PartSeen:
 
 def parts_of(call: Call) -> list[PartSeen]:
     """The assistants of a call in the order in which they had it; one without anything where no assistant answered."""
+    return parts_of_each([call])[call.pk]
+
+
+def parts_of_each(calls: Collection[Call]) -> dict[uuid.UUID, list[PartSeen]]:
+    """The same of many calls, by their ids."""
     # Of a call with overrides, the secrets are with what its version was made of.
     columns = (
         "version__assistant_id",
         "version__snapshot__server_url",
         "version__snapshot__server_messages",
     )
-    rows = list(CallPart.objects.filter(call=call).order_by("n").values_list(*columns))
-    if not rows and call.version_id is not None:
-        rows = list(Call.objects.filter(pk=call.pk).values_list(*columns))
-    return [PartSeen(pk, str(url or ""), listed) for pk, url, listed in rows] or [PartSeen(None, "", None)]
+    found: dict[uuid.UUID, list[PartSeen]] = {call.pk: [] for call in calls}
+    parts = CallPart.objects.filter(call__in=list(found)).order_by("n").values_list("call_id", *columns)
+    for call_id, pk, url, listed in parts:
+        found[call_id].append(PartSeen(pk, str(url or ""), listed))
+    alone = [call.pk for call in calls if not found[call.pk] and call.version_id is not None]
+    rows = Call.objects.filter(pk__in=alone).values_list("pk", *columns) if alone else ()
+    for call_id, pk, url, listed in rows:
+        found[call_id].append(PartSeen(pk, str(url or ""), listed))
+    return {call_id: parts or [PartSeen(None, "", None)] for call_id, parts in found.items()}
 
 
 def server_of(call: Call, part: PartSeen, *, now_live: bool = False) -> Server | None:
@@ -95,12 +105,18 @@ def number_server(number_id: uuid.UUID | None) -> Server | None:
     """The server of a number, or None."""
     if number_id is None:
         return None
-    columns = ("server_url", "server_backoff_plan")
+    columns = ("server_url", "server_backoff_plan", "timeout_s")
     row = NumberServer.objects.filter(pk=number_id).values_list(*columns, *auth_columns()).first()
     if row is None:
         return None
-    url, plan = row[: len(columns)]
-    return Server(url, From.NUMBER, server_auth(*row[len(columns) :]), plan if isinstance(plan, dict) else {})
+    url, plan, timeout_s = row[: len(columns)]
+    return Server(
+        url,
+        From.NUMBER,
+        server_auth(*row[len(columns) :]),
+        plan if isinstance(plan, dict) else {},
+        _within(timeout_s),
+    )
 
 
 def organisation_server() -> Server | None:
@@ -117,7 +133,11 @@ def organisation_server() -> Server | None:
 
 def _timeout_s(plans: object) -> float:
     server = plans.get("server") if isinstance(plans, Mapping) else None
-    given = server.get("timeoutSeconds") if isinstance(server, Mapping) else None
+    return _within(server.get("timeoutSeconds") if isinstance(server, Mapping) else None)
+
+
+def _within(given: object) -> float:
+    """How long an answer is waited for, of what somebody wrote: within Vapi's bounds, and Vapi's own where that is nothing."""
     if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
         return TIMEOUT_S
     return min(max(float(given), 1.0), LONGEST_TIMEOUT_S)

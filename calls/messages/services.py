@@ -5,7 +5,7 @@ found by a look around a few seconds later.
 """
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,9 +14,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 
+from assistants.vapi.defaults import messages_wanted
 from calls.messages.due import Due, Seen, SpokenSeen, TransferSeen, messages_due
-from calls.messages.kinds import REPORT_KEY, STATUS, wanted_of
-from calls.messages.servers import parts_of, server_kinds
+from calls.messages.kinds import ENDS, REPORT, REPORT_KEY, STATUS
+from calls.messages.servers import parts_of, parts_of_each, server_kinds
 from calls.models import (
     OVER,
     Call,
@@ -35,7 +36,11 @@ from transcripts.models import Transcript, Utterance
 REPORT_PATIENCE: Final = timedelta(minutes=5)
 # A call that ended longer ago than this has told all that it will tell.
 LOOKED_BACK: Final = timedelta(hours=2)
+# After its end: words, costs, sound and the analysis are written by then, or were waited for long enough.
+NEWS_WITHIN: Final = REPORT_PATIENCE + timedelta(minutes=2)
 MOST_LOOKED_AT: Final = 500
+# So many locks of lanes are held together at the most: the database has room for some thousands of all kinds.
+_AT_ONCE: Final = 100
 # The model owed the caller an answer and gave none.
 _HANGS: Final = ("no_answer", "response_not_created")
 _ROLES: Final = {Utterance.Speaker.CALLER: "user", Utterance.Speaker.ASSISTANT: "assistant"}
@@ -49,9 +54,18 @@ def messages_notice(call_ids: Collection[uuid.UUID], *, now: datetime) -> list[u
 
 
 def calls_untold(*, now: datetime) -> list[uuid.UUID]:
-    """The calls that ended lately and whose report is not written down: those that nobody may have told of."""
+    """The calls that ended lately and whose report is not written down: those that nobody may have told of.
+
+    Where nobody wants a report, it cannot be known from there whether all is told: such a call is looked at while there may
+    be news of it.
+    """
     reported = ServerMessage.objects.filter(call_id=OuterRef("pk"), key=REPORT_KEY)
     over = _telling().filter(~Exists(reported), status__in=OVER, ended_at__gte=now - LOOKED_BACK)
+    # A list as text; nothing where there is none, and Vapi's own counts, which has the report.
+    listed = KeyTextTransform("server_messages", "version__snapshot")
+    wants = Q(listed__isnull=True) | Q(listed__contains=f'"{REPORT}"')
+    parts = CallPart.objects.annotate(listed=listed).filter(wants, call_id=OuterRef("pk"))
+    over = over.annotate(listed=listed).filter(wants | Exists(parts) | Q(ended_at__gte=now - NEWS_WITHIN))
     return list(over.order_by("-ended_at").values_list("pk", flat=True)[:MOST_LOOKED_AT])
 
 
@@ -60,16 +74,37 @@ def status_changed(call_id: uuid.UUID, status: str, at: datetime) -> bool:
 
     For what no row tells later, as ``queued`` and ``ringing``. It goes out within seconds.
     """
-    call = _telling().filter(pk=call_id).first()
-    if call is None:
-        return False
-    part = parts_of(call)[0]
-    if STATUS not in wanted_of(part.listed):
-        return False
-    due = Due(STATUS, f"status:{status}", at, 0, {"status": status})
+    return bool(statuses_changed({call_id: (status, at)}))
+
+
+def statuses_changed(changes: Mapping[uuid.UUID, tuple[str, datetime]]) -> set[uuid.UUID]:
+    """The same of many calls; those of which anybody is told."""
+    ids = sorted(changes)
+    told: set[uuid.UUID] = set()
+    for start in range(0, len(ids), _AT_ONCE):
+        told |= _statuses_write({pk: changes[pk] for pk in ids[start : start + _AT_ONCE]})
+    return told
+
+
+def _statuses_write(changes: Mapping[uuid.UUID, tuple[str, datetime]]) -> set[uuid.UUID]:
+    calls = list(_telling().filter(pk__in=list(changes)).order_by("pk"))
+    parts = parts_of_each(calls)
+    wanting = [call for call in calls if STATUS in messages_wanted(parts[call.pk][0].listed)]
+    if not wanting:
+        return set()
+    ids = [call.pk for call in wanting]
     with transaction.atomic():
-        _lane_lock(call.pk)
-        return _write(call, [due], whose=server_kinds(call, [part]), now=at)
+        _lanes_lock(ids)
+        over = ServerMessage.objects.filter(call__in=ids, key__in=ENDS).values_list("call_id", flat=True)
+        late = set(over)  # it comes late, and nothing comes behind the end
+        rows: list[ServerMessage] = []
+        for call in wanting:
+            status, at = changes[call.pk]
+            whose = server_kinds(call, parts[call.pk][:1]) if call.pk not in late else ""
+            due = Due(STATUS, f"status:{status}", at, 0, {"status": status})
+            rows += [_message(call, due, whose=whose, now=at)] if whose else []
+        ServerMessage.objects.bulk_create(rows, ignore_conflicts=True)
+    return {row.call_id for row in rows}
 
 
 def _telling() -> QuerySet[Call]:
@@ -90,40 +125,47 @@ def _telling() -> QuerySet[Call]:
 
 def _notice(call: Call, now: datetime) -> bool:
     with transaction.atomic():
-        _lane_lock(call.pk)
+        _lanes_lock([call.pk])
         known = set(ServerMessage.objects.filter(call=call).values_list("key", flat=True))
         if REPORT_KEY in known:
             return False  # everything was told; what comes late has missed it
         parts = parts_of(call)
-        seen = _seen(call, tuple(wanted_of(part.listed) for part in parts), now)
+        seen = _seen(call, tuple(messages_wanted(part.listed) for part in parts), now)
         new = [one for one in messages_due(seen) if one.key not in known]
         return bool(new) and _write(call, new, whose=server_kinds(call, parts), now=now)
 
 
-def _lane_lock(call_id: uuid.UUID) -> None:
-    """Until the end of the transaction nobody else writes messages of this call, so that their ids tell their order."""
+def _lanes_lock(call_ids: Sequence[uuid.UUID]) -> None:
+    """Until the end of the transaction nobody else writes messages of these calls, so that their ids tell their order.
+
+    They are in one order wherever they are several, so that no two wait for each other.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"messages:{call_id}"])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(lane, 0)) FROM unnest(%s::text[]) AS lane",
+            [[f"messages:{call_id}" for call_id in call_ids]],
+        )
 
 
 def _write(call: Call, due: list[Due], *, whose: str, now: datetime) -> bool:
     if not whose:
         return False
-    rows = [
-        ServerMessage(
-            call=call,
-            kind=one.kind,
-            key=one.key[:120],
-            at=one.at,
-            part=one.part,
-            facts=dict(one.facts),
-            server_from=whose,
-            due_at=now,
-        )
-        for one in due
-    ]
+    rows = [_message(call, one, whose=whose, now=now) for one in due]
     ServerMessage.objects.bulk_create(rows, ignore_conflicts=True)
     return True
+
+
+def _message(call: Call, due: Due, *, whose: str, now: datetime) -> ServerMessage:
+    return ServerMessage(
+        call=call,
+        kind=due.kind,
+        key=due.key[:120],
+        at=due.at,
+        part=due.part,
+        facts=dict(due.facts),
+        server_from=whose,
+        due_at=now,
+    )
 
 
 # --- What the rows say ------------------------------------------------------------------------------------------

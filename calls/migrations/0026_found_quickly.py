@@ -9,14 +9,18 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("calls", "0025_daily_figures")]
     operations = [
+        # Left behind, and of no use, where it was being built when that failed: then all of this is done again.
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS call_by_caller", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="call",
             index=models.Index(fields=["caller"], name="call_by_caller", opclasses=["varchar_pattern_ops"]),
         ),
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS call_by_caller_end", migrations.RunSQL.noop),
         migrations.RunSQL(
             "CREATE INDEX CONCURRENTLY call_by_caller_end ON calls_call (reverse(caller::text) text_pattern_ops)",
             "DROP INDEX CONCURRENTLY call_by_caller_end",
         ),
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS call_by_caller_name", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="call",
             index=models.Index(
@@ -25,10 +29,12 @@ class Migration(migrations.Migration):
                 name="call_by_caller_name",
             ),
         ),
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS call_refused", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="call",
             index=models.Index(fields=["-created_at"], condition=Q(status="refused"), name="call_refused"),
         ),
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS transfer_failed", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="calltransfer",
             index=models.Index(

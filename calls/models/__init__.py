@@ -2,7 +2,7 @@
 
 from calls.models.analysis import CallAnalysis
 from calls.models.budget import BudgetRule, BudgetTrip
-from calls.models.call import AHEAD, LIVE, OVER, Call
+from calls.models.call import AHEAD, LIVE, OVER, SHUT_DOWN, STREAM_CLOSED, STREAM_LOST, Call
 from calls.models.call_break import CallBreak
 from calls.models.choosing import CallVariables
 from calls.models.cost import (
@@ -30,7 +30,7 @@ from calls.models.daily import CallDay, CostDay, DayChanged, DaysKept, SpeedDay
 from calls.models.doctor import DoctorRun
 from calls.models.handover import CallHandover, FallbackCall, SnapshotRoute
 from calls.models.history import VapiCall, VapiCallErased, VapiCallImport, VapiRecorder
-from calls.models.live import LiveCall
+from calls.models.live import LiveCall, LiveOrder
 from calls.models.member import CallMember, CallPart
 from calls.models.messages import ServerMessage
 from calls.models.number import E164_PATTERN, PhoneNumber
@@ -60,6 +60,9 @@ __all__ = [
     "LIVE",
     "OPEN",
     "OVER",
+    "SHUT_DOWN",
+    "STREAM_CLOSED",
+    "STREAM_LOST",
     "BudgetRule",
     "BudgetTrip",
     "Call",
@@ -97,6 +100,7 @@ __all__ = [
     "Erasure",
     "FallbackCall",
     "LiveCall",
+    "LiveOrder",
     "NumberServer",
     "NumberSnapshot",
     "Part",

@@ -1,13 +1,13 @@
 """The calls that came in on our numbers, and those that ran at Vapi."""
 
 import uuid
-from datetime import UTC
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Reverse, TruncDate
+from django.db.models.functions import Reverse
 
 from assistants.models import Assistant, AssistantVersion, Squad
+from calls.models.counting import COUNTS_ON
 from calls.models.number import PhoneNumber
 
 models.CharField.register_lookup(Reverse)
@@ -38,6 +38,7 @@ class Call(models.Model):
     direction = models.CharField(max_length=10, choices=Direction, default=Direction.INBOUND)
     smoke_test = models.BooleanField(
         default=False,
+        db_default=False,
         help_text="Placed by a smoke test: nobody was on the line, and its tools were answered by the scenario.",
     )
     status = models.CharField(max_length=20, choices=Status, default=Status.RINGING, db_index=True)
@@ -74,7 +75,11 @@ class Call(models.Model):
         help_text="Whose first member took the call.",
     )
     name = models.CharField(
-        max_length=40, blank=True, help_text="What a program calls it, for its own lists."
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What a program calls it, for its own lists.",
     )
     ended_reason = models.CharField(max_length=120, blank=True, help_text="In Vapi's words.")
     refused_because = models.TextField(blank=True, help_text="Why no assistant answered, in plain words.")
@@ -109,7 +114,8 @@ class Call(models.Model):
         indexes = [
             models.Index(fields=["did", "-created_at"], name="call_by_did"),
             # The day of the reporting views.
-            models.Index(TruncDate("created_at", tzinfo=UTC), name="call_by_day"),
+            models.Index(COUNTS_ON, name="call_by_day"),
+            models.Index(COUNTS_ON, condition=Q(smoke_test=True), name="call_smoke_by_day"),
             # Callers by how their number begins, and those that are no number; one by how it ends is made by a migration alone.
             models.Index(fields=["caller"], opclasses=["varchar_pattern_ops"], name="call_by_caller"),
             models.Index(
@@ -149,7 +155,23 @@ class Call(models.Model):
             return None
         return round((self.ended_at - self.started_at).total_seconds())
 
+    @property
+    def may_come_back(self) -> bool:
+        """Whether its stream was lost while the line was there, so that it may go on in another one, as it may once."""
+        lost = self.status == self.Status.ENDED and self.ended_reason in STREAM_LOST
+        begun = self.started_at is not None and self.version_id is not None and not self.smoke_test
+        return (
+            lost
+            and begun
+            and bool(self.call_sid)
+            and not self.breaks.filter(kind="lost", refused=False).exists()
+        )
 
+
+# What a bridge says of a stream that others have ended under it: the line is still there.
+SHUT_DOWN = "worker-shutdown"
+STREAM_CLOSED = "phone-call-provider-closed-websocket"
+STREAM_LOST = frozenset({SHUT_DOWN, STREAM_CLOSED})
 # Calls of ours that nobody has been rung for yet.
 AHEAD = (Call.Status.SCHEDULED, Call.Status.QUEUED)
 LIVE = (Call.Status.RINGING, Call.Status.IN_PROGRESS, Call.Status.FORWARDING)

@@ -111,7 +111,7 @@ class CallCost(models.Model):
     """What a call costs: the sum of its lines, as far as there are any. While it runs, what it has used until now."""
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, primary_key=True, related_name="cost")
-    day = models.DateField(help_text="On which it came in, in UTC.")
+    day = models.DateField(help_text="That the call counts for, in UTC (calls.models.counting).")
     assistant = models.ForeignKey(
         Assistant, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -125,7 +125,14 @@ class CallCost(models.Model):
         ordering = ["-day", "call"]
         verbose_name = "cost of a call"
         verbose_name_plural = "costs of calls"
-        indexes = [models.Index(fields=["day", "assistant"], include=["total_usd"], name="call_cost_by_day")]
+        indexes = [
+            # All that sums of days are made of: calls of years need not be read.
+            models.Index(
+                fields=["day", "assistant"],
+                include=["total_usd", "unpriced_n", "priced_at"],
+                name="call_cost_by_day",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"${self.total_usd:.4f}"

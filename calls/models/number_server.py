@@ -1,6 +1,6 @@
 """The server of a number: asked for tools that have none, in calls of assistants that have none."""
 
-from django.core.validators import URLValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 
 from calls.models.number import PhoneNumber
@@ -38,6 +38,14 @@ class NumberServer(models.Model):
         blank=True,
         verbose_name="encrypted arguments",
         help_text='Encrypted with the credential\'s public key before they are sent: ["ssn", "payment.cardNumber"].',
+    )
+
+    timeout_s = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(300)],
+        verbose_name="patience, in seconds",
+        help_text="How long the server's answer to a message about a call is waited for. Empty: 20 seconds. Tools have their own.",
     )
 
     class Meta:

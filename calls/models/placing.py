@@ -50,7 +50,7 @@ class Placing(models.Model):
         WAITING = "waiting", "Waiting for its turn"
         DIALLING = "dialling", "Ordered from Twilio"  # no answer is known yet
         PLACED = "placed", "Placed"
-        OVER = "over", "Over, in Twilio's own words"
+        OVER = "over", "Over, in Twilio's own words"  # or never ordered: nothing of it can ring
 
     call = models.OneToOneField(Call, primary_key=True, on_delete=models.CASCADE, related_name="placing")
     request = models.ForeignKey(CallRequest, on_delete=models.PROTECT, related_name="placings")
@@ -77,6 +77,11 @@ class Placing(models.Model):
     answered_by = models.CharField(
         max_length=30, blank=True, help_text="A person or a machine, in Twilio's words."
     )
+    machine_due_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the beat does what is to be done about a machine, unless that is done by then.",
+    )
     looked_at = models.DateTimeField(null=True, blank=True, help_text="When Twilio was last asked about it.")
     hang_up = models.BooleanField(
         default=False, help_text="It was called off on the way: whoever learns its SID hangs up."
@@ -90,6 +95,13 @@ class Placing(models.Model):
         indexes = [
             models.Index(fields=["due_at"], name="placing_waits", condition=Q(state="waiting")),
             models.Index(fields=["claimed_at"], name="placing_dials", condition=Q(state="dialling")),
+            models.Index(
+                fields=["machine_due_at"], name="placing_machines", condition=Q(machine_due_at__isnull=False)
+            ),
+            # They began long after they were made.
+            models.Index(
+                fields=["claimed_at"], name="placing_was_scheduled", condition=Q(earliest_at__isnull=False)
+            ),
         ]
         constraints = [
             models.UniqueConstraint(name="placing_in_request_once", fields=["request", "position"]),

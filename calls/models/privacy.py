@@ -29,7 +29,16 @@ class CallOpened(models.Model):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    # No constraint, which would be checked for each call of a page, and no index: keys are revoked, and stay.
+    key = models.ForeignKey(
+        ApiKey,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
     actor_label = models.CharField(max_length=150, verbose_name="who")
     at = models.DateTimeField()
 

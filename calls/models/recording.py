@@ -29,6 +29,7 @@ class Recording(models.Model):
     class Source(models.TextChoices):
         TWILIO = "twilio", "Twilio"
         VAPI = "vapi", "Vapi"
+        TANDEM = "tandem", "Tandem"
 
     class State(models.TextChoices):
         ASKED = "asked", "Being started"

@@ -14,10 +14,10 @@ from assistants.models import AssistantVersion
 from calls.costs.selectors import CostSheet, call_costs
 from calls.messages.shown import messages_shown
 from calls.models import Call, CallAnalysis, Recording, SmokePair, VapiCall
+from calls.page.timeline import Told
 from calls.page.waterfall import Answer, Bar, Span, Waterfall, waterfall
 from calls.recordings.player import recording_news, recording_player
 from calls.recordings.vapi import recording_urls
-from calls.timeline import Told
 from tools.adminkit import Tone, badge, clipped, json_pretty, ms_text, object_link
 from tools.models import ToolCall
 from transcripts.admin import SLOW_ANSWER_MS, clock_text

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from assistants.voices.byte_ranges import UnsatisfiableRangeError
 from calls.models import Call, Recording
 from calls.privacy.access import call_opened
+from calls.recordings.services import is_own
 from calls.recordings.serving import part_asked, part_missing, whole_sound
 from calls.recordings.tasks import vapi_recording_fetch
 from tools.adminkit import HistoryAdmin, SinceFilter, Tone, badge, clipped, duration_text, moment, object_link
@@ -43,7 +44,7 @@ class RecordingAdmin(HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Recording]:
         queryset: QuerySet[Recording] = super().get_queryset(request)
-        return queryset.select_related("call").defer("peaks")
+        return queryset.select_related("call__socket").defer("peaks")
 
     @admin.display(description="made", ordering="created_at")
     def began(self, recording: Recording) -> SafeString | str:
@@ -54,7 +55,10 @@ class RecordingAdmin(HistoryAdmin):
         call = recording.call
         if call is None:
             return "Its call was deleted"
-        return object_link("calls_call", call.pk, f"{call.caller or 'Withheld'} to {call.did or '-'}")
+        named = (
+            "A program's WebSocket" if is_own(call) else f"{call.caller or 'Withheld'} to {call.did or '-'}"
+        )
+        return object_link("calls_call", call.pk, named)
 
     @admin.display(description="state", ordering="state")
     def state_label(self, recording: Recording) -> SafeString:

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Collection
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -17,19 +18,19 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST
 
 from assistants.models import Assistant
+from calls.concurrency.room import room
 from calls.models import AHEAD, LIVE, Call, Placing
 from calls.placing.cancelling import call_cancel, calls_cancellable
 from calls.placing.forms import PlaceForm
+from calls.placing.revoking_page import PLACE, revoke_page
 from calls.placing.services import Orderer, calls_place
 from calls.placing.tasks import calls_hang_up, have_done
 from calls.placing.telling import placed_tell
-from calls.placing.turns import room
 from tools.access.errors import ApiError
 from tools.adminkit import HistoryAdmin, Tone, badge, clipped, moment, object_link, unbroken
 
 logger = logging.getLogger(__name__)
 
-PLACE: Final = "calls.place_call"
 _TONES: Final[dict[str, Tone]] = {
     Call.Status.SCHEDULED: "plain",
     Call.Status.QUEUED: "info",
@@ -67,6 +68,11 @@ class PlacingAdmin(HistoryAdmin):
     search_fields = ["call__caller", "call__did", "call__name", "request__by_label"]
     search_help_text = "By a number, the name of the call, or who asked for it."
     ordering = ["-due_at"]
+    actions = ["call_off_chosen"]  # type: ignore[assignment]  # the pages of others have none
+
+    def has_place_permission(self, request: HttpRequest) -> bool:
+        """Whether somebody may have calls placed, and call them off."""
+        return request.user.has_perm(PLACE)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Placing]:
         queryset: QuerySet[Placing] = super().get_queryset(request)
@@ -84,6 +90,7 @@ class PlacingAdmin(HistoryAdmin):
                 wrap(require_http_methods(["GET", "HEAD", "POST"])(self.place_view)),
                 name="calls_placing_place",
             ),
+            path("revoke-keys/", wrap(self.revoke_view), name="calls_placing_revoke_keys"),
             path(
                 "<uuid:call_id>/call-off/",
                 wrap(require_POST(self.call_off_view)),
@@ -95,7 +102,7 @@ class PlacingAdmin(HistoryAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        found = room()
+        found = room(now=timezone.now())
         more = {"may_place": request.user.has_perm(PLACE), "limit": found.limit, "taken": found.taken}
         return super().changelist_view(request, more | (extra_context or {}))
 
@@ -117,7 +124,7 @@ class PlacingAdmin(HistoryAdmin):
 
     @admin.display(description="from", ordering="call__did")
     def sender(self, row: Placing) -> SafeString:
-        return unbroken(row.call.did)
+        return unbroken(row.call.did or "-")
 
     @admin.display(description="assistant", ordering="call__assistant__name")
     def assistant(self, row: Placing) -> str:
@@ -144,7 +151,7 @@ class PlacingAdmin(HistoryAdmin):
                 ("Status", self.status(obj)),
                 ("Ended", self.why(obj)),
                 ("Why", problem.message if problem else "-"),
-                ("From", call.did),
+                ("From", call.did or "-"),
                 ("Assistant", self.assistant(obj)),
                 ("Person", obj.customer.get("name") or "-"),
                 ("Asked for", moment(call.created_at)),
@@ -165,15 +172,7 @@ class PlacingAdmin(HistoryAdmin):
         user = request.user
         if not isinstance(user, User) or not user.has_perm(PLACE) or not self.has_view_permission(request):
             raise PermissionDenied
-        if call_cancel(call_id, now=timezone.now()):
-            have_done(calls_hang_up)
-            LogEntry.objects.log_actions(
-                user.pk,
-                Call.objects.filter(pk=call_id),
-                CHANGE,
-                change_message="Called off.",
-                single_object=True,
-            )
+        if _called_off(user, [call_id]):
             messages.success(request, "The call is off.")
         else:
             messages.warning(
@@ -181,7 +180,26 @@ class PlacingAdmin(HistoryAdmin):
             )
         return HttpResponseRedirect(reverse("admin:calls_placing_change", args=[call_id]))
 
+    @admin.action(description="Call off", permissions=["place"])
+    def call_off_chosen(self, request: HttpRequest, queryset: QuerySet[Placing]) -> None:
+        """Call off those of the chosen calls that nobody has answered yet."""
+        user = request.user
+        assert isinstance(user, User)  # nobody else is staff
+        chosen = list(queryset.values_list("pk", flat=True))
+        done = _called_off(user, calls_cancellable(chosen))
+        if done:
+            messages.success(request, f"{done} call{' is' if done == 1 else 's are'} off.")
+        if left := len(chosen) - done:
+            messages.warning(
+                request,
+                f"{left} {'was' if left == 1 else 'were'} answered meanwhile, or over. A running call is ended on its live page.",
+            )
+
     # --- Placing one
+
+    def revoke_view(self, request: HttpRequest) -> HttpResponse:
+        """Revoke keys of programs, and call off what they have ordered."""
+        return revoke_page(request, site=self.admin_site)
 
     def place_view(self, request: HttpRequest) -> HttpResponse:
         """Have somebody called."""
@@ -212,6 +230,17 @@ class PlacingAdmin(HistoryAdmin):
             "form": form,
         }
         return TemplateResponse(request, "admin/placing/place.html", context)
+
+
+def _called_off(user: User, call_ids: Collection[uuid.UUID]) -> int:
+    """How many of the calls are off, which stands in the history of what staff has done."""
+    done = [call_id for call_id in call_ids if call_cancel(call_id, now=timezone.now())]
+    if done:
+        have_done(calls_hang_up)
+        LogEntry.objects.log_actions(
+            user.pk, Call.objects.filter(pk__in=done), CHANGE, change_message="Called off."
+        )
+    return len(done)
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -251,14 +251,15 @@ def _schedule(plan: Any, now: datetime, problems: list[str]) -> tuple[datetime |
 
 
 def _moment(given: Any) -> datetime | None:
-    """A moment with its zone; one without is nobody's."""
+    """A moment with its zone, in UTC; one without is nobody's."""
     if not isinstance(given, str):
         return None
     try:
         at = parse_datetime(given)
-    except ValueError:
+        # Of a moment that is in no year of ours in UTC, the database would give back nothing.
+        return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return at if at is not None and at.tzinfo is not None else None
 
 
 def _texts(given: Body, longest: Mapping[str, int | None], where: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from calls.models import AHEAD, Call, Placing
 from calls.placing.endings import CANCELED, call_close
@@ -23,6 +23,11 @@ def calls_cancellable(call_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return set(found.values_list("pk", flat=True))
 
 
+def unanswered_of(key_ids: Collection[uuid.UUID]) -> QuerySet[Call]:
+    """The calls that programs with these keys have ordered, and that nobody has answered yet."""
+    return Call.objects.filter(_UNANSWERED, placing__request__key__in=list(key_ids), started_at__isnull=True)
+
+
 def call_cancel(call_id: uuid.UUID, *, now: datetime, reason: str = CANCELED) -> bool:
     """Whether the call was called off: it is over, and the telephone is hung up by whoever knows its SID."""
     with transaction.atomic():
@@ -32,7 +37,9 @@ def call_cancel(call_id: uuid.UUID, *, now: datetime, reason: str = CANCELED) ->
             return False
         if not call_close(call, reason, at=now, among=(*AHEAD, Call.Status.RINGING)):
             return False
-        if placing.state != Placing.State.WAITING:
+        if placing.state == Placing.State.WAITING:
+            Placing.objects.filter(pk=call_id).update(state=Placing.State.OVER)
+        else:
             Placing.objects.filter(pk=call_id).update(hang_up=True)
         return True
 

@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from calls.clients import TwilioRefusedError
@@ -34,6 +35,8 @@ LOST_AFTER: Final = timedelta(minutes=2)
 LOOK_AFTER: Final = timedelta(seconds=90)
 LOOK_AGAIN_AFTER: Final = timedelta(seconds=60)
 UNKNOWN_AFTER: Final = timedelta(minutes=10)
+# No call lasts longer at Twilio.
+NEVER_LONGER: Final = timedelta(hours=24)
 _PAUSE_S: Final = 1.0
 _PAUSE_MOST_S: Final = 30.0
 _MOST: Final = 50
@@ -53,6 +56,8 @@ def placing_dial(placing: Placing, telephone: Telephone, *, clock: Clock = timez
     """Order a call that has been taken from its place in the queue."""
     call = placing.call
     if Call.objects.filter(pk=call.pk, status__in=OVER).exists():
+        # Twilio has nothing of it that could be looked for, or hung up: what is found would be another's.
+        Placing.objects.filter(pk=call.pk).update(state=State.OVER, hang_up=False)
         return Dialled.UNWANTED
     try:
         call_sid = telephone.order(order_for(placing), account_sid=call.account_sid)
@@ -103,9 +108,8 @@ def _not_placed(placing: Placing, exc: NotPlacedError, *, now: datetime) -> Dial
     logger.warning(
         "twilio refused to place a call", extra={"call_id": str(placing.pk), "code": exc.code or exc.status}
     )
-    call_unplaced(
-        placing.call, reason_of_error(exc.code), why, at=now, code=f"twilio_{exc.code or exc.status}"
-    )
+    code = f"twilio_{exc.code or exc.status}"
+    call_unplaced(placing.call, reason_of_error(exc.code), why, at=now, code=code, ordered=True)
     return Dialled.REFUSED
 
 
@@ -129,34 +133,58 @@ def placings_find(telephone: Telephone, *, now: datetime) -> int:
         .filter(~Q(call__status__in=OVER) | Q(hang_up=True))
         .order_by("claimed_at")
     )
-    return sum(_find(placing, telephone, now) for placing in doubtful[:_MOST])
-
-
-def _find(placing: Placing, telephone: Telephone, now: datetime) -> bool:
-    call, since = placing.call, placing.claimed_at
-    assert since is not None  # of everything that is dialled
-    own = Call.objects.filter(caller=call.caller, did=call.did, created_at__gt=now - timedelta(days=7))
-    known = frozenset(own.exclude(call_sid="").values_list("call_sid", flat=True))
-    try:
-        seen = telephone.seen(
-            to=call.caller, caller=call.did, account_sid=call.account_sid, since=since, known=known
+    found, silent = 0, set[str]()
+    for placing in doubtful[:_MOST]:
+        account_sid = placing.call.account_sid
+        try:
+            seen = [] if account_sid in silent else _seen(placing, telephone)
+        except UnsureError:
+            # Each question may take seconds; the next run asks again.
+            silent.add(account_sid)
+            seen = []
+        patience = UNKNOWN_AFTER if account_sid in silent else LOST_AFTER
+        found += _found(placing, seen, telephone) or (
+            now - _since(placing) >= patience and _give_up(placing, now)
         )
-    except UnsureError:
-        if now - since < UNKNOWN_AFTER:
-            return False
-        seen = []
-    if seen:
-        if placing_placed(call.pk, seen[0]):
-            placing_hang_up(Placing.objects.select_related("call").get(pk=call.pk), telephone)
-        return True
-    if now - since < LOST_AFTER:
-        return False
-    Placing.objects.filter(pk=placing.pk).update(state=State.PLACED, hang_up=False)
-    why = (
-        "Twilio's answer to the order was lost, and neither a callback nor its list of calls tells of the call. It was not ordered "
-        "again, because it might have been placed."
+    return found
+
+
+def _since(placing: Placing) -> datetime:
+    assert placing.claimed_at is not None  # of everything that is dialled
+    return placing.claimed_at
+
+
+def _seen(placing: Placing, telephone: Telephone) -> list[str]:
+    """The calls in Twilio's list that this one may be. Raises UnsureError."""
+    call, since = placing.call, _since(placing)
+    own = Call.objects.filter(caller=call.caller, did=call.did, placing__claimed_at__gt=since - NEVER_LONGER)
+    known = frozenset(own.exclude(call_sid="").values_list("call_sid", flat=True))
+    return telephone.seen(
+        to=call.caller, caller=call.did, account_sid=call.account_sid, since=since, known=known
     )
-    return call_unplaced(call, FAILED, why, at=now, code="order_lost") or placing.hang_up
+
+
+def _found(placing: Placing, seen: list[str], telephone: Telephone) -> bool:
+    """Whether the call is known by Twilio's id now: one of those that were seen, or what was told meanwhile."""
+    if not seen:
+        return False
+    if placing_placed(placing.pk, seen[0], certain=False):
+        placing_hang_up(Placing.objects.select_related("call").get(pk=placing.pk), telephone)
+    return not Placing.objects.filter(pk=placing.pk, state=State.DIALLING).exists()
+
+
+def _give_up(placing: Placing, now: datetime) -> bool:
+    """Whether an order is lost for good, which is written; nothing is where Twilio has told of the call just now."""
+    with transaction.atomic():
+        if Placing.objects.select_for_update(of=("self",)).get(pk=placing.pk).state != State.DIALLING:
+            return False
+        Placing.objects.filter(pk=placing.pk).update(state=State.PLACED, hang_up=False)
+        why = (
+            "Twilio's answer to the order was lost, and neither a callback nor its list of calls tells of the call. "
+            "It was not ordered again, because it might have been placed."
+        )
+        call_unplaced(placing.call, FAILED, why, at=now, code="order_lost", ordered=True)
+    return True
 
 
 def placings_look(telephone: Telephone, *, now: datetime) -> list[Heard]:
@@ -167,16 +195,18 @@ def placings_look(telephone: Telephone, *, now: datetime) -> list[Heard]:
         .filter(claimed_at__lt=now - LOOK_AFTER)
         .filter(Q(looked_at__isnull=True) | Q(looked_at__lt=now - LOOK_AGAIN_AFTER))
         .exclude(call__call_sid="")
-        .order_by("claimed_at")
+        .order_by(F("looked_at").asc(nulls_first=True), "claimed_at")
     )
     heard = []
     for placing in silent[:_MOST]:
         call = placing.call
+        Placing.objects.filter(pk=placing.pk).update(looked_at=now)
         try:
             state = telephone.state(call.call_sid, account_sid=call.account_sid)
-        except TwilioRefusedError:
-            break  # the next run goes on
-        Placing.objects.filter(pk=placing.pk).update(looked_at=now)
+        except TwilioRefusedError as exc:
+            if exc.unsure:
+                break  # each question may take seconds; the next run begins with others
+            state = None  # an account that is not ours any more: nobody tells of this call
         if state is None:
             claimed_at = placing.claimed_at or now
             if now - claimed_at > UNKNOWN_AFTER and call_close(
@@ -194,24 +224,45 @@ def placings_look(telephone: Telephone, *, now: datetime) -> list[Heard]:
 # Hanging up --------------------------------------------------------------------------------------------------
 
 
-def placing_hang_up(placing: Placing, telephone: Telephone) -> bool:
+def placing_hang_up(placing: Placing, telephone: Telephone, *, clock: Clock = timezone.now) -> bool:
     """Whether a call that was called off is not on the line any more."""
+    try:
+        return _hung_up(placing, telephone, at=clock())
+    except TwilioRefusedError:
+        return False
+
+
+def _hung_up(placing: Placing, telephone: Telephone, *, at: datetime) -> bool:
+    """Whether there is a call, which is over now. Raises TwilioRefusedError."""
     call = placing.call
     if not call.call_sid:
         return False
+    Placing.objects.filter(pk=placing.pk).update(looked_at=at)
     try:
         telephone.hang_up(call.call_sid, account_sid=call.account_sid)
     except TwilioRefusedError as exc:
         logger.warning("a call could not be hung up", extra={"call_id": str(call.pk), "why": str(exc)})
-        return False
+        raise
     Placing.objects.filter(pk=placing.pk).update(hang_up=False)
     return True
 
 
-def placings_hang_up(telephone: Telephone) -> int:
-    """How many calls were hung up that were called off."""
-    unwanted = Placing.objects.select_related("call").filter(hang_up=True).exclude(call__call_sid="")
-    return sum(placing_hang_up(placing, telephone) for placing in unwanted[:_MOST])
+def placings_hang_up(telephone: Telephone, *, clock: Clock = timezone.now) -> int:
+    """How many calls were hung up that were called off. Those that cannot be do not keep the others."""
+    unwanted = (
+        Placing.objects.select_related("call")
+        .filter(hang_up=True, claimed_at__gt=clock() - NEVER_LONGER)
+        .exclude(call__call_sid="")
+        .order_by(F("looked_at").asc(nulls_first=True), "claimed_at")
+    )
+    done = 0
+    for placing in unwanted[:_MOST]:
+        try:
+            done += _hung_up(placing, telephone, at=clock())
+        except TwilioRefusedError as exc:
+            if exc.unsure:
+                break  # each order may take seconds; the next run begins with others
+    return done
 
 
 _SEE: Final = "see its documentation."

@@ -5,7 +5,7 @@ from typing import Final
 
 from django.db import transaction
 
-from calls.models import AHEAD, Call, CallProblem
+from calls.models import AHEAD, Call, CallProblem, Placing
 from calls.services import CARRIER_COMPLETED, problem_write
 from calls.warehouse.outbox import call_changed
 
@@ -41,19 +41,29 @@ def reason_of_status(status: str, sip_code: str = "") -> str:
     return OF_STATUS.get(status, FAILED)
 
 
-def call_unplaced(call: Call, reason: str, why: str, *, at: datetime, code: str = "not_placed") -> bool:
-    """Close a call that was not placed, and say why; whether it was still ahead."""
-    if not call_close(call, reason, at=at, among=AHEAD):
-        return False
-    problem_write(
-        call_id=call.pk,
-        key="placing",
-        source=CallProblem.Source.TANDEM,
-        code=code,
-        message=why,
-        benign=False,
-        at=at,
-    )
+def call_unplaced(
+    call: Call, reason: str, why: str, *, at: datetime, code: str = "not_placed", ordered: bool = False
+) -> bool:
+    """Close a call that was not placed, and say why; whether it was still ahead.
+
+    ``ordered``: Twilio was asked for it, so that it may ring all the same, and is hung up then.
+    """
+    with transaction.atomic():
+        # In the order in which everybody holds the two rows.
+        Placing.objects.select_for_update(of=("self",)).get(pk=call.pk)
+        if not call_close(call, reason, at=at, among=AHEAD):
+            return False
+        state = Placing.State.PLACED if ordered else Placing.State.OVER
+        Placing.objects.filter(pk=call.pk).update(state=state)
+        problem_write(
+            call_id=call.pk,
+            key="placing",
+            source=CallProblem.Source.TANDEM,
+            code=code,
+            message=why,
+            benign=False,
+            at=at,
+        )
     return True
 
 

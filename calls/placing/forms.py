@@ -16,6 +16,7 @@ from assistants.models import Assistant
 from calls.models import PhoneNumber
 from calls.placing.guards import why_not_from
 
+_NUL: Final = r"\u0000"
 _PLAIN: Final = {"autocomplete": "off", "spellcheck": "false"}
 
 
@@ -81,8 +82,12 @@ class PlaceForm(forms.Form):
         text = self.cleaned_data["variables"].strip()
         try:
             value = json.loads(text) if text else {}
-        except (json.JSONDecodeError, RecursionError) as exc:
+            # What the database, or a customer's server, could not read.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError) as exc:
             raise forms.ValidationError("This is no JSON.") from exc
+        if _NUL in text:
+            raise forms.ValidationError("There is a null character in it, which no database stores.")
         if not isinstance(value, dict):
             raise forms.ValidationError('An object is due, as {"clinic": "Riverbend"}.')
         return value

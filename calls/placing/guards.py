@@ -10,7 +10,7 @@ import phonenumbers
 from django.conf import settings
 from django.db.models import Q
 
-from calls.models import PhoneNumber, Placing
+from calls.models import PhoneNumber, Placing, TwilioAccount
 from tools.access.errors import ApiError
 from tools.models import ApiKey
 
@@ -19,8 +19,14 @@ EVERYWHERE: Final = "*"
 _NEIGHBOURS: Final = {"US": ("CA",), "CA": ("US",)}
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(hours=24)
+_HALF_A_DAY: Final = timedelta(hours=12)
+# Personal numbers are dear wherever there are any, and a favourite of those who earn by being called.
 _DEAR: Final = frozenset(
-    {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST}
+    {
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
+    }
 )
 
 
@@ -33,7 +39,7 @@ def why_not_called(number: str, *, caller: str) -> str:
     if not phonenumbers.is_possible_number(parsed):
         return "customer.number is too short or too long for a number of its country."
     if phonenumbers.number_type(parsed) in _DEAR:
-        return "customer.number is a premium-rate or shared-cost number. Such numbers are never called."
+        return "customer.number is a premium-rate, shared-cost or personal number. Such numbers are never called."
     if number == caller:
         return "customer.number is the number that the call would come from."
     prefixes = settings.OUTBOUND_PREFIXES
@@ -109,14 +115,31 @@ def why_not_from(number: PhoneNumber) -> str:
         return "The number's Twilio account does not have it any more."
     if number.state == PhoneNumber.State.ROLLED_BACK:
         return "The number was rolled back to its old provider. Cut it over again, or call from another."
+    if _is_switched_off(number.account_sid):
+        return "The number's Twilio account is switched off here. Switch it on under Twilio accounts."
     return ""
 
 
-def calls_allowed(key: ApiKey | None, wanted: int, *, now: datetime) -> None:
-    """Raises ApiError where so many more calls are too many: 429 in this minute for the key, 400 in a day for everybody."""
+def _is_switched_off(account_sid: str) -> bool:
+    """Whether webhooks of this account are refused, so that whoever answers would hear nothing but an error."""
+    if account_sid in ("", settings.TWILIO_ACCOUNT_SID):
+        return False
+    return TwilioAccount.objects.filter(pk=account_sid, enabled=False).exists()
+
+
+def calls_allowed(key: ApiKey | None, wanted: int, *, now: datetime, due_at: datetime) -> None:
+    """Raises ApiError where so many more calls are too many: 429 in this minute for the key, 400 in a day for everybody.
+
+    Calls count on the day of their order, and those that wait for a later day on that, too: or a key could have them all
+    dialled on one.
+    """
     ours = Placing.objects.all()
     most = settings.OUTBOUND_CALLS_PER_DAY
-    if most and ours.filter(call__created_at__gt=now - _DAY).count() + wanted > most:
+    ordered = ours.filter(call__created_at__gt=now - _DAY)
+    due = ours.filter(
+        state=Placing.State.WAITING, due_at__gt=due_at - _HALF_A_DAY, due_at__lt=due_at + _HALF_A_DAY
+    )
+    if most and (ordered.count() + wanted > most or (due_at > now and due.count() + wanted > most)):
         raise ApiError(
             HTTPStatus.BAD_REQUEST,
             [

@@ -25,12 +25,14 @@ RINGS_S: Final = 60
 _RINGS_MOST_S: Final = 600
 
 
-def machine_options(snapshot: Snapshot) -> dict[str, Any]:
+def machine_options(snapshot: Snapshot, *, extension: str = "") -> dict[str, Any]:
     """How a call of this assistant has machines recognised, as the placing row keeps it; empty: not at all.
 
-    Whatever recognises machines at Vapi, here it is Twilio, beside the conversation and not before it. ``types`` are
-    Twilio's words that mean a machine.
+    Whatever recognises machines at Vapi, here it is Twilio, beside the conversation and not before it. Where keys are
+    pressed for an extension, Twilio looks for none. ``types`` are Twilio's words that mean a machine.
     """
+    if extension:
+        return {}
     plan = snapshot.placing.get("voicemailDetection")
     if plan in (None, "off") and snapshot.placing.get("voicemailDetectionEnabled") is not True:
         return {}
@@ -48,7 +50,7 @@ def machine_options(snapshot: Snapshot) -> dict[str, Any]:
     for name, (option, least, most) in _OPTIONS.items():
         value = plan.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            options[option] = min(max(int(value), least), most)
+            options[option] = int(min(max(value, least), most))
     return {"types": types, "options": options}
 
 
@@ -59,7 +61,7 @@ def rings_for(snapshot: Snapshot) -> int:
         if isinstance(one, Mapping) and one.get("provider", "twilio") == "twilio":
             value = one.get("timeout")
             if isinstance(value, int | float) and not isinstance(value, bool):
-                return min(max(int(value), 1), _RINGS_MOST_S)
+                return int(min(max(value, 1), _RINGS_MOST_S))
     return RINGS_S
 
 

@@ -9,7 +9,9 @@ from typing import Final
 from django.db import IntegrityError, transaction
 
 from calls.models import AHEAD, OVER, Call, Placing
+from calls.placing.deeds import machine_put_off
 from calls.placing.endings import call_close, reason_of_status
+from calls.placing.machines import is_machine
 from calls.services import CARRIER_COMPLETED, call_over, token_mint
 
 logger = logging.getLogger(__name__)
@@ -75,27 +77,36 @@ def answer_told(
         return call, token_mint(call)
 
 
-def placing_placed(call_id: uuid.UUID, call_sid: str) -> bool:
-    """Write Twilio's id of a call that was ordered; whether it is to be hung up, because it was called off meanwhile."""
+def placing_placed(call_id: uuid.UUID, call_sid: str, *, certain: bool = True) -> bool:
+    """Write Twilio's id of a call that was ordered; whether it is to be hung up, because it was called off meanwhile.
+
+    An id that is not ``certain``, because it was found by looking, is not taken where Twilio has told the right one meanwhile.
+    """
     with transaction.atomic():
         placing = Placing.objects.select_for_update(of=("self",)).get(pk=call_id)
         call = Call.objects.select_for_update(of=("self",)).get(pk=call_id)
+        if not certain and placing.state != State.DIALLING:
+            return False
         if not _known_by(call, placing, call_sid):
             return False
         return placing.hang_up
 
 
-def machine_told(call_id: uuid.UUID, *, call_sid: str, account_sid: str, answered_by: str) -> Placing | None:
-    """The placing of a call of which Twilio says for the first time that this has answered it; None for any other."""
+def machine_told(
+    call_id: uuid.UUID, *, call_sid: str, account_sid: str, answered_by: str, at: datetime
+) -> bool:
+    """Whether Twilio says for the first time that this has answered a call, and it is a machine: something is to be done then."""
     with transaction.atomic():
         found = _found(call_id, account_sid)
         if found is None or found[0].call_sid != call_sid or found[0].status in OVER:
-            return None
-        placing = found[1]
+            return False
         news = Placing.objects.filter(pk=call_id).exclude(answered_by=answered_by)
         if not answered_by or not news.update(answered_by=answered_by[:30]):
-            return None
-        return placing
+            return False
+        is_one = is_machine(answered_by, found[1].machine.get("types"))
+        if is_one:
+            machine_put_off(found[0], now=at)
+        return is_one
 
 
 def _found(call_id: uuid.UUID, account_sid: str) -> tuple[Call, Placing] | None:

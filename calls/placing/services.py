@@ -5,7 +5,7 @@ the first one had made.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -19,14 +19,15 @@ from django.db.models import Q
 from assistants.snapshots import snapshot_read
 from assistants.vapi.hiding import cleaned
 from assistants.vapi.overrides import merged
-from calls.choosing.services import Choice, RefusedError, choice_pin, choose
+from calls.choosing.services import Choice, RefusedError, choices_pin, choose, choose_each
+from calls.concurrency.locks import ORDERS, locked
 from calls.costs.limits import day_limit_spent
 from calls.models import OVER, Call, CallRequest, PhoneNumber, Placing
 from calls.placing.bodies import Asked, Customer, body_asked, body_digest
 from calls.placing.guards import calls_allowed, number_named, why_not_called
-from calls.placing.locks import ORDERS, locked
 from calls.placing.machines import machine_options, rings_for
 from tools.access.errors import ApiError
+from tools.access.keys import INVALID_KEY
 from tools.models import ApiKey
 
 Body = Mapping[str, Any]
@@ -35,6 +36,7 @@ Body = Mapping[str, Any]
 AGAIN_WITHIN: Final = timedelta(seconds=10)
 AGAIN_WHILE_ON: Final = timedelta(minutes=2)
 IDEMPOTENCY_KEY_MAX: Final = 255
+_TWICE: Final = "customer stands in this batch already, in the same words. They are called once."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def calls_place(body: Body, orderer: Orderer, *, now: datetime, idempotency_key:
         known = _known(orderer, digest, idempotency_key, now)
         if known is not None:
             return known
-        calls_allowed(orderer.key, len(wishes), now=now)
+        _key_require(orderer)
+        calls_allowed(orderer.key, len(wishes), now=now, due_at=asked.earliest_at or now)
         request = CallRequest.objects.create(
             key=orderer.key,
             user=orderer.user,
@@ -96,13 +99,14 @@ def calls_place(body: Body, orderer: Orderer, *, now: datetime, idempotency_key:
             batch=asked.batch,
             errors=errors,
         )
-        ids = [_write(request, asked, number, wish, now=now) for wish in wishes]
+        ids = _write(request, asked, number, wishes, now=now)
     return Placed(request, tuple(ids), again=False)
 
 
-def call_place(body: Body, orderer: Orderer, *, now: datetime) -> Call:
-    """The one call that this body asks for. Raises ApiError."""
-    return Call.objects.get(pk=calls_place(body, orderer, now=now).call_ids[0])
+def _key_require(orderer: Orderer) -> None:
+    """Raises ApiError where the key was revoked since the request came in: whoever revokes it calls off what it has ordered."""
+    if orderer.key is not None and not ApiKey.objects.filter(pk=orderer.key.pk, revoked_at=None).exists():
+        raise ApiError(HTTPStatus.UNAUTHORIZED, INVALID_KEY)
 
 
 # Known already ----------------------------------------------------------------------------------------------
@@ -161,10 +165,10 @@ def _read(
     _able_require(base, asked, now)
     wishes: list[_Wish] = []
     errors: list[dict[str, Any]] = []
-    for position, customer in enumerate(asked.customers):
-        found = _wish(body, base, number, position, customer, orderer)
-        if isinstance(found, _Wish):
-            wishes.append(found)
+    wished = _wished(body, base, number, asked.customers, orderer)
+    for position, (customer, found) in enumerate(zip(asked.customers, wished, strict=True)):
+        if isinstance(found, Choice):
+            wishes.append(_Wish(position, customer, found))
         elif asked.batch:
             errors.append({"position": position, "error": " ".join(found)})
         else:
@@ -172,32 +176,64 @@ def _read(
     return asked, number, wishes, errors
 
 
-def _wish(
-    body: Body, base: Choice, number: PhoneNumber, position: int, customer: Customer, orderer: Orderer
-) -> _Wish | list[str]:
-    """The call to this customer, or why there is none."""
+def _twins(customers: Collection[Customer]) -> set[int]:
+    """The positions of those who stand in the same words further up: nobody's telephone rings twice for one wish."""
+    seen: set[str] = set()
+    found = set()
+    for position, customer in enumerate(customers):
+        digest = body_digest(customer.given)
+        if digest in seen and not customer.problems:
+            found.add(position)
+        seen.add(digest)
+    return found
+
+
+def _wished(
+    body: Body, base: Choice, number: PhoneNumber, customers: Sequence[Customer], orderer: Orderer
+) -> list[Choice | list[str]]:
+    """What the call to each customer runs on, or why there is none."""
+    twins = _twins(customers)
+    wished: list[Choice | list[str]] = [
+        [_TWICE] if position in twins else _why_not(customer, number) or base
+        for position, customer in enumerate(customers)
+    ]
+    own = [n for n, found in enumerate(wished) if found is base and _has_settings(customers[n])]
+    chosen = choose_each(body, [customers[n].given for n in own], actor=orderer.label)
+    chosen_by = dict(zip(own, chosen, strict=True))
+    for n, found in enumerate(wished):
+        if found is base:
+            wished[n] = _chosen(chosen_by.get(n) or base, customers[n], own=n in chosen_by)
+    return wished
+
+
+def _why_not(customer: Customer, number: PhoneNumber) -> list[str]:
+    """Why nobody calls this customer; nothing where somebody may."""
     if customer.problems:
         return list(customer.problems)
-    if why := why_not_called(customer.number, caller=number.did):
-        return [why]
-    try:
-        return _Wish(position, customer, _with_customer(_choice(body, base, customer, orderer), customer))
-    except RefusedError as exc:
-        return exc.messages
+    why = why_not_called(customer.number, caller=number.did)
+    return [why] if why else []
 
 
-def _choice(body: Body, base: Choice, customer: Customer, orderer: Orderer) -> Choice:
-    """What the call to this customer runs on. Raises RefusedError."""
-    overrides = [customer.given.get(name) or {} for name in ("squadOverrides", "assistantOverrides")]
-    if any(one.keys() - {"variableValues"} for one in overrides):
-        return choose(body, actor=orderer.label, customer=customer.given)
-    values: dict[str, Any] = dict(base.variables)
-    for one in overrides:
-        own = one.get("variableValues")
-        if own is not None and not isinstance(own, Mapping):
-            raise RefusedError(["customer.assistantOverrides.variableValues must be an object"])
-        values = merged(values, cleaned(own or {}))
-    return replace(base, variables=values)
+def _overrides(customer: Customer) -> list[Body]:
+    return [customer.given.get(name) or {} for name in ("squadOverrides", "assistantOverrides")]
+
+
+def _has_settings(customer: Customer) -> bool:
+    """Whether more than the values of the call is a customer's own."""
+    return any(one.keys() - {"variableValues"} for one in _overrides(customer))
+
+
+def _chosen(found: Choice | RefusedError, customer: Customer, *, own: bool) -> Choice | list[str]:
+    """What the call to this customer runs on, with their values in it: what was chosen for them, or for everybody."""
+    if isinstance(found, RefusedError):
+        return found.messages
+    values: dict[str, Any] = dict(found.variables)
+    for one in () if own else _overrides(customer):
+        given = one.get("variableValues")
+        if given is not None and not isinstance(given, Mapping):
+            return ["customer.assistantOverrides.variableValues must be an object"]
+        values = merged(values, cleaned(given or {}))
+    return _with_customer(replace(found, variables=values), customer)
 
 
 def _with_customer(choice: Choice, customer: Customer) -> Choice:
@@ -234,39 +270,54 @@ def _sentences(exc: ApiError) -> Iterator[str]:
 
 
 def _write(
-    request: CallRequest, asked: Asked, number: PhoneNumber, wish: _Wish, *, now: datetime
-) -> uuid.UUID:
-    choice = wish.choice
+    request: CallRequest, asked: Asked, number: PhoneNumber, wishes: Collection[_Wish], *, now: datetime
+) -> list[uuid.UUID]:
+    """Write the calls down, however many there are, in a few statements; their ids in the order of the wishes."""
     due_at = max(asked.earliest_at or now, now)
-    waits = due_at + timedelta(minutes=settings.OUTBOUND_WAIT_MINUTES)
-    call = Call.objects.create(
-        direction=Call.Direction.OUTBOUND,
-        status=Call.Status.SCHEDULED if due_at > now else Call.Status.QUEUED,
-        account_sid=number.account_sid or settings.TWILIO_ACCOUNT_SID,
-        did=number.did,
-        caller=wish.customer.number,
-        phone_number=number,
-        name=asked.name,
-        **choice.columns(),
+    calls = Call.objects.bulk_create(
+        Call(
+            direction=Call.Direction.OUTBOUND,
+            status=Call.Status.SCHEDULED if due_at > now else Call.Status.QUEUED,
+            account_sid=number.account_sid or settings.TWILIO_ACCOUNT_SID,
+            did=number.did,
+            caller=wish.customer.number,
+            phone_number=number,
+            name=asked.name,
+            **wish.choice.columns(),
+        )
+        for wish in wishes
     )
-    choice_pin(call, choice)
-    snapshot = snapshot_read(choice.version.snapshot)
-    Placing.objects.create(
-        call=call,
-        request=request,
-        position=wish.position,
-        earliest_at=asked.earliest_at,
-        latest_at=asked.latest_at,
-        due_at=due_at,
-        give_up_at=asked.latest_at or waits,
-        follows_live=due_at > now and not asked.pinned and _is_live(choice),
-        customer=wish.customer.told,
-        metadata=asked.metadata,
-        # Twilio looks for no machine where keys are pressed.
-        machine={} if wish.customer.extension else machine_options(snapshot),
-        rings_s=rings_for(snapshot),
+    if len(calls) > 1:
+        _spread(calls)
+    made = list(zip(calls, wishes, strict=True))
+    choices_pin([(call, wish.choice) for call, wish in made])
+    snapshots = {wish.choice.version.pk: wish.choice.version.snapshot for wish in wishes}
+    read = {pk: snapshot_read(snapshot) for pk, snapshot in snapshots.items()}
+    Placing.objects.bulk_create(
+        Placing(
+            call=call,
+            request=request,
+            position=wish.position,
+            earliest_at=asked.earliest_at,
+            latest_at=asked.latest_at,
+            due_at=due_at,
+            give_up_at=asked.latest_at or due_at + timedelta(minutes=settings.OUTBOUND_WAIT_MINUTES),
+            follows_live=due_at > now and not asked.pinned and _is_live(wish.choice),
+            customer=wish.customer.told,
+            metadata=asked.metadata,
+            machine=machine_options(read[wish.choice.version.pk], extension=wish.customer.extension),
+            rings_s=rings_for(read[wish.choice.version.pk]),
+        )
+        for call, wish in made
     )
-    return call.pk
+    return [call.pk for call in calls]
+
+
+def _spread(calls: Collection[Call]) -> None:
+    """Let each call be made a millisecond after the one before: programs read lists page by page, and cut them by those."""
+    for number, call in enumerate(calls, 1 - len(calls)):
+        call.created_at += timedelta(milliseconds=number)
+    Call.objects.bulk_update(calls, ["created_at"])
 
 
 def _is_live(choice: Choice) -> bool:

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from calls.api.selectors import records_of
 from calls.api.views import Ahead, call_read, call_rename, call_told, calls_erase, calls_list
+from calls.concurrency.room import room
 from calls.live.views import control as live_control
 from calls.models import CallRequest
 from calls.placing.bodies import transport_of
@@ -17,10 +18,10 @@ from calls.placing.cancelling import call_cancel, call_delete, calls_cancellable
 from calls.placing.services import Orderer, Placed, calls_place
 from calls.placing.tasks import calls_hang_up, have_done
 from calls.placing.telling import placed_tell
-from calls.placing.turns import room
 from calls.websocket_calls.views import bypass_call, websocket_call
 from tools.access.bodies import body_read
 from tools.access.errors import ApiError
+from tools.access.other_origins import for_any_origin
 from tools.access.views import Answer, api_view
 from tools.models import ApiKey
 
@@ -43,26 +44,17 @@ def _place(request: HttpRequest, key: ApiKey) -> Answer:
     )
     if not placed.again:
         placed_tell(placed)
-    return Answer(_told(placed, body), HTTPStatus.CREATED)
+    return Answer(_told(placed, body), HTTPStatus.CREATED, tuple(map(str, placed.call_ids)))
 
 
 def _told(placed: Placed, body: dict[str, Any]) -> dict[str, Any]:
     calls = [call_told(record) for record in records_of(placed.call_ids)]
-    limits = _limits()
+    limits = room(now=timezone.now()).document()
     if not placed.request.batch:
         if not calls:
             raise ApiError(HTTPStatus.GONE, "The call of this request was erased since.")
         return {**calls[0], "subscriptionLimits": limits}
     return {"subscriptionLimits": limits, "results": calls, "errors": _errors(placed.request, body)}
-
-
-def _limits() -> dict[str, Any]:
-    found = room()
-    return {
-        "concurrencyBlocked": not found.left,
-        "concurrencyLimit": found.limit,
-        "remainingConcurrentCalls": found.left,
-    }
 
 
 def _errors(request: CallRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -90,6 +82,7 @@ def call_off(call_id: uuid.UUID) -> bool:
     return True
 
 
+@for_any_origin("POST")
 @csrf_exempt  # as the view behind it: no browser sends a key of its own accord
 def control(request: HttpRequest, given: str) -> HttpResponse:
     """Orders for a running call; ending one goes for a call that still rings, too."""

@@ -8,14 +8,13 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
-from calls import twiml
-from calls.decorators import twilio_webhook
 from calls.groups import over_tell
 from calls.messages.services import status_changed
-from calls.placing.machines import is_machine
 from calls.placing.progress import FINAL, Heard, answer_told, machine_told, status_told
 from calls.placing.tasks import calls_hang_up, have_done, machine_answered, placings_dial
 from calls.recorder import process_outbox
+from calls.twilio import twiml
+from calls.twilio.webhooks import twilio_webhook
 from tools.observing.context import call_observed
 
 logger = logging.getLogger(__name__)
@@ -79,18 +78,18 @@ def outbound_status(request: HttpRequest, call_id: uuid.UUID) -> HttpResponse:
 def outbound_machine(request: HttpRequest, call_id: uuid.UUID) -> HttpResponse:
     """Twilio's word on who has picked up: a person, or a machine."""
     form = request.POST
-    told = form.get("AnsweredBy", "")[:30]
     try:
-        placing = machine_told(
+        is_one = machine_told(
             call_id,
             call_sid=form.get("CallSid", "")[:64],
             account_sid=form.get("AccountSid", "")[:64],
-            answered_by=told,
+            answered_by=form.get("AnsweredBy", "")[:30],
+            at=timezone.now(),
         )
     except DatabaseError:
         logger.exception("who has answered could not be written", extra={"call_id": str(call_id)})
-        placing = None
-    if placing is not None and is_machine(told, placing.machine.get("types")):
+        is_one = False
+    if is_one:
         have_done(machine_answered, call_id=str(call_id))
     return HttpResponse(status=204)
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
@@ -37,7 +38,7 @@ def calls_opened(
             "INSERT INTO calls_callopened (call_id, what, actor_id, key_id, actor_label, at) "
             "SELECT unnest(%s::uuid[]), %s, %s, %s, %s, %s",
             [
-                [str(call_id) for call_id in call_ids],
+                f"{{{','.join(map(str, call_ids))}}}",
                 CallOpened.What(what).value,
                 person.pk if person is not None else None,
                 key.pk if key is not None else None,
@@ -45,6 +46,12 @@ def calls_opened(
                 timezone.now(),
             ],
         )
+
+
+def call_opened_within(seconds: float, *, call_id: uuid.UUID | str, key: ApiKey, what: str) -> bool:
+    """Whether it is written down already that this key opened a call, so short a time ago."""
+    since = timezone.now() - timedelta(seconds=seconds)
+    return CallOpened.objects.filter(call_id=call_id, key=key, what=what, at__gte=since).exists()
 
 
 def opened_keep(*, call_id: uuid.UUID, user: Any, what: str, **_: Any) -> None:

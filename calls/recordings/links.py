@@ -13,6 +13,7 @@ from tools.models import ApiKey
 
 LIVES_S: Final = 1800  # as Vapi's presigned links
 _SALT: Final = "calls.recordings.link"
+_READS: Final = "call:read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ def link_open(text: str) -> Opened | None:
         .filter(pk=uuid.UUID(told["r"]), state=Recording.State.STORED, call__isnull=False)
         .first()
     )
-    if key is None or not is_open(key) or recording is None or not may_be_heard(recording.call):
+    if key is None or not is_open(key) or _READS not in key.scopes:
+        return None
+    if recording is None or not may_be_heard(recording.call):
         return None
     return Opened(recording, Side(told["s"]), key)
 

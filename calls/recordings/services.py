@@ -1,4 +1,7 @@
-"""Writing recordings: begun, told of by Twilio, fetched, deleted. Every step may come twice, late or out of order."""
+"""Writing recordings: begun, told of by Twilio, fetched, kept, deleted. Every step may come twice, late or out of order.
+
+What calls without a telephone sound like is recorded here, by the process that carries them: calls.recordings.taking.
+"""
 
 import logging
 import tempfile
@@ -15,7 +18,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from calls.clients import TwilioRefusedError
-from calls.models import LIVE, Call, CallProblem, Recording
+from calls.models import LIVE, Call, CallProblem, Recording, SocketCall
 from calls.recordings import twilio
 from calls.recordings.waveform import NoWavError, Sound, wav_read
 from calls.services import problem_write
@@ -46,10 +49,18 @@ class KeepingError(Exception):
 def recording_start(*, call_id: uuid.UUID) -> Recording | None:
     """Have Twilio record a live call; None where there is nothing to begin, because it goes on or the call is over.
 
-    Raises TwilioRefusedError; where that is unsure, it may be called again.
+    A call on a program's socket is recorded by its own process, and all that is to be done is to say so. Raises TwilioRefusedError; where
+    that is unsure, it may be called again.
     """
-    call = Call.objects.filter(pk=call_id, status__in=LIVE).exclude(call_sid="").first()
+    call = Call.objects.select_related("socket").filter(pk=call_id, status__in=LIVE).first()
     if call is None:
+        return None
+    if is_own(call):
+        own, _ = Recording.objects.get_or_create(
+            call=call, source=Recording.Source.TANDEM, defaults={"state": State.RECORDING}
+        )
+        return own
+    if not call.call_sid:
         return None
     recording, is_new = Recording.objects.get_or_create(
         call=call, source=Recording.Source.TWILIO, defaults={"account_sid": call.account_sid}
@@ -62,6 +73,12 @@ def recording_start(*, call_id: uuid.UUID) -> Recording | None:
         state=State.RECORDING, sid=begun.sid, began_at=timezone.now(), at_twilio=True
     )
     return recording
+
+
+def is_own(call: Call) -> bool:
+    """Whether a call's sound comes to us without a telephone company, and so is recorded here."""
+    socket: SocketCall | None = getattr(call, "socket", None)
+    return socket is not None and socket.kind == SocketCall.Kind.WEBSOCKET
 
 
 def recording_fail(*, call_id: uuid.UUID, why: str) -> None:
@@ -205,13 +222,20 @@ def recording_keep(recording: Recording, sound: BinaryIO, *, content_type: str) 
     sound.seek(0)
     suffix = ".wav" if content_type == "audio/wav" else ".mp3"
     storage = recording.file.storage
+    place = recording.file.field.generate_filename(recording, suffix)
+    rows = Recording.objects.filter(pk=recording.pk, state=State.WAITING)
+    # Where the sound is going is written down before: whoever erases the call deletes what a process that died has left there.
+    if not rows.update(file=place):
+        return False
     try:
-        place = storage.save(recording.file.field.generate_filename(recording, suffix), File(sound))
-    except OSError as exc:
+        if recording.file:  # of a try before this one
+            storage.delete(str(recording.file.name))
+        place = storage.save(place, File(sound))
+    except Exception as exc:  # the library of a bucket has errors of its own
         raise KeepingError(
             f"The sound could not be kept: {type(exc).__name__}. Look at the storage."
         ) from exc
-    stored = Recording.objects.filter(pk=recording.pk, state=State.WAITING).update(
+    stored = rows.update(
         state=State.STORED, file=place, error="", stored_at=timezone.now(), attempts=0, next_at=None, **facts
     )
     if not stored:
@@ -268,7 +292,7 @@ def recording_delete(recording: Recording) -> bool:
     if recording.file:
         try:
             recording.file.storage.delete(str(recording.file.name))
-        except OSError as exc:
+        except Exception as exc:  # noqa: BLE001  # the same; and one file is not to keep the others
             why = f"The file could not be deleted: {type(exc).__name__}. It is tried again."
             Recording.objects.filter(pk=recording.pk).update(error=why)
             return False

@@ -1,14 +1,12 @@
 """One side of a recording of two, or both on one track, as a WAV file of its own: any part of it, without making the rest."""
 
-import struct
 from enum import StrEnum
 from typing import BinaryIO, Final
 
 import numpy as np
 
-from calls.recordings.waveform import data_found
+from calls.recordings.waveform import HEAD_BYTES, data_found, wav_head
 
-HEAD_BYTES: Final = 44
 _BYTES: Final = 2  # of a sample
 
 
@@ -59,8 +57,4 @@ class OneTrack:
         return bytes(made.tobytes())
 
     def _head(self) -> bytes:
-        data = self._samples * _BYTES
-        return struct.pack(
-            "<4sI4s4sIHHIIHH4sI", b"RIFF", data + 36, b"WAVE", b"fmt ", 16, 1, 1, self._rate, self._rate * _BYTES,
-            _BYTES, 8 * _BYTES, b"data", data,
-        )  # fmt: skip
+        return wav_head(channels=1, rate=self._rate, n_bytes=self._samples * _BYTES)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from calls.clients import TwilioRefusedError
 from calls.models import Call
 from calls.recordings import services, vapi
+from calls.recordings.taking.services import takes_give_up
 from tools.tasks import RECORDS, PrivateTask
 
 logger = logging.getLogger(__name__)
@@ -70,3 +71,6 @@ def recordings_go_on() -> None:
         services.recording_drop_at_twilio(recording)
     for recording in found.delete:
         services.recording_delete(recording)
+    lost = takes_give_up(now=timezone.now())
+    if lost:
+        logger.warning("the sound of calls has not come", extra={"recordings": lost})

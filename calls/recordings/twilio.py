@@ -11,8 +11,8 @@ import requests
 from django.conf import settings
 from twilio.base.exceptions import TwilioException, TwilioRestException
 
-from calls.accounts import credentials_for
 from calls.clients import ALREADY_OVER, CallGoneError, TwilioRefusedError, twilio_client
+from calls.twilio.accounts import credentials_for
 
 T = TypeVar("T")
 

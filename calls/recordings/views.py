@@ -2,8 +2,8 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from calls.decorators import twilio_webhook
 from calls.recorder import process_outbox
+from calls.twilio.webhooks import twilio_webhook
 
 
 @twilio_webhook

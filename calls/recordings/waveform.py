@@ -14,6 +14,8 @@ _LOOKED_AT: Final = 600
 _MOST_CHANNELS: Final = 8
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _LONGEST_HEAD: Final = 1024 * 1024
+HEAD_BYTES: Final = 44
+_SAMPLE_BYTES: Final = 2
 
 
 class NoWavError(ValueError):
@@ -43,6 +45,15 @@ def wav_read(file: BinaryIO) -> Sound:
     if not frames:
         raise NoWavError("It holds no sound.")
     return Sound(channels, frames * 1000 // rate, _peaks(file, frames, channels=channels, rate=rate))
+
+
+def wav_head(*, channels: int, rate: int, n_bytes: int) -> bytes:
+    """The beginning of a WAV file of 16-bit samples, of which so many bytes follow."""
+    block = channels * _SAMPLE_BYTES
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", n_bytes + HEAD_BYTES - 8, b"WAVE", b"fmt ", 16, _PCM, channels, rate,
+        rate * block, block, 8 * _SAMPLE_BYTES, b"data", n_bytes,
+    )  # fmt: skip
 
 
 def data_found(file: BinaryIO) -> tuple[bytes, int]:

@@ -4,8 +4,9 @@ The daily views (`sql/v_costs_daily.sql` and its neighbours) take a day from wha
 not kept yet, or marked as changed since. So they are exact at any moment, and how far the keeping has come only decides how
 quick they are. A day is reckoned by the view itself while it is live, so that its definition stands in one place.
 
-Triggers mark days (`calls/migrations/0025_daily_figures.py`), each transaction with rows of its own. What is reckoned here
-begins with deleting the marks that are visible, so a writer that commits later leaves its mark behind.
+Triggers mark days (`calls/migrations/0025_daily_figures.py`, by the rule of `0036_day_that_a_call_counts_for.py`), each transaction
+with rows of its own. What is reckoned here begins with deleting the marks that are visible, so a writer that commits later leaves
+its mark behind.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from typing import Final
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Model
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils import timezone
 
 from calls.models import CallDay, CostDay, DayChanged, DaysKept, SpeedDay
@@ -94,6 +95,16 @@ def days_waiting() -> int:
     return int(count)
 
 
+def costs_believed() -> QuerySet[CostDay]:
+    """The kept costs of those days whose kept figures are what their calls sum up to now.
+
+    All in one statement: between two, a day could be kept of which the first had read nothing, and be taken for one without costs.
+    """
+    day = OuterRef("day")
+    kept = DaysKept.objects.filter(until__gte=day, definition=definition())
+    return CostDay.objects.filter(Exists(kept), ~Exists(DayChanged.objects.filter(day=day)))
+
+
 def definition() -> str:
     """A short text that differs when a view does of which figures are made."""
     texts = {one.name: one.text for one in view_files()}
@@ -149,7 +160,7 @@ def _next_day(last: date) -> date | None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT coalesce((SELECT k.until + 1 FROM calls_dayskept k), (SELECT min((c.created_at AT TIME ZONE 'UTC')::date) FROM calls_call c))
+            SELECT coalesce((SELECT k.until + 1 FROM calls_dayskept k), (SELECT min(calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at)) FROM calls_call c))
             """
         )
         (day,) = cursor.fetchone() or (None,)

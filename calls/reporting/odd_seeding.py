@@ -16,6 +16,7 @@ from calls.models import (
     CallTransfer,
     CutoverEvent,
     FallbackCall,
+    LiveOrder,
     PhoneNumber,
     SmokePair,
     SmokeRun,
@@ -165,6 +166,31 @@ def _cut_short(call: Call) -> None:
 
 
 def _beside_calls(made: Mapping[str, Call], version: AssistantVersion, now: datetime) -> None:
+    for name, kind in (("running", "say"), ("of_nobody", "transfer")):
+        LiveOrder.objects.create(
+            call=made[name],
+            order_id=f"odd_{name}",
+            kind=kind,
+            words=SAID[5],
+            destination="sip:" + "x" * 900,
+            by="address",
+            by_label="<b>\u202e",
+            asked_at=now,
+            result="unknown",
+        )
+    LiveOrder.objects.create(
+        call=made["broken"],
+        order_id="odd_added",
+        kind="add-message",
+        role="system",
+        words=SAID[5],
+        by="key",
+        by_label="x" * 150,
+        asked_at=now,
+        result="taken",
+        taken_at=now,
+        done_at=now,
+    )
     CallProblem.objects.create(
         call=made["broken"],
         key="worker",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from calls.reporting.building import SCHEMA
@@ -32,7 +32,7 @@ class Reach:
     port: int
     dbname: str
     user: str
-    password: str
+    password: str = field(repr=False)
     ssl: bool
 
     def details(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final, Self
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from assistants.realtime import LARGEST_EVENT, realtime_headers, realtime_url
+from assistants.realtime import realtime_opening
 from calls.smoke.model_caller import CallerBrokeError, ModelCaller
 
 _OPEN_WITHIN_S: Final = 8.0
@@ -25,16 +25,9 @@ class CallerSession:
         self._ready = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        url = realtime_url(self._model)
         try:
             self._socket: ClientConnection = await connect(
-                url,
-                additional_headers=realtime_headers(),
-                compression=None,
-                max_size=LARGEST_EVENT,
-                open_timeout=_OPEN_WITHIN_S,
-                close_timeout=1,
-                proxy=True if url.startswith("wss://") else None,
+                **realtime_opening(self._model), open_timeout=_OPEN_WITHIN_S, close_timeout=1
             )
         except (OSError, ssl.SSLError, TimeoutError, websockets.WebSocketException) as exc:
             raise CallerBrokeError(

@@ -13,6 +13,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
 from calls.database_threads import in_database_thread
+from calls.lines.opening import LOAD_WITHIN_S, POLICY_VIOLATION, upgrade_signed
 from calls.models import SmokeLeg, SmokeRun
 from calls.smoke.caller_lines import lines_kept
 from calls.smoke.caller_session import CallerSession
@@ -21,7 +22,6 @@ from calls.smoke.legs import LONGEST_S, leg_caller_left, leg_presses, leg_stream
 from calls.smoke.model_caller import CallerBrokeError, ModelCaller
 from calls.smoke.played_caller import SILENCE, Caller, Doing, PlayedCaller
 from calls.smoke.scripts import script_read
-from calls.stream_opening import LOAD_WITHIN_S, POLICY_VIOLATION, upgrade_signed
 
 logger = logging.getLogger(__name__)
 

@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from django.utils import timezone
 
 from assistants.snapshots import snapshot_read
+from calls.bridge.ending import SILENCE, TOO_LONG
 from calls.models import Call, Scenario, SmokePair, SmokeRun
 from calls.smoke.causes import Cause, Evidence
 from calls.smoke.comparison import Comparison, compare
@@ -19,13 +20,21 @@ from calls.smoke.scripts import script_read
 from calls.smoke.sequences import ToolStep
 from calls.smoke.verdict import Counted, PairResult, Verdict, verdict_of
 
+_LATE_S: Final = 1.0  # less than any patience of an assistant's may be wrong by
+
 
 def pair_judge(
-    pair: SmokePair, call: Call, *, caller: CallerEnd | None = None, at_vapi: Call | None = None
+    pair: SmokePair,
+    call: Call,
+    *,
+    caller: CallerEnd | None = None,
+    at_vapi: Call | None = None,
+    late_s: float = 0.0,
 ) -> Comparison:
     """The comparison of a pair whose call is over and written down; written down too.
 
-    ``caller`` is how it went for a caller who was played by a model, ``at_vapi`` the same scenario played to Vapi just now.
+    ``caller`` is how it went for a caller who was played by a model, ``at_vapi`` the same scenario played to Vapi just now, ``late_s``
+    how long the caller was kept from going on.
     """
     script = script_read(pair.script)
     snapshot = snapshot_read(pair.run.snapshot)
@@ -41,6 +50,8 @@ def pair_judge(
         evidence=Evidence(facts.said, script.claims),
         unanswered=facts.unanswered,
     )
+    if found.outcome == "drifted":
+        broke = broke or _waited_in_vain(call, late_s)
     if broke and found.outcome != "errored":
         found = replace(found, outcome="errored", why=broke)
     SmokePair.objects.filter(pk=pair.pk, attempts=pair.attempts).update(
@@ -81,6 +92,16 @@ def _broke(call: Call) -> str:
     if "fault" in call.ended_reason or call.ended_reason == "worker-shutdown":
         return f"The call broke off: {call.ended_reason}. See its problems."
     return ""
+
+
+def _waited_in_vain(call: Call, late_s: float) -> str:
+    """Why a call whose caller was late says nothing, empty where it does: only the assistant's patience goes by our clock."""
+    if late_s <= _LATE_S or call.ended_reason not in (SILENCE, TOO_LONG):
+        return ""
+    return (
+        f"The caller was {late_s:.0f} s late, and meanwhile the call came to its end: {call.ended_reason}. A machine that is too "
+        "busy to play sound in time does that: try fewer side by side."
+    )
 
 
 def _seconds(call: Call) -> float | None:

@@ -27,6 +27,7 @@ class Played:
     call_sid: str
     caller: CallerEnd | None = None  # where a model played it
     at_vapi: Call | None = None  # the same scenario at Vapi, where it was played there too
+    late_s: float = 0.0  # that the caller's clock stood still, while ours went on
 
 
 class Line(Protocol):

@@ -17,6 +17,7 @@ from django.utils.http import content_disposition_header
 from assistants.models import Assistant
 from assistants.snapshots import snapshot_take
 from calls.models import Call, PhoneNumber, SmokePair, SmokeRun
+from calls.page.timeline import call_lines
 from calls.privacy.access import call_opened
 from calls.smoke import runs
 from calls.smoke.benchmarks import eva_archive, tau2_lines
@@ -27,7 +28,6 @@ from calls.smoke.proposals import instructions_with, proposals_take
 from calls.smoke.publishing import check_begin
 from calls.smoke.report import Report, pair_view, report, trend
 from calls.smoke.tasks import smoke_run_play
-from calls.timeline import call_lines
 from tools.adminkit import moment, ms_text, object_link
 
 JUDGED: Final = Q(pairs__status=SmokePair.Status.JUDGED)

@@ -136,7 +136,7 @@ def pair_play(pair: SmokePair, line: Line, stop: threading.Event) -> None:
     except StoppedError:
         pair_give_back(pair)
         return
-    pair_judge(pair, call, caller=played.caller, at_vapi=played.at_vapi)
+    pair_judge(pair, call, caller=played.caller, at_vapi=played.at_vapi, late_s=played.late_s)
 
 
 def _written(played: Played, stop: threading.Event) -> Call:

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from django.core.exceptions import ValidationError
-from django.db import transaction
-
 from assistants.linting.guardrails import ENDING, HEADING, guardrails, with_guardrails
 from assistants.linting.page import lint_subject
 from assistants.linting.subject import LintSubject
 from assistants.models import Assistant
+from assistants.services import instructions_replace
 from assistants.snapshots import Snapshot, snapshot_take
 from calls.smoke.causes import Cause, Kind
 
@@ -90,19 +88,9 @@ def proposals_take(*, assistant: Assistant, rules: Sequence[str], reviewed: str)
 
     Raises ValidationError when the draft is no longer the one that was looked at, whose fingerprint is ``reviewed``.
     """
-    with transaction.atomic():
-        locked = (
-            Assistant.objects.select_for_update()
-            .defer("server_secret", "server_headers")
-            .get(pk=assistant.pk)
-        )
-        if snapshot_take(locked).fingerprint() != reviewed:
-            raise ValidationError(
-                "The draft was changed while you looked at it. Look again, then take the rules."
-            )
-        instructions = instructions_with(locked, rules)
-        if instructions == locked.instructions:
-            return False
-        locked.instructions = instructions
-        locked.save(update_fields=["instructions", "updated_at"])
-    return True
+    return instructions_replace(
+        assistant=assistant,
+        reviewed=reviewed,
+        by=lambda draft: instructions_with(draft, rules),
+        then="take the rules",
+    )

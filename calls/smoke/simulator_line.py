@@ -50,7 +50,7 @@ class SimulatorLine:
             raise PlayError(f"The call was not answered: {ended.get('reason') or 'no reason given'}.")
         if pair.run.simulated_model and (how := strayed(ended)):
             raise PlayError(how)
-        return Played(str(ended["call_sid"]))
+        return Played(str(ended["call_sid"]), late_s=ended.get("late_ms", 0.0) / 1000 / pair.run.speed)
 
     def _order(self, pair: SmokePair) -> dict[str, Any]:
         try:

@@ -6,13 +6,14 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 
-from calls import services, twiml
-from calls.decorators import twilio_webhook
+from calls import services
 from calls.models import SmokeLeg
 from calls.smoke.answering import smoke_call_start
 from calls.smoke.leg_documents import caller_document
 from calls.smoke.legs import leg_answered, leg_ended, leg_over, leg_token
 from calls.smoke.markers import leg_marker_make, leg_marker_read
+from calls.twilio import twiml
+from calls.twilio.webhooks import twilio_webhook
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Sound as samples: mu-law, and one rate made of another."""

@@ -13,13 +13,13 @@ import orjson
 import pytest
 from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisGoneError
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Close
 
 from assistants.snapshots import Snapshot
-from calls import breaks, clients, consumers, recorder, services
+from calls import clients, consumers, recorder, services
 from calls.consumers import MediaStreamConsumer
-from calls.lines import shell
+from calls.lines import breaks, shell
 from calls.selectors import StreamCall
 from simulator.signature import sign
 from tools.auth.credentials import ServerAuth
@@ -87,9 +87,16 @@ class FakeRealtime:
         self.sent: list[dict[str, Any]] = []
         self.sent_at: list[float] = []
         self.closed = False
-        self.flows = asyncio.Event()
-        self.flows.set()
-        self._incoming: asyncio.Queue[bytes | Exception] = asyncio.Queue()
+        self.paused = False
+        self.read = True  # as far as our side is concerned
+        self._incoming: asyncio.Queue[bytes | ConnectionClosed] = asyncio.Queue()
+        self._hear: Callable[[bytes], None] = lambda _: None
+        self._flows: Callable[[], None] = lambda: None
+        self.transport = self  # as far as it is needed here
+
+    def abort(self) -> None:
+        self.closed = True
+        self._incoming.put_nowait(ConnectionClosedError(None, None))
 
     def say(self, **event: Any) -> None:
         self._incoming.put_nowait(orjson.dumps({"event_id": "event_1", **event}))
@@ -100,17 +107,31 @@ class FakeRealtime:
     def lose(self, code: int) -> None:
         self._incoming.put_nowait(ConnectionClosedError(Close(code, ""), None))
 
-    async def send(self, text: str) -> None:
-        await self.flows.wait()
+    def flow(self) -> None:
+        """Take again what is sent."""
+        self.paused = False
+        self._flows()
+
+    def listen(self, hear: Callable[[bytes], None], *, flows: Callable[[], None]) -> None:
+        self._hear, self._flows = hear, flows
+
+    def put(self, text: str) -> None:
+        assert not self.paused
         self.sent.append(orjson.loads(text))
         self.sent_at.append(time.monotonic())
 
-    async def recv(self, *, decode: bool) -> bytes:
-        assert decode is False
-        news = await self._incoming.get()
-        if isinstance(news, Exception):
-            raise news
-        return news
+    def pause(self) -> None:
+        self.read = False
+
+    def resume(self) -> None:
+        self.read = True
+
+    async def ended(self) -> ConnectionClosed:
+        while True:
+            news = await self._incoming.get()
+            if isinstance(news, ConnectionClosed):
+                return news
+            self._hear(news)
 
     async def close(self) -> None:
         self.closed = True
@@ -143,6 +164,7 @@ class FakeLayer:
     def __init__(self) -> None:
         self.failures = 0
         self.joined: list[str] = []
+        self.left: list[str] = []
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def new_channel(self) -> str:
@@ -151,6 +173,9 @@ class FakeLayer:
     async def group_add(self, group: str, _channel: str) -> None:
         self._maybe_fail()
         self.joined.append(group)
+
+    async def group_discard(self, group: str, _channel: str) -> None:
+        self.left.append(group)
 
     async def receive(self, _channel: str) -> dict[str, Any]:
         self._maybe_fail()
@@ -238,7 +263,7 @@ class Stage:
         self.realtime.say(type="response.output_audio.delta", **keys, delta=delta)
 
 
-async def until(look: Callable[[], object], *, within_s: float = 10.0) -> None:
+async def until(look: Callable[[], object], *, within_s: float = 60.0) -> None:
     """Wait until it is so."""
     deadline = time.monotonic() + within_s
     while not look():
@@ -254,7 +279,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Stage:
     async def load(_call_id: uuid.UUID) -> StreamCall:
         return made.call
 
-    async def connect(_model: str) -> FakeRealtime:
+    async def connect(_model: str, **_: Any) -> FakeRealtime:
         return made.realtime
 
     def claim(**stream: Any) -> bool:
@@ -284,7 +309,11 @@ def stage(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Stage:
 
 @asynccontextmanager
 async def playing(
-    stage: Stage, settings: Settings, *, breaks_with: type[Exception] | None = None
+    stage: Stage,
+    settings: Settings,
+    *,
+    breaks_with: type[Exception] | None = None,
+    extensions: dict[str, Any] | None = None,
 ) -> AsyncIterator[None]:
     """The consumer at work; it must come to its own end, by this exception if one is given."""
     path = f"/media/{CALL_ID}"
@@ -294,13 +323,14 @@ async def playing(
         "path": path,
         "headers": [(b"x-twilio-signature", signature.encode())],
         "url_route": {"kwargs": {"call_id": CALL_ID}},
+        "extensions": extensions or {},
     }
     stage.from_twilio.put_nowait({"type": "websocket.connect"})
     work = asyncio.ensure_future(MediaStreamConsumer()(scope, stage.from_twilio.get, stage.twilio_send))
     try:
         yield
         with nullcontext() if breaks_with is None else pytest.raises(breaks_with):
-            await asyncio.wait_for(work, 15)
+            await asyncio.wait_for(work, 60)
     finally:
         work.cancel()
 

@@ -28,9 +28,11 @@ async def outside(settings: Settings) -> AsyncIterator[Simulator]:
 
 
 async def test_the_model_is_asked_for_by_name_and_key(outside: Simulator) -> None:
-    socket = await clients.realtime_connect("gpt-realtime-2.1")
+    socket = await clients.realtime_connect("gpt-realtime-2.1", request_id="c-0")
 
-    first = await socket.recv(decode=False)
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    socket.listen(heard.put_nowait, flows=lambda: None)
+    first = await heard.get()
     await socket.close()
 
     assert b'"session.created"' in first
@@ -44,7 +46,7 @@ async def test_a_refusal_is_named_and_only_a_busy_server_is_asked_again(
     outside.realtime.faults = Faults(refuse_status=status)
 
     with pytest.raises(RealtimeRefusedError) as refused:
-        await clients.realtime_connect("gpt-realtime-2.1")
+        await clients.realtime_connect("gpt-realtime-2.1", request_id="c-0")
 
     assert refused.value.code == f"http_{status}"
     assert outside.realtime.refused == tries
@@ -54,7 +56,7 @@ async def test_a_server_that_is_not_there_is_named(settings: Settings) -> None:
     settings.OPENAI_REALTIME_URL = "ws://127.0.0.1:9/v1/realtime"
 
     with pytest.raises(RealtimeRefusedError) as refused:
-        await clients.realtime_connect("gpt-realtime-2.1")
+        await clients.realtime_connect("gpt-realtime-2.1", request_id="c-0")
 
     assert refused.value.code.startswith("connect_")
 
@@ -110,7 +112,7 @@ async def test_a_twilio_that_does_not_answer_is_given_up(
     outside: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clients, "TWILIO_TIMEOUT_S", 0.2)
-    outside.rest.failures.append(Failure(0, after_ms=3000))
+    outside.rest.failures.append(Failure(0, after_ms=60_000))
 
     with pytest.raises(TwilioRefusedError, match="could not be reached"):
         await asyncio.to_thread(hang_up)

@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from django.db import OperationalError
 from pytest_django import Settings
@@ -14,6 +15,7 @@ from calls.bridge.conversation import Conversation
 from calls.clients import RealtimeRefusedError, TwilioRefusedError
 from calls.database_threads import in_database_thread
 from calls.lines import shell
+from calls.sockets.media import EXTENSION
 from calls.tests.stage import ACCOUNT, CALL_ID, SID, FakeRealtime, Stage, playing, stage, until
 
 __all__ = ["stage"]
@@ -24,23 +26,21 @@ async def test_a_frame_goes_to_the_model_while_the_database_and_other_threads_ar
 ) -> None:
     stuck = threading.Event()
     # One thread is left: with none, the token could not be checked, and there would be no call.
-    waiting = [asyncio.ensure_future(in_database_thread(lambda: stuck.wait(10))) for _ in range(7)]
-    sync = [asyncio.ensure_future(asyncio.to_thread(stuck.wait, 10)) for _ in range(3)]
+    waiting = [asyncio.ensure_future(in_database_thread(lambda: stuck.wait(120))) for _ in range(7)]
+    sync = [asyncio.ensure_future(asyncio.to_thread(stuck.wait, 120)) for _ in range(3)]
 
     async with playing(stage, settings):
         await stage.talk()
-        began = time.monotonic()
         for number in range(1, 50):
             stage.frame(number)
             await asyncio.sleep(0.002)
         await until(lambda: stage.realtime.frames() >= 45)
-        took = time.monotonic() - began
+        assert not any(one.done() for one in (*waiting, *sync))
         stage.hang_up()
         await asyncio.sleep(0)
         stuck.set()
 
     await asyncio.gather(*waiting, *sync)
-    assert took < 5.0  # the threads are stuck for ten
 
 
 async def test_frames_for_a_model_that_is_stuck_are_bounded_and_counted(
@@ -48,17 +48,64 @@ async def test_frames_for_a_model_that_is_stuck_are_bounded_and_counted(
 ) -> None:
     async with playing(stage, settings):
         await stage.talk()
-        stage.realtime.flows.clear()
+        stage.realtime.paused = True
         for number in range(1, 400):
             stage.frame(number)
-        await asyncio.sleep(0.05)
-        stage.realtime.flows.set()
+        await until(stage.from_twilio.empty)
+        stage.realtime.flow()
         await until(lambda: stage.realtime.frames() >= 100)
         stage.hang_up()
 
     (end,) = stage.outbox.of("call_finish")
     assert end["facts"]["frames_in"] == 400
     assert end["facts"]["frames_dropped"] + stage.realtime.frames() == 400
+
+
+class ShortWay:
+    """A socket with a short way, whose other end takes something or does not."""
+
+    def __init__(self) -> None:
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.sent: list[dict[str, Any]] = []
+        self.hear: Callable[[bytes], None] | None = None
+
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        self.hear = hear
+
+    def leave(self) -> None:
+        self.hear = None
+
+    def put(self, text: str) -> None:
+        self.sent.append(orjson.loads(text))
+
+    def say(self, message: dict[str, Any]) -> None:
+        assert self.hear is not None
+        self.hear(message["text"].encode())
+
+
+async def test_a_short_way_carries_frames_at_once_and_stops_the_model_while_nobody_takes_its_sound(
+    stage: Stage, settings: Settings
+) -> None:
+    short = ShortWay()
+    async with playing(stage, settings, extensions={EXTENSION: {"socket": short}}):
+        await stage.talk()
+        await until(lambda: short.hear is not None)
+        stage.frame(1)
+        frame, frames = stage.from_twilio.get_nowait(), stage.realtime.frames()
+        short.say(frame)
+        assert stage.realtime.frames() == frames + 1
+        stage.speak()
+        await until(lambda: [one["event"] for one in short.sent][:2] == ["media", "mark"])
+        short.writable.clear()
+        stage.speak(item="item_2")
+        await until(lambda: not stage.realtime.read)
+        short.writable.set()
+        await until(lambda: stage.realtime.read)
+        stage.hang_up()
+
+    assert short.hear is None
+    assert stage.events() == []
 
 
 async def test_the_last_words_come_although_twilio_is_gone_in_the_middle_of_an_answer(
@@ -105,7 +152,7 @@ async def test_a_token_that_takes_too_long_to_check_is_refused(
     stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
-    stage.claim = lambda **_: free.wait(10)
+    stage.claim = lambda **_: free.wait(120)
     monkeypatch.setattr(shell, "LOAD_WITHIN_S", 0.05)
 
     async with playing(stage, settings):
@@ -155,7 +202,7 @@ async def test_a_layer_that_fails_is_joined_again_and_its_messages_arrive(
 async def test_a_model_that_cannot_be_had_is_apologised_for(
     stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(_model: str) -> FakeRealtime:
+    async def refuse(_model: str, **_: Any) -> FakeRealtime:
         raise RealtimeRefusedError("http_503")
 
     monkeypatch.setattr(clients, "realtime_connect", refuse)
@@ -191,13 +238,11 @@ async def test_a_bridge_that_breaks_is_logged_and_ends_its_own_socket_only(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
+    monkeypatch.setattr(Conversation, "opened", broken)
     async with playing(stage, settings, breaks_with=ZeroDivisionError):
-        await stage.talk()
-        monkeypatch.setattr(Conversation, "receive_twilio", broken)
-        stage.frame(1)
+        pass
 
     assert "the bridge of a call broke" in caplog.text
-    assert stage.realtime.closed
     assert stage.outbox.entries[-1][0] == "written"
 
 

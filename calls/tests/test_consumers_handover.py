@@ -38,7 +38,7 @@ class Sockets:
         self.opened: list[str] = []
         self.refuse = ""
 
-    async def connect(self, model: str) -> FakeRealtime:
+    async def connect(self, model: str, **_: object) -> FakeRealtime:
         if self.opened:
             if self.refuse:
                 raise RealtimeRefusedError(self.refuse)

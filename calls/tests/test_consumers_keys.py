@@ -8,10 +8,23 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from calls import breaks, clients
+from calls import clients
 from calls.clients import TwilioRefusedError
+from calls.lines import breaks, leaving
 from calls.selectors import SmokeCall
-from calls.tests.stage import BEGUN, CALL, LOOKUP, SID, SNAPSHOT, Stage, outputs, playing, stage, until
+from calls.tests.stage import (
+    BEGUN,
+    CALL,
+    CALL_ID,
+    LOOKUP,
+    SID,
+    SNAPSHOT,
+    Stage,
+    outputs,
+    playing,
+    stage,
+    until,
+)
 
 __all__ = ["stage"]
 
@@ -107,6 +120,22 @@ async def test_keys_that_twilio_refuses_are_told_to_the_model_and_let_no_other_s
     assert "1w2" not in caplog.text
 
 
+async def test_keys_whose_order_fails_unforeseen_let_no_other_stream_in(
+    stage: Stage, settings: Settings, pressed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaving, "UNSURE_S", 0.01)
+    stage.rest_error = LookupError("1w2")
+    async with playing(stage, settings):
+        await ask_for_keys(stage)
+        await until(lambda: outputs(stage))
+        stage.hang_up()
+
+    assert pressed[1:] == [BEGUN.break_id]
+    assert "Nobody has heard them" in outputs(stage)[0]
+    problems = [problem["code"] for problem in stage.outbox.of("problem_write")]
+    assert problems[:2] == ["unexpected_error", "keys_not_pressed"]
+
+
 async def test_keys_that_cannot_be_written_down_are_not_ordered(
     stage: Stage, settings: Settings, pressed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,3 +163,29 @@ async def test_in_a_smoke_test_keys_are_pressed_for_nobody(
 
     assert (pressed, stage.rest) == ([], [])
     assert outputs(stage) == ["Success."]
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_what_was_ordered_of_the_call_is_written_down_before_it_is_away(
+    stage: Stage, settings: Settings, pressed: list[Any], monkeypatch: pytest.MonkeyPatch, *, away: bool
+) -> None:
+    kept: list[tuple[uuid.UUID, list[dict[str, Any]]]] = []
+
+    def write(call_id: uuid.UUID, orders: list[dict[str, Any]]) -> bool:
+        assert not pressed, "the session that comes after the keys is to find it"
+        kept.append((call_id, orders))
+        if away:
+            raise OperationalError
+        return True
+
+    monkeypatch.setattr(leaving, "orders_write", write)
+    async with playing(stage, settings):
+        mute = {"type": "call.mute", "who": "customer", "on": True, "order_id": "o1"}
+        stage.layer.messages.put_nowait(mute)
+        await ask_for_keys(stage)
+        await until(lambda: stage.rest)
+        stage.hang_up()
+
+    ((call_id, (order,)),) = kept
+    assert (call_id, order["kind"], bool(order["done_at"])) == (CALL_ID, "mute-customer", True)
+    assert len(pressed) == 1, "the keys are pressed though it could not be written at once"

@@ -1,5 +1,6 @@
 """The shell: a transfer is written down before it is ordered, and told of to the model when nothing comes of it."""
 
+import asyncio
 import time
 import uuid
 from dataclasses import replace
@@ -9,9 +10,10 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from calls import clients, consumers, forwarding, leaving
+from calls import clients, consumers, forwarding
 from calls.clients import CallGoneError, TwilioRefusedError
 from calls.forwarding import Begun
+from calls.lines import leaving
 from calls.selectors import StreamCall
 from calls.tests.stage import CALL, LOOKUP, SID, SNAPSHOT, Stage, outputs, playing, stage, until
 from calls.transfers import destination_read
@@ -138,14 +140,19 @@ async def test_an_order_that_twilio_refuses_is_told_to_the_model(
     assert finish["ended_reason"] == "customer-ended-call"
 
 
+@pytest.mark.parametrize("error", [TwilioRefusedError("Lost.", unsure=True), LookupError("unforeseen")])
 async def test_an_order_that_may_have_been_lost_and_ends_the_stream_was_taken(
-    stage: Stage, settings: Settings, transfers: Transfers
+    stage: Stage, settings: Settings, transfers: Transfers, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    stage.rest_error = TwilioRefusedError("Lost.", unsure=True)
+    loop = asyncio.get_running_loop()
+
+    def lost(**_: Any) -> None:
+        loop.call_soon_threadsafe(stage.hang_up)
+        raise error
+
+    monkeypatch.setattr(clients, "redirect", lost)
     async with playing(stage, settings):
         await ask_for_transfer(stage)
-        await until(lambda: stage.rest)
-        stage.hang_up()
 
     assert transfers.written == ["begun"]
     assert len(stage.outbox.of("call_forwarded")) == 1

@@ -16,7 +16,6 @@ from calls.bridge import commands as do
 from calls.recorder import Recorder
 from calls.resumptions import Resumption
 from calls.tests.stage import CALL, CALL_ID, LOOKUP, FakeOutbox
-from calls.tool_context import organisation_id
 from calls.transfers import SummaryPlan
 from tools import tasks as tool_tasks
 from tools.auth.credentials import ServerAuth
@@ -152,17 +151,6 @@ def test_the_question_where_to_transfer_fits_vapis_own_schema(outbox: FakeOutbox
     assert [one for one in found if not one.startswith("phoneNumber: ")] == []
     assert one.asks_destination("call_1")
     assert not one.asks_destination("call_2")
-
-
-@pytest.mark.parametrize(
-    ("configured", "same"), [("7c1f0b52-3d0e-4a0b-9f5e-2a6c1f4de901", True), ("", False)]
-)
-def test_the_organisations_id_is_the_configured_one_or_a_lasting_one(configured: str, same: bool) -> None:
-    first = organisation_id(configured, "https://voice.example")
-
-    assert first == organisation_id(configured, "https://voice.example")
-    assert (first == configured) is same
-    assert (first == organisation_id(configured, "https://other.example")) is same
 
 
 def test_the_history_in_an_order_holds_what_was_heard_and_told(outbox: FakeOutbox) -> None:

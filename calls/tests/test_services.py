@@ -13,10 +13,10 @@ from pytest_django import Settings
 from assistants.models import Assistant
 from assistants.tests.factories import make_assistant, make_version
 from calls import services
-from calls.after import call_after_stream
-from calls.models import Call, CallProblem, PhoneNumber
+from calls.lines.after import call_after_stream
+from calls.models import SHUT_DOWN, STREAM_CLOSED, Call, CallProblem, CallTransfer, CallVariables, PhoneNumber
 from calls.services import Answered, Refused
-from calls.tests.factories import make_call, make_phone_number
+from calls.tests.factories import make_call, make_phone_number, make_transfer
 
 pytestmark = pytest.mark.django_db
 
@@ -249,7 +249,7 @@ def test_the_end_of_an_unknown_call_is_nothing() -> None:
         ("silence-timed-out", False),
         (services.MODEL_FAILED, True),
         (services.WORKER_DIED, True),
-        (services.SHUT_DOWN, True),
+        (SHUT_DOWN, True),
     ],
 )
 def test_only_a_conversation_that_broke_off_ends_in_an_apology(ended_reason: str, apologises: bool) -> None:
@@ -333,3 +333,26 @@ def _at_once(n: int, work: Any) -> list[Any]:
     close_old_connections()
     with ThreadPoolExecutor(n) as pool:
         return list(pool.map(run, range(n)))
+
+
+@pytest.mark.parametrize("hipaa", [True, False])
+def test_what_is_kept_for_a_call_that_never_comes_back_goes_though_nobody_tells_of_its_end(
+    hipaa: bool,  # a parameter
+) -> None:
+    assistant, now = make_assistant(hipaa=hipaa, published=True), timezone.now()
+    call = make_call(
+        status=Call.Status.IN_PROGRESS, ended_at=None, assistant=assistant, version=assistant.live_version
+    )
+    given = {"who": "Ida"}
+    CallVariables.objects.create(call=call, values=given, secret_values="token")
+    make_transfer(call=call, history=[{"role": "user", "message": "Hello"}], resumed_at=now)
+    services.call_finish(call_id=call.pk, ended_at=now, ended_reason=STREAM_CLOSED, facts={}, session=1)
+    assert services.calls_left(now=now) == 0, "it may still come back"
+    assert CallVariables.objects.get().values == given
+
+    later = now + timedelta(hours=1)
+    assert [services.calls_left(now=later) for _ in range(2)] == [1, 0]
+
+    assert CallTransfer.objects.get().history == []
+    kept = CallVariables.objects.get()
+    assert (kept.values, kept.secret_values) == (({}, "") if hipaa else (given, "token"))

@@ -5,7 +5,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from calls import twiml
 from calls.transfers import (
     STOCK_WHISPER,
     Destination,
@@ -14,6 +13,7 @@ from calls.transfers import (
     destination_stored,
     destinations_read,
 )
+from calls.twilio import twiml
 from tools.destinations import BLIND
 
 NURSE = {

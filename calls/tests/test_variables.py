@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from calls import recorder, selectors, stream_opening
+from calls import recorder, selectors
 from calls.bridge import commands as do
+from calls.lines import opening
 from calls.recorder import Recorder
 from calls.resumptions import Resumption
 from calls.selectors import StreamCall, call_for_stream
@@ -151,9 +152,9 @@ async def test_a_call_is_rendered_where_it_is_loaded(monkeypatch: pytest.MonkeyP
         "call_for_stream",
         lambda _: ringing(instructions="You are {{ assistant.name }}."),
     )
-    monkeypatch.setattr(stream_opening, "in_database_thread", asyncio.to_thread)
+    monkeypatch.setattr(opening, "in_database_thread", asyncio.to_thread)
 
-    call = await stream_opening.stream_call_load(CALL_ID)
+    call = await opening.stream_call_load(CALL_ID)
 
     assert isinstance(call, StreamCall)
     assert call.snapshot.instructions == "You are Front desk."

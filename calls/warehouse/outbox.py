@@ -16,7 +16,7 @@ from django.db.models import Count, F, Min, Q, QuerySet
 from django.utils import timezone
 
 from calls.models import OVER, Call, WarehouseDelivery
-from calls.selectors import calls_written
+from calls.selectors import calls_written, came_since
 
 Task = WarehouseDelivery.Task
 State = WarehouseDelivery.State
@@ -90,7 +90,7 @@ def calls_put(*, since: datetime, until: datetime) -> int:
 def calls_sweep() -> int:
     """Have those finished calls of late sent that nobody has told of: calls that were refused, or closed late. How many."""
     untold = ~Q(pk__in=WarehouseDelivery.objects.values("call_id"))
-    return _put(Q(created_at__gte=timezone.now() - SWEPT) & untold, again=False)
+    return _put(came_since(timezone.now() - SWEPT) & untold, again=False)
 
 
 def calls_forget(call_ids: Collection[uuid.UUID]) -> int:

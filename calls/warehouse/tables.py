@@ -45,6 +45,8 @@ _ALL: Final = (
     Table("tool_calls", "v_tool_calls", "tool_call_id"),
     Table("costs", "v_cost_lines", ""),
     Table("analyses", "v_analyses", "call_id"),
+    Table("orders", "v_orders", "order_id"),
+    Table("messages_added", "v_messages_added", "order_id"),
     CALLS,
 )
 

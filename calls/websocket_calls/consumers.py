@@ -1,10 +1,10 @@
 """The sockets of calls that are not ours to dial: who may open one, and how such a call is left."""
 
-import logging
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -13,21 +13,20 @@ from calls.bridge import commands as do
 from calls.bridge import twilio
 from calls.consumers import MediaStreamConsumer
 from calls.draining.here import INSTANCE
-from calls.lines.line import Receive, Send
-from calls.lines.shell import SERVICE_RESTART, CallShell
+from calls.lines.line import SERVICE_RESTART, Receive, Send, sent_or_gone
+from calls.lines.opening import INTERNAL_ERROR, upgrade_signed
+from calls.lines.shell import CallShell
 from calls.live import messages
 from calls.live.bodies import order_asked
 from calls.live.entering import allowed, socket_query, wants_key
-from calls.observing.stream import stream_watched
+from calls.orders.by import CLIENT, order_id_new
 from calls.privacy.keeping import CallKeeping
+from calls.recordings.taking.process import process_sounds
 from calls.selectors import StreamCall
-from calls.stream_opening import INTERNAL_ERROR, upgrade_signed
 from calls.websocket_calls import services
-from calls.websocket_calls.line import SocketLine, sent_or_gone
+from calls.websocket_calls.line import SocketLine
 from calls.websocket_calls.opening import bypass_call_load, socket_call_load
 from tools.observing import metrics
-
-logger = logging.getLogger(__name__)
 
 # What a client may order by its own socket; the rest is for the control address.
 _ORDERS = frozenset({"say", "add-message", "control"})
@@ -48,22 +47,18 @@ class SocketCallConsumer(CallShell, AsyncWebsocketConsumer):
         call_id: uuid.UUID = scope["url_route"]["kwargs"]["call_id"]
         if INSTANCE.refusing:
             metrics.STREAMS_REFUSED.labels("draining").inc()
-            await send({"type": "websocket.accept"})  # before a socket is open no code reaches the client
+            # Before a socket is open no code reaches the client.
+            await sent_or_gone(send, {"type": "websocket.accept"})
             await sent_or_gone(send, {"type": "websocket.close", "code": SERVICE_RESTART})
             return
         self._token = socket_query(scope, "token")
         loaded = await socket_call_load(call_id, self._token)
         if isinstance(loaded, int):
-            await send({"type": "websocket.close", "code": loaded})
+            await sent_or_gone(send, {"type": "websocket.close", "code": loaded})
             return
         call, self._form = loaded
-        await send({"type": "websocket.accept"})
-        try:
-            with stream_watched(call.call_id):
-                await self._converse(call, receive)
-        except Exception:
-            logger.exception("the bridge of a call broke", extra={"call_id": str(call.call_id)})
-            raise
+        if await sent_or_gone(send, {"type": "websocket.accept"}):
+            await self._carry(call, receive)
 
     def _begin(self, call: StreamCall) -> None:
         self._keeping = CallKeeping(call.snapshot)
@@ -82,6 +77,23 @@ class SocketCallConsumer(CallShell, AsyncWebsocketConsumer):
         self._spawn(self._run_line())
         start = twilio.Start(f"WS{uuid.uuid4().hex}", "", "", {"token": self._token})
         await self._carry_out(self.conversation.receive_twilio(start, now=self._loop.time()))
+
+    def _verified(self) -> None:
+        """Record the call from now on, where everybody in it wants that."""
+        call, now = self.call, self._loop.time()
+        if call.is_recorded:
+            take = self._line.take = process_sounds().take(
+                call_id=call.call_id, began_at=datetime.now(UTC), audio=call.audio, zero=now
+            )
+            if not self._line.is_open:
+                take.finish(now)  # the client left while its token was looked at
+
+    async def _listen_to_caller(self, receive: Receive) -> int:
+        try:
+            return await super()._listen_to_caller(receive)
+        finally:
+            if self._line.take is not None:
+                self._line.take.finish(self._loop.time())
 
     async def _run_line(self) -> None:
         try:
@@ -143,6 +155,7 @@ class SocketCallConsumer(CallShell, AsyncWebsocketConsumer):
     def _note(self, command: do.Command) -> None:
         if isinstance(command, do.OrderAnswered) and command.order_id in self._refusals:
             self._refusals.discard(command.order_id)
+            self.recorder.note(command)
             if command.refusal:
                 self._line.tell({"type": "error", "message": command.refusal})
             return
@@ -207,9 +220,10 @@ class SocketCallConsumer(CallShell, AsyncWebsocketConsumer):
         if isinstance(asked, list):
             self._refuse(" ".join(asked))
             return
-        order_id = uuid.uuid4().hex
+        order_id = order_id_new()
         self._refusals.add(order_id)
-        self._spawn(self._carry_out(self._order({**asked, "order_id": order_id})))
+        given = {**asked, "order_id": order_id, "by": CLIENT.to_json()}
+        self._spawn(self._carry_out(self._order(given)))
 
     def _refuse(self, why: str) -> None:
         self._line.tell({"type": "error", "message": why})
@@ -224,7 +238,8 @@ class BypassConsumer(MediaStreamConsumer):
     """One media stream out of somebody else's Twilio flow.
 
     Where its account is known here, Twilio's signature lets it in, and the model's socket is opened at once. Any other stream
-    has only its token, which comes with ``start``: nothing is opened at the model before that was good.
+    has only its token, which comes with ``start``: nothing is opened at the model before that was good, and what it says of its call is
+    believed by nobody, so nothing is ordered from Twilio.
     """
 
     _signed: bool
@@ -243,15 +258,10 @@ class BypassConsumer(MediaStreamConsumer):
         self._signed = await upgrade_signed(scope)
         call = await bypass_call_load(call_id)
         if isinstance(call, int):
-            await send({"type": "websocket.close", "code": call})
+            await sent_or_gone(send, {"type": "websocket.close", "code": call})
             return
-        await send({"type": "websocket.accept"})
-        try:
-            with stream_watched(call.call_id):
-                await self._converse(call, receive)
-        except Exception:
-            logger.exception("the bridge of a call broke", extra={"call_id": str(call.call_id)})
-            raise
+        if await sent_or_gone(send, {"type": "websocket.accept"}):
+            await self._carry(call, receive)
 
     def _open_model(self) -> None:
         if self._signed:
@@ -264,15 +274,28 @@ class BypassConsumer(MediaStreamConsumer):
             account_sid=command.account_sid,
             stream_sid=command.stream_sid,
             token=command.token,
+            signed=self._signed,
         )
         return self._claimed
 
     async def _verify(self, command: do.VerifyStream) -> None:
-        self.call = replace(self.call, call_sid=command.call_sid, account_sid=command.account_sid)
-        self.recorder.line_known(self.call)
+        call = replace(self.call, call_sid=command.call_sid, account_sid=command.account_sid)
+        if not self._signed:
+            call = replace(call, snapshot=replace(call.snapshot, recording_enabled=False))
+        self.call = call
+        self.recorder.line_known(call)
         await super()._verify(command)
         if self._claimed and not self._signed:
             super()._open_model()
+
+    def _leave(self, command: do.HangUp | do.Apologise | do.Forward | do.PressKeys) -> None:
+        match command:
+            case do.Forward() if not self._signed:
+                self._spawn(self._not_forwarded("Its telephone account is not known here."))
+            case do.PressKeys() if not self._signed:
+                self._spawn(self._not_pressed())
+            case _:
+                super()._leave(command)
 
     async def _end_call(self, order: Any, reason: str, **words: str) -> None:
         """Close the stream: what follows it is the business of the flow it came from."""

@@ -22,18 +22,24 @@ Convert = Callable[[bytes], bytes]
 
 
 class Intake:
-    """The frames of one client. ``convert`` makes of its sound what the model takes, ``bytes_per_ms`` of it."""
+    """The frames of one client, with their time since ``began``.
 
-    def __init__(self, convert: Convert | None, *, sample_bytes: int, bytes_per_ms: int) -> None:
+    ``convert`` makes of its sound, ``bytes_per_s`` as it comes, what the model takes, ``bytes_per_ms`` of it.
+    """
+
+    def __init__(
+        self, convert: Convert | None, *, began: float, sample_bytes: int, bytes_per_s: int, bytes_per_ms: int
+    ) -> None:
         self._convert = convert
+        self._began = began
         self._sample_bytes = sample_bytes
+        self._bytes_per_s = bytes_per_s
         self._bytes_per_ms = bytes_per_ms
         self._frame = FRAME_MS * bytes_per_ms
         self._odd = b""  # the beginning of a sample whose rest is to come
         self._rest = bytearray()
-        self._began: float | None = None
-        self._at_ms = 0
-        self.dropped_ms = 0
+        self._at_ms: int | None = None  # where the next frame begins; None before the first
+        self.dropped_ms = 0.0
 
     @property
     def floods(self) -> bool:
@@ -45,20 +51,27 @@ class Intake:
         sound = self._odd + sound
         whole = len(sound) - len(sound) % self._sample_bytes
         self._odd, sound = sound[whole:], sound[:whole]
-        self._rest += self._convert(sound) if self._convert is not None else sound
-        if self._began is None:
-            self._began = now
         clock_ms = round((now - self._began) * 1000)
+        if self._at_ms is not None and self._at_ms - clock_ms >= MOST_AHEAD_MS:
+            # Making frames of it first would let a flood take the time of other calls.
+            self.dropped_ms += len(sound) * 1000 / self._bytes_per_s
+            return []
+        self._rest += self._convert(sound) if self._convert is not None else sound
+        return self._frames(clock_ms)
+
+    def _frames(self, clock_ms: int) -> list[twilio.Media]:
         waiting_ms = len(self._rest) // self._bytes_per_ms
-        if clock_ms - waiting_ms - self._at_ms > _PAUSED_MS:
-            self._at_ms = clock_ms - waiting_ms
+        at_ms = self._at_ms
+        if at_ms is None or clock_ms - waiting_ms - at_ms > _PAUSED_MS:
+            at_ms = max(at_ms or 0, clock_ms - waiting_ms)
         frames = []
         while len(self._rest) >= self._frame:
             piece = bytes(self._rest[: self._frame])
             del self._rest[: self._frame]
-            if self._at_ms - clock_ms >= MOST_AHEAD_MS:
+            if at_ms - clock_ms >= MOST_AHEAD_MS:
                 self.dropped_ms += FRAME_MS
                 continue
-            frames.append(twilio.Media(b64encode(piece).decode(), self._at_ms))
-            self._at_ms += FRAME_MS
+            frames.append(twilio.Media(b64encode(piece).decode(), at_ms))
+            at_ms += FRAME_MS
+        self._at_ms = at_ms
         return frames

@@ -8,9 +8,9 @@ from dataclasses import replace
 from django.db import Error as DatabaseError
 
 from calls.database_threads import in_database_thread
+from calls.lines.opening import INTERNAL_ERROR, LOAD_WITHIN_S, POLICY_VIOLATION, stream_call_load
 from calls.models import SocketCall
 from calls.selectors import StreamCall
-from calls.stream_opening import INTERNAL_ERROR, LOAD_WITHIN_S, POLICY_VIOLATION, stream_call_load
 from calls.websocket_calls import services
 from calls.websocket_calls.formats import ClientFormat
 

@@ -71,12 +71,14 @@ class Pacer:
             self._passed.append((str(self._queue.popleft()), self._taken))
         return bytes(frame)
 
-    def sent(self, now: float) -> None:
-        """What was taken is with the client."""
+    def sent(self, now: float) -> float:
+        """What was taken is with the client; the moment from which on it is heard."""
         if (now - self._base) * self._bytes_per_s > self._sent:
             # It had nothing left to play, so this is heard from now on.
             self._base = now - self._sent / self._bytes_per_s
+        begins = self._base + self._sent / self._bytes_per_s
         self._sent = self._taken
+        return begins
 
     def position(self, now: float) -> int:
         """Bytes that were heard, by the clock, and never more than were sent."""

@@ -10,15 +10,20 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from calls import services, twiml
+from calls import services
 from calls.api.documents import transport_document
 from calls.choosing.services import choice_pin, choose
+from calls.concurrency.locks import TURNS, locked
+from calls.concurrency.room import OVER_LIMIT, room
 from calls.costs.limits import day_limit_spent
 from calls.models import LIVE, Call, CallProblem, PhoneNumber, SocketCall
+from calls.recordings.taking.services import CUT_SHORT
 from calls.services import TOKEN_LIVES, WORKER_DIED, token_awaited, token_mint
+from calls.twilio import twiml
+from calls.twilio.accounts import account_known
 from calls.warehouse.outbox import call_changed
 from calls.websocket_calls.bodies import Asked, bypass_asked, socket_asked
 from tools.access.errors import ApiError
@@ -49,7 +54,10 @@ class Made:
 
 
 def websocket_call_create(body: Body, key: ApiKey) -> Made:
-    """A call for a program that brings a socket. Raises ApiError 400, and RefusedError where nobody is to speak."""
+    """A call for a program that brings a socket. Raises ApiError 400, and RefusedError where nobody is to speak.
+
+    It takes a place on the line at once. Where there is none it is refused: whoever has asked waits for the address.
+    """
     asked = socket_asked(body)
     call = _create(
         body,
@@ -90,6 +98,8 @@ def _create(
         why = f"Couldn't Start Call. The ${limit.day_usd} that may be spent in a day are spent."
         raise ApiError(HTTPStatus.BAD_REQUEST, [why])
     with transaction.atomic():
+        if carried["kind"] == SocketCall.Kind.WEBSOCKET:
+            _room_require()
         call = Call.objects.create(
             **choice.columns(),
             status=Call.Status.RINGING,
@@ -103,6 +113,15 @@ def _create(
         )
         choice_pin(call, choice)
     return call
+
+
+def _room_require() -> None:
+    """Raises ApiError 400 where as many calls as may be are on the line. Nobody else takes of the room until the transaction ends."""
+    locked(TURNS)
+    found = room(now=timezone.now())
+    if not found.left:
+        more = f"{found.taken} of {found.limit} calls are on the line or about to be (OUTBOUND_CONCURRENCY). Ask again when one is over."
+        raise ApiError(HTTPStatus.BAD_REQUEST, [OVER_LIMIT, more])
 
 
 def _often_require(key: ApiKey, now: datetime) -> None:
@@ -153,11 +172,18 @@ def bypass_awaited(call_id: uuid.UUID) -> bool:
     return row is not None and bool(token_awaited(row.call, within=BYPASS_TOKEN_LIVES))
 
 
-def bypass_claim(*, call_id: uuid.UUID, call_sid: str, account_sid: str, stream_sid: str, token: str) -> bool:
+def bypass_claim(
+    *, call_id: uuid.UUID, call_sid: str, account_sid: str, stream_sid: str, token: str, signed: bool
+) -> bool:
     """Whether this stream may carry the call; if so, the call is from now on the one of that SID at Twilio.
+
+    A stream of an account that is known here was ``signed`` by Twilio. One that was not, and says so, is somebody else who would
+    have us transfer or record a call that is not theirs.
 
     One telephone call may be led to us more than once; only the first of ours bears its SID then.
     """
+    if not signed and account_known(account_sid):
+        return False
     with transaction.atomic():
         row = Call.objects.select_for_update().filter(pk=call_id, call_sid="").first()
         if row is None:
@@ -210,11 +236,13 @@ def _never_begun(now: datetime) -> list[tuple[uuid.UUID, str]]:
 
 def _never_ended(now: datetime) -> list[tuple[uuid.UUID, str]]:
     goes_on: QuerySet[Call] = Call.objects.filter(socket__isnull=False, status=Call.Status.IN_PROGRESS)
-    rows = goes_on.values_list("pk", "started_at", "version__snapshot__max_duration_s")
+    # Whoever found the sound of a call under way without its process knows that nobody has the call any more.
+    alone = CallProblem.objects.filter(call=OuterRef("pk"), code=CUT_SHORT)
+    rows = goes_on.values_list("pk", "started_at", "version__snapshot__max_duration_s", Exists(alone))
     found = []
-    for pk, started_at, longest_s in rows:
+    for pk, started_at, longest_s, is_alone in rows:
         longest = min(timedelta(seconds=longest_s), _LONGEST) if isinstance(longest_s, int) else _LONGEST
-        if started_at is not None and started_at < now - longest - _MARGIN:
+        if is_alone or (started_at is not None and started_at < now - longest - _MARGIN):
             found.append((pk, WORKER_DIED))
     return found
 
@@ -232,7 +260,7 @@ def _close(call_id: uuid.UUID, reason: str, now: datetime) -> bool:
             key="reaped",
             source=CallProblem.Source.TANDEM,
             code="end_not_reported",
-            message="Nothing told of the end of this call, and it can go on no longer: the process that had it is gone.",
+            message="Nothing told of the end of this call, and it goes on no longer: the process that had it is gone.",
             benign=False,
             at=now,
         )

@@ -4,13 +4,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from calls.api.selectors import record_of
 from calls.api.views import call_told
+from calls.concurrency.room import room
 from calls.live.entering import CONTROLS, key_entrant
 from calls.websocket_calls.services import Made, bypass_call_create, websocket_call_create
+from tools.access.asking import request_address
 from tools.access.errors import ApiError, error_response
+from tools.access.other_origins import for_any_origin
 from tools.access.views import Answer
 from tools.models import ApiKey
 
@@ -23,7 +27,8 @@ NO_WEB_CALLS: Final = (
 
 def websocket_call(body: dict[str, Any], key: ApiKey) -> Answer:
     """A call for a program's own socket."""
-    return _answer(websocket_call_create(body, key))
+    made = websocket_call_create(body, key)
+    return _answer(made, subscriptionLimits=room(now=timezone.now()).document())
 
 
 def bypass_call(body: dict[str, Any], key: ApiKey) -> Answer:
@@ -31,11 +36,12 @@ def bypass_call(body: dict[str, Any], key: ApiKey) -> Answer:
     return _answer(bypass_call_create(body, key))
 
 
-def _answer(made: Made) -> Answer:
+def _answer(made: Made, **more: Any) -> Answer:
     document = call_told(record_of(str(made.call.pk)))
-    return Answer({**document, **made.told}, HTTPStatus.CREATED)
+    return Answer({**document, **made.told, **more}, HTTPStatus.CREATED)
 
 
+@for_any_origin("POST")
 @csrf_exempt  # a key is sent by programs, never by a browser of its own accord
 def web_call(request: HttpRequest) -> HttpResponse:
     """Tell whoever has a key what to use instead; Vapi's web clients come with public ones."""
@@ -50,7 +56,12 @@ def _why_not(request: HttpRequest) -> ApiError:
     if request.method != "POST":
         return ApiError(HTTPStatus.METHOD_NOT_ALLOWED, f"Cannot {request.method} {request.path}")
     try:
-        key_entrant(request.headers.get("Authorization", ""), CONTROLS, public_too=True)
+        key_entrant(
+            request.headers.get("Authorization", ""),
+            CONTROLS,
+            address=request_address(request),
+            public_too=True,
+        )
     except ApiError as exc:
         return exc
     return ApiError(HTTPStatus.BAD_REQUEST, [NO_WEB_CALLS])

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from config.embedded.errors import EmbeddedError
 from config.embedded.logs import open_log, tail
+from config.embedded.outliving import keep, notice_ends
 from config.embedded.place import Place
 from config.processes import Identity, command_of, identify, is_running, stop
 
@@ -56,6 +57,7 @@ def postgres_stop(place: Place) -> None:
     running = postgres_process(place)
     if running:
         stop(running, [(signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)])
+        notice_ends()
 
 
 def _data(place: Place) -> Path:
@@ -153,7 +155,7 @@ def _start_once(place: Place, *, disposable: bool) -> None:
             start_new_session=True,  # Ctrl-C in a terminal is not meant for it
             **place.spawn_arguments(),
         )
-    _OURS.append(process)
+    keep(process)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(place):
         if process.poll() is not None:
@@ -196,8 +198,7 @@ def _clear_lock_files(place: Place) -> None:
     That takes a stranger for the server, and a dead server that nobody has waited for too. Call it when the server
     does not run.
     """
-    for started in _OURS:
-        started.poll()
+    notice_ends()
     files = (_data(place) / "postmaster.pid", place.sockets / f".s.PGSQL.{PORT}.lock")
     if not any(path.exists() for path in files):
         return
@@ -224,7 +225,3 @@ def _create_database(place: Place) -> None:
     with _connect(place, "postgres") as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-
-
-# Servers started by this process; kept, so that their end is noticed and no zombie is left.
-_OURS: list[subprocess.Popen[bytes]] = []

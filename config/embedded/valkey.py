@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from config.embedded.errors import EmbeddedError
 from config.embedded.logs import open_log, tail
+from config.embedded.outliving import keep, notice_ends
 from config.embedded.place import Place
 from config.processes import Identity, command_of, identify, stop
 
@@ -30,7 +31,7 @@ class Address:
     """Where the server listens, and the password that opens it."""
 
     port: int
-    password: str
+    password: str = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -72,6 +73,7 @@ def valkey_stop(place: Place) -> None:
     running = valkey_process(place)
     if running:
         stop(running, [(signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)])
+        notice_ends()
 
 
 def _configuration(place: Place) -> Path:
@@ -168,7 +170,7 @@ def _start(place: Place, address: Address, *, disposable: bool) -> None:
             start_new_session=True,  # Ctrl-C in a terminal is not meant for it
             **place.spawn_arguments(),
         )
-    _OURS.append(process)
+    keep(process)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(address):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -178,7 +180,3 @@ def _start(place: Place, address: Address, *, disposable: bool) -> None:
                 f"Valkey did not start. The end of {log_path}:\n{tail(log_path, since=begin)}"
             )
         time.sleep(0.02)
-
-
-# Servers started by this process; kept, so that their end is noticed and no zombie is left.
-_OURS: list[subprocess.Popen[bytes]] = []

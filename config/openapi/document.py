@@ -6,7 +6,18 @@ from typing import Any, Final
 
 from config.openapi.parts import PARTS
 from tools.access.bodies import MAX_BYTES, MAX_DEPTH
-from tools.access.described import Operation, Part, Schema, Socket, array, integer, record, ref, text
+from tools.access.described import (
+    Operation,
+    Part,
+    Schema,
+    Socket,
+    Webhook,
+    array,
+    integer,
+    record,
+    ref,
+    text,
+)
 from tools.access.keys import SCOPES
 
 Document = dict[str, Any]
@@ -41,6 +52,12 @@ _ERRORS: Final[dict[int, str]] = {
     429: "Too many requests of this key; `Retry-After` says when to come again.",
     503: "Something is in use or away; try again.",
 }
+# By whether an answer counts.
+_NOT_TAKEN: Final = {
+    False: "Not taken. Sent again after 408, 425, 429, 500, 502, 503 and 504, and as the server's own plan says, if it is a message "
+    "that lasts; nothing is told anew of what passes.",
+    True: "No answer. A tool is asked again only where the plan of its server says so.",
+}
 
 
 def document(parts: Iterable[Part] = PARTS, *, server: str = "/") -> Document:
@@ -70,6 +87,7 @@ def document(parts: Iterable[Part] = PARTS, *, server: str = "/") -> Document:
         "security": [{"key": []}],
         "tags": [{"name": part.title, "description": part.description} for part in parts],
         "paths": paths,
+        "webhooks": {one.kind: {"post": _webhook(one, part)} for part in parts for one in part.webhooks},
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -140,6 +158,23 @@ def _operation(one: Operation, part: Part) -> dict[str, Any]:
         content = {"schema": one.body, **({"example": dict(one.example)} if one.example is not None else {})}
         described["requestBody"] = {"required": one.body_required, "content": {"application/json": content}}
     return described
+
+
+def _webhook(one: Webhook, part: Part) -> dict[str, Any]:
+    taken: dict[str, Any] = {"description": "Taken. The body is not read."}
+    if one.answer is not None:
+        content = {"application/json": {"schema": one.answer}}
+        taken = {"description": "The answer.", "content": content}
+    return {
+        "operationId": f"message_{one.kind.replace('-', '_').replace('.', '_')}",
+        "tags": [part.title],
+        "summary": one.summary,
+        "description": one.description,
+        # What convinces a server is set up with it, and differs from one to the next.
+        "security": [],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": one.body}}},
+        "responses": {"2XX": taken, "default": {"description": _NOT_TAKEN[one.answer is not None]}},
+    }
 
 
 def _socket(socket: Socket, part: Part) -> dict[str, Any]:

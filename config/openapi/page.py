@@ -49,6 +49,7 @@ class Shown:
     scope: str
     keyless: bool = False
     query: tuple[Field, ...] = ()
+    headers: tuple[Field, ...] = ()
     body: Field | None = None
     answer: Field | None = None
     answers: tuple[Answer, ...] = ()
@@ -80,7 +81,12 @@ def sections(document: Mapping[str, Any]) -> Iterator[Section]:
             if method in operations and title in operations[method]["tags"]
         ]
         sockets = [_socket(one) for one in document["x-websockets"] if title in one["tags"]]
-        yield Section(title, _slug(title), _html(tag["description"]), (*operations, *sockets))
+        hooks = [
+            _webhook(kind, one["post"])
+            for kind, one in document["webhooks"].items()
+            if title in one["post"]["tags"]
+        ]
+        yield Section(title, _slug(title), _html(tag["description"]), (*operations, *sockets, *hooks))
     schemas: Mapping[str, Schema] = document["components"]["schemas"]
     objects = tuple(_field(name, schema) for name, schema in sorted(schemas.items()))
     yield Section("Objects", "objects", _html("What bodies and answers are made of."), objects=objects)
@@ -99,10 +105,8 @@ def _operation(method: str, path: str, one: Mapping[str, Any], origin: str) -> S
         about=_html(one.get("description", "")),
         scope=one.get("x-scope", ""),
         keyless={} in one.get("security", ()),
-        query=tuple(
-            _field(each["name"], {**each["schema"], "description": each["description"]})
-            for each in one["parameters"]
-        ),
+        query=_parameters(one, "query"),
+        headers=_parameters(one, "header"),
         body=_field("body", body["schema"]) if body else None,
         answer=_field(success, content["schema"]) if content else None,
         answers=tuple(
@@ -110,6 +114,14 @@ def _operation(method: str, path: str, one: Mapping[str, Any], origin: str) -> S
         ),
         example=example,
         curl=_curl(method, origin + path, example),
+    )
+
+
+def _parameters(one: Mapping[str, Any], place: str) -> tuple[Field, ...]:
+    return tuple(
+        _field(each["name"], {**each["schema"], "description": each["description"]})
+        for each in one["parameters"]
+        if each["in"] == place
     )
 
 
@@ -121,6 +133,24 @@ def _socket(one: Mapping[str, Any]) -> Shown:
         summary=one["summary"],
         about=_html(one["description"]),
         scope=one["x-scope"],
+    )
+
+
+def _webhook(kind: str, one: Mapping[str, Any]) -> Shown:
+    content = one["responses"]["2XX"].get("content", {}).get("application/json", {})
+    body = one["requestBody"]["content"]["application/json"]["schema"]
+    return Shown(
+        anchor=one["operationId"],
+        method="SENT",
+        path=kind,
+        summary=one["summary"],
+        about=_html(one["description"]),
+        scope="",
+        body=_field("body", body),
+        answer=_field("2XX", content["schema"]) if content else None,
+        answers=tuple(
+            Answer(status, _html(told["description"])) for status, told in one["responses"].items()
+        ),
     )
 
 

@@ -6,7 +6,8 @@ from assistants.api.described import ASSISTANTS, SQUADS, TOOLS
 from calls.analytics.described import ANALYTICS
 from calls.api.described import CALLS
 from calls.live.described import LIVE_CALLS
-from calls.numbers_api.described import PHONE_NUMBERS
+from calls.messages.described import MESSAGES
+from calls.numbers.api.described import PHONE_NUMBERS
 from calls.placing.described import PLACING
 from calls.recordings.described import RECORDINGS
 from calls.websocket_calls.described import WEBSOCKET_CALLS
@@ -23,4 +24,5 @@ PARTS: Final[tuple[Part, ...]] = (
     RECORDINGS,
     WEBSOCKET_CALLS,
     ANALYTICS,
+    MESSAGES,
 )

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from config.openapi.document import document
 from config.openapi.page import sections
+from tools.access.asking import request_address
 from tools.access.errors import ApiError, error_response
 from tools.access.keys import key_authenticate
 from tools.access.uses import use_count
@@ -29,7 +30,8 @@ def openapi_json(request: HttpRequest) -> HttpResponse:
     """The document, for whoever has a key, of whatever scopes, or is logged in to the admin."""
     try:
         if not _is_staff(request):
-            use_count(key_authenticate(request.headers.get("Authorization", "")))
+            given = request.headers.get("Authorization", "")
+            use_count(key_authenticate(given, address=request_address(request)))
         response = HttpResponse(_text(settings.PUBLIC_ORIGIN), content_type="application/json")
     except ApiError as exc:
         response = error_response(exc)

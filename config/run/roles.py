@@ -3,7 +3,7 @@
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.run.ports import HOST
@@ -21,12 +21,13 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A process to run. `grace_s` is how long it may take to end."""
+    """A process to run. `grace_s` is how long it may take to end; `environment` is what it alone is told."""
 
     name: str
     log: str
     command: list[str]
     grace_s: float
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def web(ports: Ports) -> Role:
@@ -34,17 +35,9 @@ def web(ports: Ports) -> Role:
     return Role(
         "web",
         "web.log",
-        # No access log (-v 0): a query string may hold a token.
         [
-            *_python("daphne"),
-            "-b",
-            HOST,
-            "-p",
-            str(ports.web),
-            "-v",
-            "0",
-            "--no-server-name",
-            "config.asgi:application",
+            *manage("web"),
+            *("--host", HOST, "--port", str(ports.web)),
         ],
         5.0,
     )
@@ -63,28 +56,20 @@ def media(ports: Ports) -> Role:
     )
 
 
-def worker(node: str, schedule: Path) -> Role:
-    """The jobs of all queues, and beat inside."""
-    return Role(
-        "worker",
-        "worker.log",
-        [
-            *_python("celery"),
-            *(
-                "-A",
-                "config",
-                "worker",
-                "-P",
-                "threads",
-                "--concurrency",
-                "16",
-                "-Q",
-                "tools,records,messages",
-            ),
-            *("-n", node, "--without-gossip", "--without-mingle", "-B", "-s", str(schedule)),
-        ],
-        10.0,
-    )
+TOOLS, ALL_BUT_TOOLS = "tools", "records,messages"
+
+
+def worker(node: str, schedule: Path, *, queues: str = f"{TOOLS},{ALL_BUT_TOOLS}") -> Role:
+    """The jobs of all queues, or of some, and beat inside."""
+    command = [*_worker(node, queues), "-B", "-s", str(schedule)]
+    return Role("worker", "worker.log", command, 10.0)
+
+
+def tools_worker(node: str, environ: Mapping[str, str]) -> Role:
+    """The jobs that a caller waits for, in a process whose threads nothing else takes."""
+    port = environ.get("METRICS_PORT", "")
+    own = {"METRICS_PORT": str(int(port) + 1)} if port.isdecimal() and 0 < int(port) < 65535 else {}
+    return Role("worker-tools", "worker-tools.log", _worker(node, TOOLS), 10.0, own)
 
 
 def simulator(ports: Ports) -> Role:
@@ -147,6 +132,14 @@ def is_all_simulated(given: Mapping[str, str]) -> bool:
 def has(environ: Mapping[str, str], name: str) -> bool:
     """Whether a variable is given, as a value or as a file."""
     return bool(environ.get(name) or environ.get(f"{name}_FILE"))
+
+
+def _worker(node: str, queues: str) -> list[str]:
+    return [
+        *_python("celery"),
+        *("-A", "config", "worker", "-P", "threads", "--concurrency", "16", "-Q", queues, "-n", node),
+        *("--without-gossip", "--without-mingle"),
+    ]
 
 
 def _python(module: str) -> list[str]:

@@ -203,11 +203,17 @@ class Supervisor:
         return process.returncode
 
     def _start_roles(self, given: dict[str, str], ports: roles.Ports) -> None:
-        node = f"worker-{os.getpid()}@tandem"
+        node, tools_node = (f"{name}-{os.getpid()}@tandem" for name in ("worker", "tools"))
+        rest = roles.worker(node, VAR_DIR / "run" / "beat", queues=roles.ALL_BUT_TOOLS)
         plan: list[tuple[str, roles.Role, Callable[[], bool]]] = [
             ("Web", roles.web(ports), http_ready(ports.web, "/readyz")),
             ("Media", roles.media(ports), http_ready(ports.media, "/readyz")),
-            ("Worker", roles.worker(node, VAR_DIR / "run" / "beat"), worker_ready(celery_app, node)),
+            ("Worker", rest, worker_ready(celery_app, node)),
+            (
+                "Worker for tool calls",
+                roles.tools_worker(tools_node, self._environment),
+                worker_ready(celery_app, tools_node),
+            ),
         ]
         if roles.needs_simulator(given):
             plan.append(("Simulator", roles.simulator(ports), http_ready(ports.simulator, "/healthz")))
@@ -217,7 +223,7 @@ class Supervisor:
                     role.name,
                     role.command,
                     cwd=BASE_DIR,
-                    environment=self._environment,
+                    environment={**self._environment, **role.environment},
                     log_path=LOG_DIR / role.log,
                     grace_s=role.grace_s,
                     show=self._warn,
@@ -333,7 +339,7 @@ class Supervisor:
             with self._console.step("Stopping"):
                 by_name = {child.name: child for child in self._children}
                 # Those who take work first, those who do it next, and last whoever they talk to.
-                for names in (("web", "media"), ("worker",), ("simulator",)):
+                for names in (("web", "media"), ("worker", "worker-tools"), ("simulator",)):
                     stop_all([by_name[name] for name in names if name in by_name], hurry=hurry)
                 self._leave_services()
         else:

@@ -87,6 +87,10 @@ SERVER_MESSAGES_AT_ONCE = env_int("SERVER_MESSAGES_AT_ONCE", 8, minimum=1)
 VAPI_ORG_ID = env_str("VAPI_ORG_ID")
 # How many requests a key of our API may make in a minute.
 API_REQUESTS_PER_MINUTE = env_int("API_REQUESTS_PER_MINUTE", 600, minimum=1)
+# How many requests with a wrong key an address may make in a minute before it is told to wait; 0: as many as it likes. And the
+# proxies before us, as CIDRs, whose word is taken for whose address that is.
+API_FAILURES_PER_MINUTE = env_int("API_FAILURES_PER_MINUTE", 30, minimum=0)
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES", env_list("TRUSTED_PROXIES"))
 # Calls that we place: how many at a time, together and from one number (0: as many as together), and for how long one waits
 # for its turn. What keeps a stolen key from costing a fortune: what numbers begin with that may be called (by default the
 # country of the number that calls; * for all), and how many calls a key may have in a minute, and all of them in 24 hours.
@@ -188,6 +192,7 @@ CELERY_TASK_ROUTES = {
     "tools.tasks.tool_call_forward": {"queue": "tools"},
     "calls.tasks.transfer_summarise": {"queue": "tools"},
     "calls.messages.tasks.lane_send": {"queue": "messages"},
+    "calls.messages.tasks.passing_begin": {"queue": "messages"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -324,6 +329,7 @@ UNFOLD: dict[str, Any] = {
                     _entry("Cutovers done", "checklist", "calls_cutoverbatch"),
                     _entry("Twilio accounts", "account_balance", "calls_twilioaccount"),
                     _entry("Live calls", "headset_mic", "calls_livecall"),
+                    _entry("Orders to live calls", "campaign", "calls_liveorder"),
                     _entry("Outbound calls", "call_made", "calls_placing"),
                     {
                         **_entry("Calls", "call", "calls_call"),
@@ -384,6 +390,7 @@ UNFOLD: dict[str, Any] = {
                     _entry("Users", "person", "auth_user"),
                     _entry("Groups", "group", "auth_group"),
                     _entry("API keys", "vpn_key", "tools_apikey"),
+                    _entry("Changes by programs", "edit_note", "tools_apiwrite"),
                     {"title": "API documentation", "icon": "api", "link": reverse_lazy("api-docs")},
                     _entry("Opened calls", "visibility", "calls_callopened"),
                     _entry("Erasing a caller", "person_remove", "calls_erasure"),

@@ -126,7 +126,7 @@ class Bridge:
             if self.refuse_stream:
                 await send({"type": "websocket.close", "code": 1000})
                 return
-            await Media(self, receive, send).run()
+            await Media(self, receive, send, name=scope["path"].rpartition("/")[2]).run()
             return
         body = (await receive()).get("body", b"")
         form = parse_qsl(body.decode(), keep_blank_values=True)
@@ -155,7 +155,7 @@ class Bridge:
             return 200, f"<Response>{self.after}</Response>".encode(), "text/xml"
         if self.answer is not None:
             return self.answer
-        media = self.public_origin.replace("https://", "wss://") + "/media/1"
+        media = self.public_origin.replace("https://", "wss://") + f"/media/{form['CallSid']}"
         twiml = (
             f'<Response><Connect action="/twilio/after"><Stream url="{media}" '
             f'statusCallback="{self.public_origin}/twilio/stream-status">'
@@ -167,8 +167,9 @@ class Bridge:
 class Media:
     """One media stream and its Realtime session."""
 
-    def __init__(self, bridge: Bridge, receive: Any, send: Any) -> None:
+    def __init__(self, bridge: Bridge, receive: Any, send: Any, *, name: str) -> None:
         self.bridge = bridge
+        self.name = name
         self.receive = receive
         self._send = send
         self.sid = self.call_sid = ""
@@ -185,7 +186,7 @@ class Media:
     async def run(self) -> None:
         await self._send({"type": "websocket.accept"})
         url = f"{self.bridge.sim.realtime_url}?model=gpt-realtime-2.1"
-        headers = {"Authorization": "Bearer sk-test"}
+        headers = {"Authorization": "Bearer sk-test", "X-Client-Request-Id": f"{self.name}-0"}
         async with connect(
             url, additional_headers=headers, compression=None, proxy=None, max_size=None
         ) as self.realtime:
@@ -234,7 +235,7 @@ class Media:
 
     def _hang_up(self) -> None:
         url = f"{self.bridge.sim.http_url}/2010-04-01/Accounts/{ACCOUNT}/Calls/{self.call_sid}.json"
-        answer = requests.post(url, data={"Status": "completed"}, auth=(ACCOUNT, TOKEN), timeout=5)
+        answer = requests.post(url, data={"Status": "completed"}, auth=(ACCOUNT, TOKEN), timeout=60)
         assert answer.status_code == 200, answer.text
 
     async def _from_realtime(self) -> None:
@@ -309,7 +310,7 @@ class Media:
         }
         url = f"{self.bridge.sim.tools_url}/{call['name']}"
         try:
-            answer = requests.post(url, json={"message": message}, timeout=20)
+            answer = requests.post(url, json={"message": message}, timeout=60)
             return str(answer.json()["results"][0]["result"])
         except (requests.RequestException, ValueError, LookupError) as error:
             return json.dumps({"error": type(error).__name__})

@@ -5,7 +5,7 @@ import pytest
 import requests
 
 from simulator.harness import Simulator
-from simulator.mcp import MODERN
+from simulator.mcp_rules import MODERN
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 OPENING = {
@@ -37,7 +37,7 @@ async def post(
         f"{sim.mcp_url}/{options}",
         json=message if number is None else {**message, "id": number},
         headers={**HEADERS, **(headers or {})},
-        timeout=5,
+        timeout=60,
     )
 
 

@@ -29,7 +29,7 @@ def _ours(sim: Simulator, bridge: Bridge) -> None:
 async def create(sim: Simulator, *more: tuple[str, str], **form: str) -> requests.Response:
     url = f"{sim.http_url}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
     pairs = [*{"To": DID, "From": TEST_NUMBER, **form}.items(), *more]
-    return await asyncio.to_thread(requests.post, url, data=pairs, auth=(ACCOUNT, TOKEN), timeout=5)
+    return await asyncio.to_thread(requests.post, url, data=pairs, auth=(ACCOUNT, TOKEN), timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_a_call_may_be_canceled_while_it_rings(sim: Simulator, bridge: Bri
         await asyncio.sleep(0.02)
 
     ended = await asyncio.to_thread(
-        requests.post, url, data={"Status": "completed"}, auth=(ACCOUNT, TOKEN), timeout=5
+        requests.post, url, data={"Status": "completed"}, auth=(ACCOUNT, TOKEN), timeout=60
     )
     near, far = await sim.outbound_report(), await sim.inbound_report()
 
@@ -153,16 +153,15 @@ async def test_a_runner_of_scenarios_talks_to_our_number_over_the_line(
     sim.switchboard.outbound_scenario = "one_tool"
 
     made = (await create(sim, Twiml=STREAM)).json()
-    for _ in range(150):
-        await asyncio.sleep(0.1)
-        if "ready on Tuesday" in clips.library("assistant").words(runner.heard):
-            break
+    async with asyncio.timeout(300):
+        while "ready on Tuesday" not in clips.library("assistant").words(runner.heard):  # noqa: ASYNC110 - it listens
+            await asyncio.sleep(0.1)
     await asyncio.to_thread(
         requests.post,
         f"{sim.http_url}{made['uri']}",
         data={"Status": "completed"},
         auth=(ACCOUNT, TOKEN),
-        timeout=5,
+        timeout=60,
     )
     near, far = await sim.outbound_report(), await sim.inbound_report()
 

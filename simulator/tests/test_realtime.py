@@ -1,13 +1,15 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from simulator.harness import Simulator
-from simulator.scenario import Faults
+from simulator.harness import Order, Simulator
+from simulator.scenario import Faults, load
 
 KEY = {"Authorization": "Bearer sk-test"}
 
@@ -75,3 +77,36 @@ async def until_closed(connection: ClientConnection) -> AsyncIterator[str | byte
             yield message
     except ConnectionClosed:
         return
+
+
+async def test_a_connection_that_names_its_call_is_that_calls_whichever_comes_first(sim: Simulator) -> None:
+    both_here = asyncio.Barrier(2)
+
+    async def media(socket: ServerConnection) -> None:
+        """Once both calls are here: one session for the first of them, and two for the second."""
+        assert socket.request is not None
+        name = socket.request.path.rpartition("/")[2]
+        async with asyncio.timeout(60):
+            await both_here.wait()
+        for number in range({"first": 1, "second": 2}[name]):
+            headers = {**KEY, "X-Client-Request-Id": f"{name}-{number}"}
+            assert await verdict(sim, "?model=gpt-realtime", headers) == ("session.created", None, "")
+
+    async with serve(media, "127.0.0.1", 0) as server:
+        origin = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+        def call(name: str) -> Order:
+            twiml = f'<Response><Connect><Stream url="{origin}/media/{name}"/></Connect></Response>'
+            return Order(load("one_tool"), to="+14150136001", caller="+12025550147", twiml=twiml)
+
+        reports = await asyncio.gather(*map(sim.switchboard.place, (call("first"), call("second"))))
+
+    assert [report.realtime_sessions for report in reports] == [1, 2]
+
+
+async def test_a_connection_that_names_no_call_here_is_nobodys(sim: Simulator) -> None:
+    headers = {**KEY, "X-Client-Request-Id": "a-web-call-0"}
+
+    assert await verdict(sim, "?model=gpt-realtime", headers) == ("session.created", None, "")
+
+    assert [report.realtime_sessions for report in sim.realtime.unbound] == [1]

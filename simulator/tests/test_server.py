@@ -12,7 +12,7 @@ from simulator.tests.bridge import Bridge
 
 
 async def ask(method: str, url: str, body: Any = None) -> requests.Response:
-    return await asyncio.to_thread(requests.request, method, url, json=body, timeout=30)
+    return await asyncio.to_thread(requests.request, method, url, json=body, timeout=60)
 
 
 async def test_stories_and_health(sim: Simulator) -> None:
@@ -104,7 +104,7 @@ async def test_the_tool_server_behaves_as_its_path_says(sim: Simulator) -> None:
     async def behave(behaviour: str) -> requests.Response:
         url = f"{sim.tools_url}/{behaviour}{'/' if behaviour else ''}get_repair_status"
         return await asyncio.to_thread(
-            requests.post, url, json=envelope("get_repair_status"), timeout=5, allow_redirects=False
+            requests.post, url, json=envelope("get_repair_status"), timeout=60, allow_redirects=False
         )
 
     plain = (await behave("")).json()["results"][0]

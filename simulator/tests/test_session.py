@@ -58,7 +58,7 @@ class Client:
     async def expect(self, event: str) -> Event:
         """The next event of that type; those before it are kept in `events`."""
         while True:
-            entry = await asyncio.wait_for(self.session.outbox.get(), 5)
+            entry = await asyncio.wait_for(self.session.outbox.get(), 60)
             assert isinstance(entry, str), entry
             received: Event = json.loads(entry)
             self.events.append(received)
@@ -452,7 +452,7 @@ async def test_other_faults() -> None:
     client.send("response.create")
 
     received: list[str] = []
-    while isinstance(entry := await asyncio.wait_for(client.session.outbox.get(), 5), str):
+    while isinstance(entry := await asyncio.wait_for(client.session.outbox.get(), 60), str):
         received.append(entry)
 
     assert entry == Close(1011, "simulated")

@@ -30,14 +30,14 @@ async def ask(
         f"{sim.vapi_url}{path}",
         json=body,
         headers=headers,
-        timeout=5,
+        timeout=60,
         allow_redirects=False,
     )
 
 
 async def control(sim: Simulator, method: str, path: str, body: Any = None) -> requests.Response:
     return await asyncio.to_thread(
-        requests.request, method, f"{sim.http_url}/simulator/vapi{path}", json=body, timeout=5
+        requests.request, method, f"{sim.http_url}/simulator/vapi{path}", json=body, timeout=60
     )
 
 

@@ -108,7 +108,7 @@ async def test_recordings_and_logs_can_be_had_while_they_are_kept(sim: Simulator
     log = calls[0]["artifact"]["logUrl"]
 
     async def get(url: str) -> requests.Response:
-        return await asyncio.to_thread(requests.get, url, timeout=5)
+        return await asyncio.to_thread(requests.get, url, timeout=60)
 
     with wave.open(io.BytesIO((await get(wav)).content)) as file:
         assert (file.getnchannels(), file.getnframes() / file.getframerate()) == (2, 1.0)

@@ -25,7 +25,6 @@ from calls.live.control import Outcome, Result
 from calls.live.feed import CallFeed, Feed
 from calls.models import Call
 from calls.tests.factories import make_call
-from config.asgi import application
 
 pytestmark = pytest.mark.browser
 ASSISTANT, CALLER = do.Speaker.ASSISTANT, do.Speaker.CALLER
@@ -49,6 +48,8 @@ class Web:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        from config.asgi import application  # noqa: PLC0415 - starts threads, which workers do not inherit
+
         config = uvicorn.Config(
             application, port=self.port, log_config=None, loop="asyncio", timeout_graceful_shutdown=1
         )
@@ -89,11 +90,11 @@ def test_somebody_reads_along_and_says_something_by_keyboard(
     )
     given: list[dict[str, Any]] = []
 
-    def order(_call_id: uuid.UUID, message: dict[str, Any]) -> Outcome:
+    def order(_call_id: uuid.UUID, message: dict[str, Any], **_: Any) -> Outcome:
         given.append(message)
         return Outcome(Result.TAKEN)
 
-    monkeypatch.setattr(admin, "order", order)
+    monkeypatch.setattr(admin, "order_by", order)
     call = make_call(
         status=Call.Status.IN_PROGRESS,
         ended_at=None,
@@ -134,12 +135,22 @@ def test_somebody_reads_along_and_says_something_by_keyboard(
     told.happened(do.Muted(ASSISTANT, on=True))
     expect(ops.get_by_role("button", name="Unmute the assistant")).to_have_attribute("aria-pressed", "true")
 
+    by = {"kind": "user", "label": "maria"}
+    said = {"order_id": "o1", "kind": "say", "destination": "", "by": by, "result": "taken"}
+    told.ordered(said)
+    ordered = log.get_by_role("listitem").filter(has_text="Order: say")
+    expect(ordered).to_contain_text("Taken")
+    told.ordered({**said, "failed_at": "now", "why": "It was cut short."})
+    expect(ordered).to_contain_text("Not done")
+    expect(ordered).to_contain_text("maria: It was cut short.")
+    told.ordered({**said, "order_id": "o2", "kind": "transfer", "destination": "+13125550100"})
+
     web.stop()
     expect(ops.get_by_text("Reconnecting…")).to_be_visible()
     picture(ops, "live-reconnecting")
     says("a2", ASSISTANT, "It is ready.")
     web.start()
-    expect(log).to_contain_text("It is ready.", timeout=20_000)
+    expect(log).to_contain_text("It is ready.", timeout=60_000)
     expect(log.get_by_text("how can I help?")).to_have_count(1)
 
     ops.set_viewport_size({"width": 800, "height": 900})

@@ -1,21 +1,43 @@
-"""One stack for all tests of a folder, and one worker of xdist."""
+"""One stack for all tests of a folder, which with `--workers` has one of them for itself."""
 
+import itertools
+import math
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests.integration import again
 from tests.integration.outside import Outside
 from tests.integration.rows import written
 from tests.integration.stack import LogMark, Stack
 from tests.integration.stories import Begun, Story, Told
-from tests.one_worker import pytest_xdist_make_scheduler
-
-__all__ = ["pytest_xdist_make_scheduler"]  # so that a run of this folder alone keeps to one worker too
 
 LOG_SHOWN = 6000
+HERE = Path(__file__).parent
 _marks = pytest.StashKey[tuple[Stack, LogMark]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Whole calls are placed once more where the machine had no time for them."""
+    if not item.path.is_relative_to(HERE):
+        return None
+
+    def late() -> again.Late | None:
+        return item.stash[_marks][0].outside.slowness.longest if _marks in item.stash else None
+
+    again.run(item, nextitem, late_of=late)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was placed once more may have hidden a bug, so nobody is to overlook it."""
+    if lines := again.told(itertools.chain(*terminalreporter.stats.values())):
+        terminalreporter.section("whole calls placed again", bold=True, yellow=True)
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,10 +78,11 @@ def stack(
 
 
 @pytest.fixture
-def alone(stack: Stack) -> Stack:
+def alone(stack: Stack, request: pytest.FixtureRequest) -> Stack:
     """The stack while nobody else is calling: for tests that break something."""
     stack.outside.wait_until_quiet()
     stack.revive()
+    request.node.stash[again.LASTED] = (time.monotonic(), math.inf)
     return stack
 
 
@@ -97,7 +120,13 @@ def told(
     stack: Stack,
     tellings: Callable[[pytest.Item], dict[str, Begun]],
 ) -> Told:
-    """The story of this test, told to its end and written down."""
-    begun = tellings(request.node)[request.param.id()]
-    report = begun.live.report()
+    """The story of this test, told to its end and written down; once more, where that is asked for."""
+    stories, name = tellings(request.node), request.param.id()
+    if request.node.stash.get(again.AGAIN, False):
+        stories[name] = request.param.begin(stack)
+    begun = stories[name]
+    try:
+        report = begun.live.report()
+    finally:
+        request.node.stash[again.LASTED] = (begun.live.began, begun.live.ended)
     return Told(begun.desk, report, written(report.call_sid))

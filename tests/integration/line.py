@@ -124,7 +124,7 @@ class Line:
         body = {"accountSid": ACCOUNT_SID, "callSid": call_sid}
         self.send({"event": "stop", "sequenceNumber": "999", "stop": body, "streamSid": self.stream_sid})
 
-    def expect(self, event: str, *, within_s: float = 10.0) -> dict[str, Any]:
+    def expect(self, event: str, *, within_s: float = 60.0) -> dict[str, Any]:
         """The next message of that kind."""
         until = time.monotonic() + within_s
         while True:
@@ -132,7 +132,7 @@ class Line:
             if message["event"] == event:
                 return message
 
-    def close_code(self, *, within_s: float = 10.0) -> int:
+    def close_code(self, *, within_s: float = 60.0) -> int:
         """The code that the server closes with."""
         until = time.monotonic() + within_s
         try:

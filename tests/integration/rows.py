@@ -125,7 +125,7 @@ def read(call_sid: str) -> Written | None:
     )
 
 
-def written(call_sid: str, *, within_s: float = 30.0, settled: bool = True) -> Written:
+def written(call_sid: str, *, within_s: float = 180.0, settled: bool = True) -> Written:
     """The call's rows once all of it is written down, the outcomes of its tool calls too unless ``settled`` is off."""
 
     def look() -> Written | None:

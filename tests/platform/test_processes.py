@@ -10,7 +10,7 @@ from config.processes import Identity, command_of, identify, is_running, stop
 
 
 def sleeper(code: str = "") -> subprocess.Popen[bytes]:
-    program = f"import signal, sys, time\n{code}\nprint('up', flush=True)\ntime.sleep(60)"
+    program = f"import signal, sys, time\n{code}\nprint('up', flush=True)\ntime.sleep(600)"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert process.stdout
     process.stdout.readline()
@@ -41,7 +41,7 @@ def test_a_process_that_ended_but_was_not_waited_for_does_not_run() -> None:
         me = identify(process.pid)
         assert me
         process.kill()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while is_running(me) and time.monotonic() < deadline:
             time.sleep(0.01)
 
@@ -53,5 +53,5 @@ def test_the_next_signal_is_for_those_who_ignore_the_first() -> None:
         me = identify(process.pid)
         assert me
 
-        assert stop(me, [(signal.SIGTERM, 0.2), (signal.SIGKILL, 5.0)])
+        assert stop(me, [(signal.SIGTERM, 0.2), (signal.SIGKILL, 60.0)])
         assert process.wait() == -signal.SIGKILL

@@ -33,7 +33,7 @@ def child(tmp_path: Path, code: str, shown: list[str] | None = None, *, grace_s:
 
 
 def wait_for(text: str, path: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (path.exists() and text in path.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -123,7 +123,7 @@ def test_a_traceback_is_shown_with_its_error() -> None:
 
 
 def test_who_ends_in_time_is_not_killed(tmp_path: Path) -> None:
-    code = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(7))\nprint('up')\ntime.sleep(60)"
+    code = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(7))\nprint('up')\ntime.sleep(600)"
     running = child(tmp_path, code)
     wait_for("up", tmp_path / "helper.log")
 
@@ -134,7 +134,7 @@ def test_who_ends_in_time_is_not_killed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hurry", [False, True])
 def test_who_does_not_end_is_killed(tmp_path: Path, *, hurry: bool) -> None:
-    code = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('up')\ntime.sleep(60)"
+    code = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('up')\ntime.sleep(600)"
     running = child(tmp_path, code, grace_s=60.0 if hurry else 0.2)
     wait_for("up", tmp_path / "helper.log")
 
@@ -147,13 +147,13 @@ def test_grandchildren_do_not_stay_behind(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys\n"
         "other = subprocess.Popen([sys.executable, '-c', 'import signal, time; signal.signal(15, signal.SIG_IGN); "
-        "print(1, flush=True); time.sleep(60)'], stdout=subprocess.PIPE)\n"
+        "print(1, flush=True); time.sleep(600)'], stdout=subprocess.PIPE)\n"
         "other.stdout.readline()\nprint('pid', other.pid, 'up')\n"
     )
     running = child(tmp_path, code)
     wait_for("up", tmp_path / "helper.log")
     pid = int((tmp_path / "helper.log").read_text().split()[1])
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not running.has_ended() and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -222,6 +222,28 @@ def test_vapi_is_played_only_where_everything_is(given: dict[str, str], tmp_path
 
     assert "VAPI_API_KEY" not in added
     assert "VAPI_API_URL" not in added
+
+
+def queues_of(role: roles.Role) -> list[str]:
+    return role.command[role.command.index("-Q") + 1].split(",")
+
+
+def test_what_a_caller_waits_for_has_a_worker_of_its_own(tmp_path: Path) -> None:
+    tools = roles.tools_worker("tools@x", {})
+    rest = roles.worker("rest@x", tmp_path / "beat", queues=roles.ALL_BUT_TOOLS)
+    both = roles.worker("both@x", tmp_path / "beat")
+
+    assert queues_of(tools) == ["tools"]
+    assert sorted(queues_of(tools) + queues_of(rest)) == sorted(queues_of(both))
+    assert ("-B" in tools.command, "-B" in rest.command) == (False, True)  # one beat, or all happens twice
+    assert len({tools.name, rest.name, tools.log, rest.log}) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [("9100", {"METRICS_PORT": "9101"}), ("", {}), ("0", {}), ("65535", {})]
+)
+def test_the_worker_of_tools_serves_its_metrics_beside_the_others(given: str, told: dict[str, str]) -> None:
+    assert roles.tools_worker("tools@x", {"METRICS_PORT": given}).environment == told
 
 
 # --- Being asked to stop -------------------------------------------------------------------------------------

@@ -1,18 +1,32 @@
 """Keys of the API: made here, shown once, and revoked."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tools.access.keys import SCOPES, is_open, key_renew, keys_revoke
-from tools.adminkit import ModelAdmin, badge, moment
-from tools.models import ApiKey
+from tools.access.keys import SCOPES, is_open, key_renew
+from tools.adminkit import (
+    BoundedPaginator,
+    ModelAdmin,
+    ReadOnlyAdmin,
+    SinceFilter,
+    badge,
+    clipped,
+    moment,
+    object_link,
+    unbroken,
+)
+from tools.models import ApiKey, ApiWrite
+
+_PARAMETER: Final = re.compile(r"<[^>]*>")
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):
@@ -43,7 +57,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
 
     form = ApiKeyForm
     actions = ["revoke"]
-    list_display = ["name", "begins", "kind", "state", "may", "requests", "last_used"]
+    list_display = ["called", "begins", "whose", "state", "may", "requests", "last_used"]
     list_filter = ["kind"]
     search_fields = ["name", "prefix"]
     search_help_text = "By name, or by how the key begins."
@@ -52,13 +66,13 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return self.fieldsets
-        more = ("How it goes", {"fields": ["begins", "state", "requests", "last_used"]})
+        more = ("How it goes", {"fields": ["begins", "state", "requests", "last_used", "changes"]})
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": ["name", "kind", "may", "expires_at"]}), more]
         return [(None, {"fields": ["name", "scopes", "expires_at"]}), more]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["begins", "state", "requests", "last_used", "may"]
+        return ["begins", "state", "requests", "last_used", "changes", "may"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -71,12 +85,18 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
             messages.warning(request, format_html(told, text))
 
     @admin.action(description="Revoke the chosen keys for good", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        n = keys_revoke(queryset)
-        messages.success(
-            request,
-            f"{n} key{'s' if n != 1 else ''} revoked. Programs that use them are refused from now on.",
-        )
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
+        # Calls that they have ordered are asked about there.
+        chosen = ",".join(str(pk) for pk in queryset.values_list("pk", flat=True))
+        return HttpResponseRedirect(f"{reverse('admin:calls_placing_revoke_keys')}?keys={chosen}")
+
+    @admin.display(description="name", ordering="name")
+    def called(self, key: ApiKey) -> str:
+        return clipped(key.name, 30)
+
+    @admin.display(description="kind", ordering="kind")
+    def whose(self, key: ApiKey) -> str:
+        return key.get_kind_display().partition(",")[0]
 
     @admin.display(description="begins with", ordering="prefix")
     def begins(self, key: ApiKey) -> SafeString:
@@ -104,3 +124,45 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     @admin.display(description="last used", ordering="last_used_at")
     def last_used(self, key: ApiKey) -> SafeString | str:
         return moment(key.last_used_at) if key.last_used_at else "Never"
+
+    @admin.display(description="changes")
+    def changes(self, key: ApiKey) -> SafeString:
+        url = reverse("admin:tools_apiwrite_changelist")
+        told = '<a class="t-link" href="{}?key__id__exact={}">What it has created, changed and deleted</a>'
+        return format_html(told, url, key.pk)
+
+
+class WrittenFilter(SinceFilter):
+    """By when it was done."""
+
+    column = "at"
+
+
+@admin.register(ApiWrite)
+class ApiWriteAdmin(ReadOnlyAdmin):
+    """What programs have created, changed and deleted."""
+
+    list_display = ["when", "what", "about", "status", "by"]
+    list_select_related = ["key"]
+    list_filter = [WrittenFilter, "method"]
+    search_fields = ["=about", "key__name", "key__prefix"]
+    search_help_text = "By the id of what was changed, or by the name or beginning of a key."
+    sortable_by = ()
+    paginator = BoundedPaginator
+    actions = None
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # A key's page links to its own; as a filter it would list every key.
+        return lookup == "key__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description="when")
+    def when(self, written: ApiWrite) -> SafeString | str:
+        return moment(written.at)
+
+    @admin.display(description="what")
+    def what(self, written: ApiWrite) -> SafeString:
+        return unbroken(f"{written.method} /{_PARAMETER.sub('{id}', written.route)}")
+
+    @admin.display(description="key")
+    def by(self, written: ApiWrite) -> SafeString:
+        return object_link("tools_apikey", written.key_id, clipped(str(written.key), 50))

@@ -63,6 +63,17 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """What is sent to other servers. ``answer`` is the schema of what counts of an answer; None: it is not read."""
+
+    kind: str
+    summary: str
+    body: Schema
+    answer: Schema | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One part of the API. ``schemas`` are what its operations refer to by ``ref``."""
 
@@ -71,6 +82,7 @@ class Part:
     operations: tuple[Operation, ...]
     schemas: Mapping[str, Schema] = field(default_factory=dict)
     sockets: tuple[Socket, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
 
 
 # --- Schemas -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from tools.access.errors import ApiError
+from tools.access.failures import refusal
 from tools.models import ApiKey
 
 # What a key may do, and how people read it. Reading is GET; writing is everything else.
@@ -25,7 +26,7 @@ SCOPES: Final[dict[str, str]] = {
     "phone-number:read": "Read phone numbers",
     "phone-number:write": "Register phone numbers, and choose who answers them",
     "call:read": "Read calls, read along and listen",
-    "call:write": "Control running calls",
+    "call:write": "Place, control and erase calls",
     "analytics:read": "Count and sum up calls",
 }
 _START: Final = "tandem_"
@@ -66,17 +67,26 @@ def key_hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-def key_authenticate(authorization: str, *, kind: str = ApiKey.Kind.PRIVATE) -> ApiKey:
-    """The key of an Authorization header, of HTTP or of a WebSocket. Raises ApiError 401 where it opens nothing."""
+def key_authenticate(
+    authorization: str, *, address: str, kinds: Collection[str] = (ApiKey.Kind.PRIVATE,)
+) -> ApiKey:
+    """The key of an Authorization header, of HTTP or of a WebSocket.
+
+    Raises ApiError where it opens nothing: 401, or 429 after too many of those from this ``address`` (tools.access.asking).
+    """
     scheme, _, text = authorization.strip().partition(" ")
     text = text.strip()
     if scheme.lower() != "bearer" or not text:
-        raise ApiError(HTTPStatus.UNAUTHORIZED, NO_KEY)
+        raise refusal(NO_KEY, why="no key", address=address)
     digest = key_hash(text[:_LONGEST])
     key = ApiKey.objects.filter(key_hash=digest).first()
     # The index compares digests, whose beginnings nobody can choose; the whole is compared in constant time.
-    if key is None or not hmac.compare_digest(key.key_hash, digest) or key.kind != kind or not is_open(key):
-        raise ApiError(HTTPStatus.UNAUTHORIZED, INVALID_KEY)
+    if key is None or not hmac.compare_digest(key.key_hash, digest):
+        raise refusal(INVALID_KEY, why="unknown", address=address)
+    if key.kind not in kinds:
+        raise refusal(INVALID_KEY, why="wrong kind", address=address)
+    if not is_open(key):
+        raise refusal(INVALID_KEY, why="revoked" if key.revoked_at else "expired", address=address)
     return key
 
 

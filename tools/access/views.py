@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from tools.access.asking import request_address
 from tools.access.errors import ApiError, error_response
 from tools.access.keys import key_authenticate, scope_require
 from tools.access.uses import use_count
+from tools.access.written import write_note
 from tools.jsontext import json_text
 from tools.models import ApiKey
 
@@ -22,10 +25,14 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client is answered; ``value`` may be JSON text already, as bytes."""
+    """What a client is answered; ``value`` may be JSON text already, as bytes.
+
+    ``changed`` are the ids of what was changed, where that is not the one thing that the route names or that was made.
+    """
 
     value: Any
     status: int = HTTPStatus.OK
+    changed: tuple[str, ...] = ()
 
 
 # Given the request, its key, and what the route names. Raises ApiError.
@@ -42,12 +49,17 @@ def api_view(resource: str, **handlers: Handler) -> Callable[..., HttpResponse]:
     def view(request: HttpRequest, **named: Any) -> HttpResponse:
         key: ApiKey | None = None
         try:
-            key = key_authenticate(request.headers.get("Authorization", ""))
+            key = key_authenticate(request.headers.get("Authorization", ""), address=request_address(request))
             use_count(key)
-            scope_require(key, _scope(resource, request.method or ""))
-            response = _carried_out(request, key, handlers, named)
+            scope = _scope(resource, request.method or "")
+            scope_require(key, scope)
+            response = _carried_out(request, key, handlers, named, writes=scope.endswith(":write"))
         except ApiError as exc:
             response = error_response(exc)
+        except TooManyFieldsSent:
+            response = error_response(
+                ApiError(HTTPStatus.BAD_REQUEST, "The query has too many parameters to be read.")
+            )
         response["Cache-Control"] = "no-store"
         route = request.resolver_match.route if request.resolver_match else ""
         logger.info(
@@ -69,7 +81,12 @@ def _scope(resource: str, method: str) -> str:
 
 
 def _carried_out(
-    request: HttpRequest, key: ApiKey, handlers: Mapping[str, Handler], named: Mapping[str, Any]
+    request: HttpRequest,
+    key: ApiKey,
+    handlers: Mapping[str, Handler],
+    named: Mapping[str, Any],
+    *,
+    writes: bool,
 ) -> HttpResponse:
     allowed = ", ".join(sorted({*handlers, *(["HEAD"] if "GET" in handlers else []), "OPTIONS"}))
     if request.method == "OPTIONS":
@@ -85,5 +102,14 @@ def _carried_out(
         # No database can look for it.
         raise ApiError(HTTPStatus.NOT_FOUND, "There is nothing whose `id` holds a null character.")
     answer = handler(request, key, **named)
+    if writes:
+        made = answer.value.get("id", "") if isinstance(answer.value, Mapping) else ""
+        write_note(
+            key,
+            method=request.method or "",
+            route=request.resolver_match.route if request.resolver_match else "",
+            changed=answer.changed or (named.get("given") or made,),
+            status=answer.status,
+        )
     content = answer.value if isinstance(answer.value, bytes) else json_text(answer.value)
     return HttpResponse(content, status=answer.status, content_type="application/json")

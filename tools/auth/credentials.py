@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from tools.auth import hosts
 from tools.encryption import decrypt
 
 # The scheme of Vapi's first years, which some servers still check: choose it by {"preset": "x-vapi-signature"}.
@@ -40,6 +41,10 @@ class CredentialError(Exception):
     """The request cannot be made convincing. The text is a clause for people and for the model, without secrets."""
 
 
+class HostError(CredentialError):
+    """The request goes to a host that is not to have the credential's secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerAuth:
     """What goes with the requests to one server; each ``…_token`` is a Fernet token or empty."""
@@ -50,6 +55,7 @@ class ServerAuth:
     credential_kind: str = ""
     credential_token: str = field(default="", repr=False)
     encryption_key: str = ""  # the public key for arguments that only the server may read
+    credential_hosts: str = ""  # where the credential's secret may go (tools.auth.hosts)
 
     def to_json(self) -> dict[str, str]:
         """The tokens as JSON-ready values."""
@@ -60,7 +66,8 @@ class ServerAuth:
         """The tokens behind their JSON. Raises TypeError for a shape that no release ever wrote."""
         if not all(isinstance(value, str) for value in stored.values()):
             raise TypeError("a token is not a text")
-        return cls(**stored)
+        # An order of a call that an earlier release still carries tells of no hosts.
+        return cls(**{"credential_hosts": hosts.ANY, **stored})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +95,10 @@ class Signable:
 def auth_headers(
     auth: ServerAuth, request: Signable, *, access_token: Callable[[OAuth2], str]
 ) -> dict[str, bytes]:
-    """The headers that convince the server, by name.
+    """The headers that convince the server, by name. The one place where a credential's secret joins a request.
 
-    Custom headers come last and win, an Authorization among them too. Raises CredentialError, and what decrypting
-    and ``access_token`` raise.
+    Custom headers come last and win, an Authorization among them too. Raises CredentialError (HostError where the request goes
+    to a host that is not to have the secret), and what decrypting and ``access_token`` raise.
     """
     headers: dict[str, bytes] = {}
     if auth.secret_token:
@@ -144,6 +151,11 @@ def oauth2_of(auth: ServerAuth) -> OAuth2 | None:
 def _credential_headers(
     auth: ServerAuth, request: Signable, access_token: Callable[[OAuth2], str]
 ) -> dict[str, bytes]:
+    if auth.credential_token and not hosts.is_allowed(auth.credential_hosts, request.url):
+        told = hosts.host_told(request.url)
+        raise HostError(
+            f"its credential may not be sent to {told}; whoever keeps the credential can allow that host"
+        )
     match auth.credential_kind:
         case "bearer":
             given = _settings(auth)

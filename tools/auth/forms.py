@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import URLValidator
+from django.core.validators import MaxLengthValidator, URLValidator
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -14,6 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from tools.auth.hosts import EntryError, entries_read, entries_text, place_of
 from tools.encrypted_arguments import key_problem
 from tools.encryption import SecretUnreadableError
 from tools.models import Credential
@@ -105,10 +106,26 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain clas
         "Of {body}, {timestamp}, {method}, {url} and {svix-id}. Empty: {timestamp}.{body}, or {body} without the time.",
     )
 
+    known_as = _text(
+        "Its id at Vapi",
+        "What programs name as credentialId. Empty: they name the id that stands in this page's address.",
+        validators=[MaxLengthValidator(80)],
+    )
+
     class Meta:
         model = Credential
-        fields = ["name", "kind", "encryption_key"]
+        fields = ["name", "kind", "hosts", "encryption_key"]
+        help_texts = {
+            "hosts": (
+                "Where the secret may go, a host in each line: api.example.com, *.example.com for every host below it, with "
+                "another port api.example.com:8443. HTTPS alone, unless the line begins with http://. Requests of this "
+                "credential to any other host are not sent."
+            ),
+        }
         widgets = {
+            "hosts": UnfoldAdminTextareaWidget(
+                attrs={"rows": 4, "class": "t-code", "spellcheck": "false", "placeholder": "api.example.com"}
+            ),
             "encryption_key": UnfoldAdminTextareaWidget(
                 attrs={
                     "rows": 6,
@@ -121,6 +138,8 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain clas
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.vapi_id:
+            self.fields.pop("known_as", None)
         self._stored, unreadable = stored_settings(self.instance)
         for ours, theirs in FIELDS.get(self.instance.kind, {}).items():
             if ours not in self.fields:
@@ -147,8 +166,21 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain clas
             raise ValidationError(problem)
         return pem
 
+    def clean_hosts(self) -> str:
+        try:
+            return entries_text(entries_read(self.cleaned_data["hosts"]))
+        except EntryError as exc:
+            raise ValidationError(str(exc)) from exc
+
+    def clean_known_as(self) -> str:
+        known_as: str = self.cleaned_data["known_as"].strip()
+        if known_as and Credential.objects.filter(vapi_id=known_as).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("Another credential has this id.")
+        return known_as
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self._keep_secret_from_others(cleaned)
         kind = cleaned.get("kind") or ""
         kept = self._stored if kind == self.initial.get("kind") else {}
         for name in REQUIRED.get(kind, ()):
@@ -166,6 +198,17 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain clas
                 )
         return cleaned
 
+    def _keep_secret_from_others(self, cleaned: dict[str, Any]) -> None:
+        """A stored client secret goes to no other server than the one it was entered for, whoever types the address."""
+        before, after = self._stored.get("url"), cleaned.get("token_url")
+        if not (before and after and self._stored.get("clientSecret")) or cleaned.get("client_secret"):
+            return
+        if place_of(str(before)) != place_of(str(after)):
+            self.add_error(
+                "client_secret",
+                "The token URL is on another host now. Enter the secret that this host is to get.",
+            )
+
     def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002 # Django's signature
         kind = self.cleaned_data["kind"]
         kept = self._stored if kind == self.initial.get("kind") else {}
@@ -179,6 +222,8 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # a plain clas
         # Settings of Vapi's that no field shows stay.
         unknown = {name: value for name, value in kept.items() if name not in FIELDS.get(kind, {}).values()}
         self.instance.settings = json.dumps({**unknown, **settings}) if kind else ""
+        if self.cleaned_data.get("known_as"):
+            self.instance.vapi_id = self.cleaned_data["known_as"]
         return super().save(commit)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.core.exceptions import ImproperlyConfigured
 
-from tools.auth.credentials import CredentialError, OAuth2, ServerAuth, Signable, auth_headers
+from tools.auth.credentials import CredentialError, HostError, OAuth2, ServerAuth, Signable, auth_headers
 from tools.clients import ToolError
 from tools.encryption import SecretUnreadableError
 
@@ -18,5 +18,7 @@ def convincing_headers(
     except (SecretUnreadableError, ImproperlyConfigured) as exc:
         why = "the webhook's secret cannot be decrypted"
         raise ToolError(code="secret_unreadable", why=why, sent=False) from exc
+    except HostError as exc:
+        raise ToolError(code="credential_host", why=str(exc), sent=False) from exc
     except CredentialError as exc:
         raise ToolError(code="credential_unusable", why=str(exc), sent=False) from exc

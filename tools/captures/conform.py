@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tools.envelope import epoch_ms, webhook_body
 from tools.models import Tool
 from tools.orders import ToolOrder
+from tools.schemas.nodes import kind_of
 from tools.snapshots import ToolSnapshot
 
 Kind = Literal["missing", "extra", "type", "value"]
@@ -167,8 +168,8 @@ def _compared(vapi: Any, tandem: Any, path: str, key: str = "") -> Iterator[Diff
         numbers = range(max(len(vapi), len(tandem)))
         places = [(f"{path}[{n}]", n, key) for n in numbers]
         yield from _parts_compared(dict(enumerate(vapi)), dict(enumerate(tandem)), places)
-    elif _type(vapi) != _type(tandem):
-        yield _difference(path, "type", vapi=_type(vapi), tandem=_type(tandem))
+    elif kind_of(vapi) != kind_of(tandem):
+        yield _difference(path, "type", vapi=kind_of(vapi), tandem=kind_of(tandem))
     elif _normal(vapi, key) != _normal(tandem, key):
         yield _difference(path, "value", vapi=_shown(vapi, key), tandem=_shown(tandem, key))
 
@@ -203,25 +204,9 @@ def _normal(value: Any, key: str) -> Any:
 def _shown(value: Any, key: str) -> str:
     normal = _normal(value, key)
     if isinstance(normal, dict | list):
-        return f"{_type(normal)} of {len(normal)}"
+        return f"{kind_of(normal)} of {len(normal)}"
     text = str(normal)
     return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def _type(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
 
 
 def _part(given: Any, key: str) -> dict[str, Any]:

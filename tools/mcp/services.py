@@ -1,6 +1,7 @@
 """The list of an MCP server's tools: fetched when somebody asks for it, kept with the server's row, frozen by publishing."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from tools.auth.headers import convincing_headers
 from tools.clients import HttpAnswer, HttpRequest, ToolError, http_send
 from tools.mcp import protocol as mcp
 from tools.mcp.client import list_tools
-from tools.mcp.servers import Listing, McpError, Server
+from tools.mcp.servers import McpError, Protocol, Server
 from tools.models import Tool
 from tools.schemas import schema_problems
 from tools.selectors import tool_auths
@@ -38,7 +39,7 @@ class Refreshed:
     left_out: tuple[tuple[str, str], ...]
 
 
-def mcp_tools_refresh(*, tool: Tool) -> Refreshed:
+def mcp_tools_refresh(*, tool: Tool, timeout_s: float = FETCH_TIMEOUT_S) -> Refreshed:
     """Fetch the server's list of tools and keep it. Raises McpRefreshError.
 
     Callers hear of it when the assistants that offer the server are published again.
@@ -48,28 +49,45 @@ def mcp_tools_refresh(*, tool: Tool) -> Refreshed:
     if not tool.server_url:
         raise McpRefreshError("It has no server URL.")
     url = tool.server_url
-    listing = _fetched(tool)
-    listed, left_out = _sorted_out(listing.tools)
-    if not listed:
-        raise McpRefreshError("Its server lists no tool that can be offered.")
-    tools = [one.to_json() for one in listed]
-    kept = {
-        "url": url,
-        "protocolVersion": listing.version,
-        "fetchedAt": timezone.now().isoformat(),
-        "tools": tools,
-        "leftOut": [{"name": name, "why": why} for name, why in left_out],
-    }
+    auth = tool_auths(tool_ids=[str(tool.pk)]).get(str(tool.pk), ServerAuth())
+    kept = mcp_list_fetch(url, protocol_of(tool.settings), auth, timeout_s=timeout_s)
+    names = {one["name"] for one in kept["tools"]}
     with transaction.atomic():
         row = Tool.objects.select_for_update(of=("self",)).only("settings", "server_url").get(pk=tool.pk)
         if row.server_url != url:
             raise McpRefreshError("Its server URL was changed meanwhile. Fetch the list again.")
         before = mcp_list(row)
-        hidden = [name for name in before.get("hidden", []) if any(one.name == name for one in listed)]
+        hidden = [name for name in before.get("hidden", []) if name in names]
         row.settings = {**row.settings, MCP_LIST: {**kept, "hidden": hidden}}
         row.save(update_fields=["settings", "updated_at"])
     tool.settings = row.settings
-    return _compared(before.get("tools", []), tools, left_out)
+    return _compared(before.get("tools", []), kept)
+
+
+def mcp_list_fetch(url: str, protocol: Protocol, auth: ServerAuth, *, timeout_s: float) -> dict[str, Any]:
+    """What the server at this address tells of its tools, as it is kept among a tool's settings. Raises McpRefreshError."""
+    try:
+        listing = list_tools(Server(url=url, protocol=protocol), ask=_Asker(auth, timeout_s).ask)
+    except McpError as exc:
+        raise McpRefreshError(f"The list could not be fetched: {exc}.") from exc
+    except ToolError as exc:
+        raise McpRefreshError(f"The list could not be fetched: {exc.why}.") from exc
+    listed, left_out = _sorted_out(listing.tools)
+    if not listed:
+        raise McpRefreshError("Its server lists no tool that can be offered.")
+    return {
+        "url": url,
+        "protocolVersion": listing.version,
+        "fetchedAt": timezone.now().isoformat(),
+        "tools": [one.to_json() for one in listed],
+        "leftOut": [{"name": name, "why": why} for name, why in left_out],
+    }
+
+
+def protocol_of(settings: Mapping[str, Any]) -> Protocol:
+    """How a server with these settings is talked to."""
+    metadata = settings.get("metadata")
+    return "sse" if isinstance(metadata, dict) and metadata.get("protocol") == "sse" else "shttp"
 
 
 def mcp_tools_hide(*, tool: Tool, names: set[str]) -> None:
@@ -85,25 +103,13 @@ def mcp_tools_hide(*, tool: Tool, names: set[str]) -> None:
     tool.settings = row.settings
 
 
-def _fetched(tool: Tool) -> Listing:
-    auth = tool_auths(tool_ids=[str(tool.pk)]).get(str(tool.pk), ServerAuth())
-    metadata = tool.settings.get("metadata")
-    old = isinstance(metadata, dict) and metadata.get("protocol") == "sse"
-    server = Server(url=tool.server_url, protocol="sse" if old else "shttp")
-    try:
-        return list_tools(server, ask=_Asker(auth).ask)
-    except McpError as exc:
-        raise McpRefreshError(f"The list could not be fetched: {exc}.") from exc
-    except ToolError as exc:
-        raise McpRefreshError(f"The list could not be fetched: {exc.why}.") from exc
-
-
 class _Asker:
     """Sends requests of ours that belong to no call, all of them within one deadline."""
 
-    def __init__(self, auth: ServerAuth) -> None:
+    def __init__(self, auth: ServerAuth, timeout_s: float) -> None:
         self._auth = auth
-        self._until = time.monotonic() + FETCH_TIMEOUT_S
+        self._timeout_s = timeout_s
+        self._until = time.monotonic() + timeout_s
         self._token = ""
 
     def ask(self, request: HttpRequest) -> HttpAnswer:
@@ -121,7 +127,7 @@ class _Asker:
         convincing = convincing_headers(self._auth, signable, self._access_token)
         left_s = self._until - time.monotonic()
         if left_s <= 0:
-            why = f"it took more than {FETCH_TIMEOUT_S:g} seconds"
+            why = f"it took more than {self._timeout_s:g} seconds"
             raise ToolError(code="timeout", why=why, sent=False, late=True)
         told = HttpRequest(
             request.method,
@@ -158,14 +164,12 @@ def _sorted_out(given: list[Any]) -> tuple[list[mcp.Listed], list[tuple[str, str
     return listed, left_out
 
 
-def _compared(
-    before: list[dict[str, Any]], after: list[dict[str, Any]], left_out: list[tuple[str, str]]
-) -> Refreshed:
-    old, new = ({one["name"]: one for one in tools} for tools in (before, after))
+def _compared(before: list[dict[str, Any]], kept: Mapping[str, Any]) -> Refreshed:
+    old, new = ({one["name"]: one for one in tools} for tools in (before, kept["tools"]))
     return Refreshed(
         names=tuple(new),
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
         changed=tuple(name for name in new if name in old and new[name] != old[name]),
-        left_out=tuple(left_out),
+        left_out=tuple((one["name"], one["why"]) for one in kept["leftOut"]),
     )

@@ -8,6 +8,8 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("tools", "0007_transient")]
     operations = [
+        # Left behind, and of no use, where it was being built when that failed: then all of this is done again.
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS tool_call_failed", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="toolcall",
             index=models.Index(
@@ -15,5 +17,5 @@ class Migration(migrations.Migration):
                 condition=models.Q(status__in=["failed", "timed_out", "refused"]),
                 name="tool_call_failed",
             ),
-        )
+        ),
     ]

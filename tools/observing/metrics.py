@@ -81,6 +81,14 @@ SERVER_MESSAGES = Counter(
     ["kind", "state"],
 )
 
+# Programs --------------------------------------------------------------------------------------------------------
+
+API_REFUSED = Counter(
+    "tandem_api_refused_total",
+    "Requests of programs without a key that opens anything, by what was wrong with it and by our answer.",
+    ["why", "status"],
+)
+
 # The process -----------------------------------------------------------------------------------------------------
 
 LOOP_LAG = Histogram(

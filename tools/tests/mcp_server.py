@@ -30,12 +30,12 @@ def simulated() -> Iterator[Simulator]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert up.wait(20)
+    assert up.wait(60)
     try:
         yield simulator
     finally:
         loops[0].call_soon_threadsafe(down.set)
-        thread.join(20)
+        thread.join(60)
 
 
 def make_mcp_tool(url: str, **fields: Any) -> Tool:

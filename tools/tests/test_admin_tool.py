@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from tools.models import Credential, Tool
 from tools.tests.factories import make_tool, make_tool_call
+from tools.tests.pages import page_context
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +30,7 @@ def add(client: Client, **fields: Any) -> Any:
 def change(client: Client, tool: Tool, **fields: Any) -> Any:
     """The tool's form as it was opened, with these fields typed over."""
     url = reverse("admin:tools_tool_change", args=[tool.pk])
-    form = client.get(url).context["adminform"].form
+    form = page_context(client, url)["adminform"].form
     data = {name: form[name].value() for name in form.fields}
     data = {name: value for name, value in data.items() if value not in (None, False)}
     return client.post(url, {**data, **fields})

@@ -54,12 +54,28 @@ def test_an_answer_ends_the_series() -> None:
     assert breaker.permit(HOST) is not None
 
 
-def test_after_the_moment_one_probe_goes_out_and_its_answer_opens_the_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(breaker, "OPEN_S", 0.05)
+class Later:
+    """The machine's clock, put on."""
+
+    def __init__(self) -> None:
+        self.by_s = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.by_s
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """The breaker's clock; the moment for which a way is closed is longer than any test."""
+    made = Later()
+    monkeypatch.setattr(breaker, "time", made)
+    monkeypatch.setattr(breaker, "OPEN_S", 600.0)
+    return made
+
+
+def test_after_the_moment_one_probe_goes_out_and_its_answer_opens_the_way(later: Later) -> None:
     fail(FAILURES_TO_OPEN)
-    time.sleep(0.1)
+    later.by_s += 601
 
     probe, second = breaker.permit(HOST), breaker.permit(HOST)
 
@@ -70,17 +86,16 @@ def test_after_the_moment_one_probe_goes_out_and_its_answer_opens_the_way(
     assert breaker.breakers_list() == []
 
 
-def test_a_probe_that_fails_closes_the_way_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker, "OPEN_S", 0.1)
+def test_a_probe_that_fails_closes_the_way_again(later: Later) -> None:
     fail(FAILURES_TO_OPEN)
-    time.sleep(0.15)
+    later.by_s += 601
     probe = breaker.permit(HOST)
     assert probe is not None
 
     breaker.failed(probe, code="timeout")
 
     assert breaker.permit(HOST) is None
-    time.sleep(0.15)
+    later.by_s += 601
     assert breaker.permit(HOST) is not None  # and the next probe may go
 
 
@@ -120,7 +135,7 @@ def test_ops_see_the_hosts_and_may_close_a_series() -> None:
 
 
 def test_without_redis_every_request_goes_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = Redis(host="127.0.0.1", port=1)
+    nowhere = Redis.from_url("redis://127.0.0.1:1/0")
     monkeypatch.setattr(breaker, "store", lambda: nowhere)
 
     permit = breaker.permit(HOST)

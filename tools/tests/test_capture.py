@@ -35,7 +35,9 @@ def arrive(token: str = "t0ken", body: bytes = BODY, headers: dict[str, str] | N
 
 
 def point_at(behaviour_url: str, **fields: Any) -> Any:
-    return make_capture_point(tool=make_tool(server_url=behaviour_url, timeout_s=1), **fields)
+    return make_capture_point(
+        tool=make_tool(server_url=behaviour_url, timeout_s=fields.pop("timeout_s", 60)), **fields
+    )
 
 
 def test_bytes_and_headers_are_handed_on_unchanged_and_the_answer_back() -> None:
@@ -104,7 +106,7 @@ def test_without_an_answer_vapi_is_told_so_and_it_is_kept(behaviour: Behaviour |
         response = arrive()
     else:
         with serve(behaviour) as server:
-            point_at(server.url)
+            point_at(server.url, timeout_s=1)
             response = arrive()
 
     assert response.status_code == status

@@ -30,6 +30,7 @@ def auth(kind: str = "", settings: Any = None, **fields: str) -> ServerAuth:
             "credential_id": "c-1",
             "credential_kind": kind,
             "credential_token": encrypt(json.dumps(settings)) if settings is not None else "",
+            "credential_hosts": "h.example",
         }
         if kind or settings is not None
         else {}

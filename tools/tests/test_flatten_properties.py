@@ -10,7 +10,7 @@ from tools.schemas.flattening import _flattened
 from tools.schemas.normal import normalise
 from tools.tests.schema_strategies import express, parameters, parameters_and_instance
 
-patient = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+patient = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 NODE_KEYS = {
     "type", "description", "properties", "required", "items", "enum", "format", "pattern", "minLength", "maxLength",
     "additionalProperties", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems",

@@ -1,10 +1,13 @@
 import json
+from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from channels.layers import get_channel_layer
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.jsontext import MAX_DEPTH, json_clean, json_text, text_clean
+from tools.jsontext import MAX_DEPTH, digits_kept, json_clean, json_text, text_clean
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=["L", "N", "P", "Z", "C"]))
 ANY_JSON = st.recursive(
@@ -92,3 +95,18 @@ def test_nesting_beyond_the_limit_is_refused() -> None:
 def test_what_json_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="bytes"):
         json_text({"a": b"x"})
+
+
+@settings(max_examples=30)
+@given(value=ANY_JSON)
+def test_what_keeps_its_digits_can_be_carried_on(value: Any) -> None:
+    carried = digits_kept(json_clean(value))
+    layer: Any = get_channel_layer()
+
+    assert layer.deserialize(layer.serialize(carried)) == carried
+    assert orjson.loads(orjson.dumps(carried)) == carried
+
+
+@pytest.mark.parametrize("value", [0, True, -(2**63), 2**64 - 1, 4.5, None, "7"])
+def test_a_number_that_can_be_carried_stays_one(value: object) -> None:
+    assert digits_kept([value]) == [value]

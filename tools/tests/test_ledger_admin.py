@@ -125,7 +125,7 @@ def test_without_trouble_the_page_says_so(admin_client: Client) -> None:
 
 
 def test_the_page_opens_without_redis(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = Redis(host="127.0.0.1", port=1)
+    nowhere = Redis.from_url("redis://127.0.0.1:1/0")
     monkeypatch.setattr(breaker, "store", lambda: nowhere)
 
     shown = admin_client.get(reverse("admin:tools_breakers"))

@@ -216,7 +216,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(PIECES, max_size=30).map("".join) | st.text(max_size=80), VALUES)
 def test_render_never_raises_and_is_bounded_whatever_the_template(template: str, value: Any) -> None:
     rendered = render(template, {"a": value, "$": value}, now=NOW)
@@ -235,7 +235,7 @@ FILTERS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(FILTERS, VALUES, st.lists(VALUES, max_size=3))
 def test_no_filter_raises_whatever_it_is_given(name: str, value: Any, arguments: list[Any]) -> None:
     given_names = [f"x{place}" for place in range(len(arguments))]

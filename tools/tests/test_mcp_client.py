@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from pytest_django import Settings
 from simulator.harness import Simulator
 from tools import breaker
 from tools.auth.credentials import ServerAuth
+from tools.auth.hosts import entry_for
 from tools.clients import http_send
 from tools.encryption import encrypt
 from tools.mcp import client as mcp_client
@@ -23,7 +24,16 @@ from tools.orders import ToolOrder
 from tools.snapshots import ToolSnapshot
 from tools.tests.factories import make_order
 from tools.tests.mcp_server import listed, make_mcp_order, simulated
-from tools.tests.servers import answering, five_megabytes, refused_url, serve, silent
+from tools.tests.servers import (
+    RUNAWAY_S,
+    ToolServer,
+    answering,
+    five_megabytes,
+    reaching,
+    refused_url,
+    serve,
+    silent,
+)
 from tools.tests.test_tasks import forward, reply
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loopback", "redis_client")]
@@ -56,7 +66,7 @@ def ready(version: str = "2025-11-25", *, protocol: str = "shttp", **fields: Any
             "required": ["slot"],
         },
         "server_url": "",
-        "timeout_s": 5,
+        "timeout_s": 60,
         "settings": {"protocol": protocol, "protocolVersion": version},
     }
     return ToolSnapshot(**{**fixed, **fields})
@@ -207,7 +217,7 @@ NOTHING = "Nothing was done"
 # What the server does, how the call ends by the ledger, and what the model is told.
 IN_BOTH_ERAS = [
     ("drop", Status.TIMED_OUT, UNSURE),
-    ("slow-1600", Status.TIMED_OUT, UNSURE),
+    ("slow-SLOWER", Status.TIMED_OUT, UNSURE),
     ("half", Status.FAILED, UNSURE),
     ("silent-stream", Status.FAILED, UNSURE),
     ("html", Status.FAILED, UNSURE),
@@ -228,10 +238,38 @@ IN_BOTH_ERAS = [
 ]
 IN_SESSIONS_ONLY = [
     ("put-off", Status.ANSWERED, "Booked n-0611-0930."),
-    ("slow-init-1600", Status.FAILED, NOTHING),
+    ("slow-init-SLOWER", Status.FAILED, NOTHING),
     ("status-init-503", Status.FAILED, NOTHING),
     ("token-other", Status.FAILED, NOTHING),
 ]
+
+
+def ordered(server: ToolServer, tool: ToolSnapshot) -> Callable[[float], ToolCall]:
+    """Has the server asked, within so many seconds, and gives the ledger's row."""
+    return lambda timeout_s: outcome(
+        make_order(tool=tool, url=server.url, timeout_s=int(timeout_s), arguments={"slot": "a"})
+    )
+
+
+def booked(sim: Simulator, options: str, version: str, **fields: Any) -> ToolCall:
+    """The row of an order that the server treats like this. SLOWER than the order's time, it gets ever more of that until it was asked."""
+
+    def once(timeout_s: int) -> ToolCall:
+        sim.mcp.reset()
+        return outcome(
+            make_order(
+                tool=ready(version, **fields),
+                url=f"{sim.mcp_url}/{options.replace('SLOWER', str(1600 * timeout_s))}",
+                timeout_s=timeout_s,
+                arguments={"slot": "n-0611-0930"},
+            )
+        )
+
+    if "SLOWER" not in options and "old+silent" not in options:
+        return once(60)
+    row = once(1)
+    asked = sim.mcp.called() or ("init" in options and sim.mcp.requests)
+    return row if asked else once(30)
 
 
 @pytest.mark.parametrize(
@@ -244,14 +282,7 @@ IN_SESSIONS_ONLY = [
 def test_whatever_the_server_does_there_is_one_honest_outcome(
     sim: Simulator, version: str, options: str, status: Status, says: str
 ) -> None:
-    order = make_order(
-        tool=ready(version),
-        url=f"{sim.mcp_url}/{options}",
-        timeout_s=10 if "huge" in options else 1,  # 5 MB take their time on a busy machine
-        arguments={"slot": "n-0611-0930"},
-    )
-
-    row = outcome(order)
+    row = booked(sim, options, version)
 
     assert (row.status, says in row.outcome.replace("\\n", "\n")) == (status, True), row.outcome
     assert len(sim.mcp.called()) == (0 if "init" in options or "token" in options else 1)
@@ -261,15 +292,11 @@ def test_whatever_the_server_does_there_is_one_honest_outcome(
 
 
 def test_a_stream_that_stays_open_does_not_keep_the_caller_waiting(sim: Simulator) -> None:
-    order = make_order(
-        tool=ready(), url=f"{sim.mcp_url}/open", timeout_s=10, arguments={"slot": "n-0611-0930"}
-    )
-
-    row = outcome(order)
+    row = booked(sim, "open", "2025-11-25")
 
     assert row.status == Status.ANSWERED
     assert row.duration_ms is not None
-    assert row.duration_ms < 5_000
+    assert row.duration_ms < 50_000  # it stays open for much longer
 
 
 def test_a_server_that_is_down_has_done_nothing() -> None:
@@ -293,7 +320,7 @@ def test_a_server_that_is_down_has_done_nothing() -> None:
 )
 def test_where_no_session_can_be_opened_nothing_was_done(behaviour: Any, why: str) -> None:
     with serve(behaviour) as server:
-        row = outcome(make_order(tool=ready(), url=server.url, timeout_s=1, arguments={"slot": "a"}))
+        row = reaching(server, ordered(server, ready()), first_s=1 if behaviour is silent else 60)
 
         assert all(body.get("method") != "tools/call" for body in server.bodies)
     assert (row.status, row.sent_at) == (Status.FAILED, None)
@@ -316,7 +343,7 @@ def test_a_private_address_is_not_asked(settings: Settings, protocol: str) -> No
     ("options", "status", "says"),
     [
         ("old+silent-stream", Status.TIMED_OUT, UNSURE),
-        ("old+slow-1600", Status.TIMED_OUT, UNSURE),
+        ("old+slow-SLOWER", Status.TIMED_OUT, UNSURE),
         ("old+status-500", Status.FAILED, UNSURE),
         ("old+error--32602", Status.FAILED, NOTHING),
         ("old+is-error", Status.FAILED, "The tool reported an error: Booked"),
@@ -328,12 +355,7 @@ def test_a_private_address_is_not_asked(settings: Settings, protocol: str) -> No
 def test_the_old_event_stream_has_honest_outcomes_too(
     sim: Simulator, options: str, status: Status, says: str
 ) -> None:
-    tool = ready("2024-11-05", protocol="sse")
-    order = make_order(
-        tool=tool, url=f"{sim.mcp_url}/{options}", timeout_s=1, arguments={"slot": "n-0611-0930"}
-    )
-
-    row = outcome(order)
+    row = booked(sim, options, "2024-11-05", protocol="sse")
 
     assert (row.status, says in row.outcome) == (status, True), row.outcome
     called = bool(sim.mcp.called())
@@ -363,6 +385,7 @@ def test_a_bearer_credential_goes_with_every_request(sim: Simulator) -> None:
         credential_id="c",
         credential_kind="bearer",
         credential_token=encrypt(json.dumps({"token": "s3cret"})),
+        credential_hosts=str(entry_for(sim.mcp_url)),
     )
     order = make_order(tool=ready(), url=f"{sim.mcp_url}/token-s3cret", arguments={"slot": "a"}, auth=auth)
 
@@ -382,7 +405,10 @@ def test_an_oauth2_token_that_is_turned_down_is_fetched_anew(
     monkeypatch.setattr("tools.auth.oauth.access_token_refused", lambda _, token: refused.append(token))
     given = {"url": "https://id.example/token", "clientId": "a", "clientSecret": "b"}
     auth = ServerAuth(
-        credential_id="c", credential_kind="oauth2", credential_token=encrypt(json.dumps(given))
+        credential_id="c",
+        credential_kind="oauth2",
+        credential_token=encrypt(json.dumps(given)),
+        credential_hosts=str(entry_for(sim.mcp_url)),
     )
     order = make_order(tool=ready(), url=f"{sim.mcp_url}/token-s3cret", arguments={"slot": "a"}, auth=auth)
 
@@ -428,7 +454,7 @@ def old_stream(*parts: str) -> Any:
             asked = json.loads(server.requests[-1][1])["id"] if "POSTED" in part else ""
             handler.wfile.write(part.replace("POSTED", asked).encode())
             handler.wfile.flush()
-        server.stopping.wait(5)
+        server.stopping.wait(RUNAWAY_S)
 
     return behave
 
@@ -453,7 +479,9 @@ OPENED = '{"jsonrpc": "2.0", "id": "POSTED", "result": {"protocolVersion": "VERS
 def test_an_old_stream_that_does_not_come_to_the_call_has_done_nothing(parts: list[str], says: str) -> None:
     with serve(old_stream(*parts)) as server:
         tool = ready("2024-11-05", protocol="sse")
-        row = outcome(make_order(tool=tool, url=server.url, timeout_s=1, arguments={"slot": "a"}))
+        row = reaching(server, ordered(server, tool), first_s=1 if says == "no complete answer came" else 60)
+        if says not in row.outcome:  # a busy machine may need more than a second before it listens
+            row = ordered(server, tool)(30)
 
         posted = [json.loads(body) for _, body in server.requests if body]
     assert [one["method"] for one in posted if one["method"] != "initialize"] == []

@@ -7,15 +7,15 @@ from django.test import Client
 from django.urls import reverse
 
 from simulator.harness import Simulator
-from simulator.mcp import BOOK, LOOKUP
+from simulator.mcp_tools import BOOK, LOOKUP
+from tools.auth.hosts import entry_for
 from tools.kinds import runs
-from tools.mcp import services as mcp_services
 from tools.mcp.services import McpRefreshError, mcp_tools_hide, mcp_tools_refresh
 from tools.models import Credential, Tool
 from tools.snapshots import ToolSnapshot, is_unlisted, mcp_list, tool_snapshots_take
 from tools.tests.factories import make_tool
 from tools.tests.mcp_server import listed, make_mcp_tool, simulated
-from tools.tests.servers import answering, closing, refused_url, serve, silent
+from tools.tests.servers import answering, closing, reaching, refused_url, serve, silent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loopback", "redis_client")]
 
@@ -123,17 +123,21 @@ def test_a_list_that_is_fetched_again_tells_what_became_of_it(
     ],
     ids=["html", "401", "500", "deep", "closed", "silent"],
 )
-def test_a_list_that_cannot_be_had_leaves_the_old_one(
-    sim: Simulator, behaviour: Any, why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mcp_services, "FETCH_TIMEOUT_S", 1.0)
+def test_a_list_that_cannot_be_had_leaves_the_old_one(sim: Simulator, behaviour: Any, why: str) -> None:
     tool = make_mcp_tool(f"{sim.mcp_url}/plain")
     with serve(behaviour) as server:
         tool.server_url = server.url
         tool.settings = {**tool.settings, "mcp": {"url": server.url, "tools": [], "protocolVersion": "x"}}
         tool.save()
-        with pytest.raises(McpRefreshError, match=why.replace("(", r"\(").replace(")", r"\)")):
-            mcp_tools_refresh(tool=tool)
+
+        def refused(timeout_s: float) -> McpRefreshError:
+            with pytest.raises(McpRefreshError) as raised:
+                mcp_tools_refresh(tool=tool, timeout_s=timeout_s)
+            return raised.value
+
+        error = reaching(server, refused, first_s=1.0 if behaviour is silent else 60.0)
+
+    assert why in str(error)
 
     assert Tool.objects.get(pk=tool.pk).settings["mcp"]["protocolVersion"] == "x"
 
@@ -170,7 +174,12 @@ def test_a_list_without_end_is_given_up() -> None:
 
 
 def test_the_tools_credential_goes_with_the_asking(sim: Simulator) -> None:
-    credential = Credential.objects.create(name="c", kind="bearer", settings=json.dumps({"token": "s3cret"}))
+    credential = Credential.objects.create(
+        name="c",
+        kind="bearer",
+        settings=json.dumps({"token": "s3cret"}),
+        hosts=str(entry_for(sim.mcp_url)),
+    )
 
     tools = listed(f"{sim.mcp_url}/token-s3cret", credential=credential)
 

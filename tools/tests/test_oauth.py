@@ -90,7 +90,7 @@ def test_many_at_once_fetch_one_token() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
 
     assert got == ["token-1"] * 8
     assert issuer.given == 1
@@ -151,7 +151,7 @@ def test_a_token_server_that_is_down_or_forbidden_is_told_apart_from_the_tools()
 
 
 def test_without_redis_each_request_fetches_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = Redis(host="127.0.0.1", port=1)
+    nowhere = Redis.from_url("redis://127.0.0.1:1/0")
     monkeypatch.setattr(oauth, "store", lambda: nowhere)
     with serve(Issuer()) as server:
         assert oauth.access_token(client(server.url)) == "token-1"

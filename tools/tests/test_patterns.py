@@ -91,14 +91,14 @@ def test_no_time_is_too_slow() -> None:
 
 
 def test_any_of_the_texts_will_do() -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
 
     assert pattern_found("b", ["a", "b"], until=until)
     assert not pattern_found("b", ["a", "c"], until=until)
     assert not pattern_found("b", [], until=until)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     pattern=st.text("ab[]^$(){}?*+|\\dwbDWBkps<>=!0123,-.xu", max_size=25),
     text=st.text("ab01 {}[]", max_size=20),

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tools.schemas import ArgumentsError, arguments_restore
-from tools.tests.test_flatten import HOSTILE, TOOLS, UNIONS
+from tools.tests.flattened import HOSTILE, TOOLS, UNIONS
 
 PATIENT = {"fullName": "Anna Q. Zzyzx", "dateOfBirth": "1990-02-03"}
 SLOT = {"slotId": "n-0611"}

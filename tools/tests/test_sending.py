@@ -1,28 +1,24 @@
-"""Sending orders to servers on loopback: attempts, credentials, answers."""
+"""An order on its way: attempts by the tool's plan, what goes out, what comes of it, and hosts in trouble."""
 
-import hashlib
-import hmac
 import json
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from tools import breaker
+from tools import breaker, sending
 from tools.auth.credentials import ServerAuth
-from tools.encryption import encrypt
 from tools.orders import ToolOrder
 from tools.sending import Attempt, Sent, order_send
 from tools.tests.factories import make_order, make_order_tool
+from tools.tests.orders import QUICK, after, planned, send
 from tools.tests.servers import (
     Behaviour,
-    ToolServer,
     answering,
     booking,
     closing,
@@ -34,28 +30,6 @@ from tools.tests.servers import (
 from tools.tests.test_encrypted_arguments import PEM, opened
 
 pytestmark = pytest.mark.usefixtures("loopback", "redis_client")
-
-QUICK = {"type": "fixed", "maxRetries": 2, "baseDelaySeconds": 0}
-
-
-def send(order: ToolOrder, go_on: Callable[[Attempt], bool] = lambda _: True) -> Sent:
-    return order_send(order, now=timezone.now(), go_on=go_on)
-
-
-def planned(url: str, plan: dict[str, Any] | None = None, **fields: Any) -> ToolOrder:
-    tool = make_order_tool(backoff_plan=QUICK if plan is None else plan)
-    return make_order(tool=tool, url=url, **fields)
-
-
-def after(failures: int, bad: Behaviour, good: Behaviour = booking) -> Behaviour:
-    """Bad so many times, and good from then on."""
-    left = [failures]
-
-    def behave(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
-        left[0] -= 1
-        (bad if left[0] >= 0 else good)(handler, server)
-
-    return behave
 
 
 # --- Attempts
@@ -112,27 +86,36 @@ def test_a_connection_that_was_refused_is_tried_again_and_was_certainly_never_se
 
 
 def test_no_attempt_begins_after_the_orders_time() -> None:
-    plan = {"type": "exponential", "maxRetries": 5, "baseDelaySeconds": 1}
+    plan = {"type": "exponential", "maxRetries": 5, "baseDelaySeconds": 10}
     with serve(answering("oops", status=503)) as server:
         now = timezone.now()
-        order = planned(server.url, plan, requested_at=now, expires_at=now + timedelta(seconds=0.8))
+        order = planned(server.url, plan, requested_at=now, expires_at=now + timedelta(seconds=9.8))
         started = time.monotonic()
         sent = send(order)
 
     assert len(sent.attempts) == 1
-    assert time.monotonic() - started < 10  # the plan would take half a minute
+    assert time.monotonic() - started < 150  # the plan would take five minutes
 
 
 def test_a_later_attempt_waits_no_longer_than_the_order_lives() -> None:
-    with serve(after(1, closing, silent)) as server:
-        now = timezone.now()
-        order = planned(server.url, requested_at=now, expires_at=now + timedelta(seconds=1), timeout_s=20)
-        started = time.monotonic()
-        sent = send(order)
+    started = time.monotonic()
+    asked, sent = _sent_to_who_closes_and_is_silent(life_s=1)
+    if asked < 2:  # a busy machine may need more than a second for both
+        _, sent = _sent_to_who_closes_and_is_silent(life_s=30)
 
     assert [one.code for one in sent.attempts] == ["connection_lost", "timeout"]
     assert sent.outcome.status == "timed_out"
-    assert time.monotonic() - started < 10  # the tool has 20 s
+    assert time.monotonic() - started < 150  # the tool has 500 s
+
+
+def _sent_to_who_closes_and_is_silent(*, life_s: float) -> tuple[int, Sent]:
+    with serve(after(1, closing, silent)) as server:
+        now = timezone.now()
+        order = planned(
+            server.url, requested_at=now, expires_at=now + timedelta(seconds=life_s), timeout_s=500
+        )
+        sent = send(order)
+    return len(server.requests), sent
 
 
 def test_who_has_lost_the_order_meanwhile_sends_no_more() -> None:
@@ -149,14 +132,15 @@ def test_who_has_lost_the_order_meanwhile_sends_no_more() -> None:
     assert asked == list(sent.attempts)
 
 
-def test_the_pauses_are_those_of_the_plan() -> None:
+def test_the_pauses_are_those_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(sending, "time", SimpleNamespace(sleep=pauses.append, monotonic=time.monotonic))
     plan = {"type": "exponential", "maxRetries": 2, "baseDelaySeconds": 0.1}
     with serve(closing) as server:
         sent = send(planned(server.url, plan))
 
-    first, second, third = sent.attempts
-    assert 0.1 <= (second.started_at - first.finished_at).total_seconds() < 0.2
-    assert 0.2 <= (third.started_at - second.finished_at).total_seconds() < 0.4
+    assert len(sent.attempts) == 3
+    assert pauses == [0.1, 0.2]
 
 
 def test_nothing_is_called_not_done_while_an_earlier_attempt_may_have_done_it() -> None:
@@ -201,106 +185,6 @@ def test_an_attempt_survives_json() -> None:
 
     assert Attempt.from_json(json.loads(json.dumps(attempt.to_json()))) == attempt
     assert attempt.steps.whole_ms is not None
-
-
-# --- Convincing the server
-
-
-def credential(kind: str, settings: dict[str, Any]) -> ServerAuth:
-    return ServerAuth(
-        credential_id="c-1", credential_kind=kind, credential_token=encrypt(json.dumps(settings))
-    )
-
-
-def test_a_signature_is_over_the_bytes_that_arrive_and_new_for_each_attempt() -> None:
-    auth = credential("hmac", {"secretKey": "k", "payloadFormat": "{svix-id}.{timestamp}.{body}"})
-    with serve(after(1, closing)) as server:
-        order = planned(server.url, {**QUICK, "baseDelaySeconds": 1.1}, auth=auth)
-        send(order)
-
-    stamps = []
-    for headers, body in server.requests:
-        stamps.append(headers["x-timestamp"])
-        payload = f"call_bK2zT7.{headers['x-timestamp']}.".encode() + body
-        assert headers["x-signature"] == hmac.new(b"k", payload, hashlib.sha256).hexdigest()
-    assert len(set(stamps)) == 2
-
-
-def test_a_token_in_the_url_arrives_as_it_was_entered() -> None:
-    with serve(booking) as server:
-        send(make_order(url=f"{server.url}?secret=a%20b+c&x=%2F"))
-
-    assert server.paths == ["/vapi?secret=a%20b+c&x=%2F"]
-
-
-class OAuthServer:
-    """Gives numbered tokens below /token, and carries out requests that have the newest."""
-
-    def __init__(self, *, refuse: int = 0) -> None:
-        self.given = 0
-        self.refuse = refuse
-
-    def __call__(self, handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
-        if handler.path == "/token":
-            self.given += 1
-            answering(json.dumps({"access_token": f"t{self.given}", "expires_in": 3600}))(handler, server)
-        elif self.refuse > 0:
-            self.refuse -= 1
-            answering("{}", status=401)(handler, server)
-        else:
-            answering(json.dumps({"result": handler.headers["Authorization"]}))(handler, server)
-
-
-def oauth(server: ToolServer) -> ServerAuth:
-    settings = {"url": server.url.replace("/vapi", "/token"), "clientId": "id", "clientSecret": "s3"}
-    return credential("oauth2", settings)
-
-
-def test_a_token_is_fetched_once_for_many_requests() -> None:
-    issuer = OAuthServer()
-    with serve(issuer) as server:
-        outcomes = [send(make_order(url=server.url, auth=oauth(server))).outcome for _ in range(3)]
-
-    assert [one.output for one in outcomes] == ["Bearer t1"] * 3
-    assert issuer.given == 1
-
-
-def test_after_a_401_a_fresh_token_is_tried_once() -> None:
-    with serve(OAuthServer(refuse=1)) as server:
-        sent = send(make_order(url=server.url, auth=oauth(server)))
-    with serve(OAuthServer(refuse=9)) as stubborn:
-        refused = send(make_order(url=stubborn.url, auth=oauth(stubborn)))
-
-    assert (sent.outcome.output, len(sent.attempts)) == ("Bearer t2", 2)
-    assert [one.http_status for one in refused.attempts] == [401, 401]
-    assert refused.outcome.status == "failed"
-
-
-def test_without_a_token_the_tool_was_certainly_not_asked() -> None:
-    with serve(booking) as server:
-        dead = credential("oauth2", {"url": refused_url(), "clientId": "id", "clientSecret": "s3"})
-        sent = send(make_order(url=server.url, auth=dead))
-
-    assert server.requests == []
-    assert (sent.outcome.status, sent.outcome.sent) == ("failed", False)
-    assert "Nothing was done" in sent.outcome.output
-
-
-@pytest.mark.parametrize(
-    ("auth", "code"),
-    [
-        (ServerAuth(secret_token="gAAAA"), "secret_unreadable"),
-        (ServerAuth(credential_id="c-1"), "credential_unusable"),
-        (ServerAuth(headers_token="-"), "secret_unreadable"),
-    ],
-)
-def test_who_cannot_convince_does_not_ask(auth: ServerAuth, code: str) -> None:
-    with serve(booking) as server:
-        sent = send(make_order(url=server.url, auth=auth))
-
-    assert server.requests == []
-    assert json.loads(sent.outcome.output)["error"] == code
-    assert not sent.outcome.sent
 
 
 # --- What goes out and what comes of it
@@ -374,78 +258,6 @@ def test_what_the_server_wants_spoken_is_passed_on() -> None:
         assert send(make_order(url=server.url)).outcome.message == message
 
 
-# --- HTTP requests without the envelope
-
-
-def api_tool(url: str, **settings: Any) -> Any:
-    return make_order_tool(
-        kind="apiRequest",
-        server_url="",
-        parameters={"type": "object", "properties": {"phone": {"type": "string"}}},
-        settings={"url": url, **settings},
-        variable_extraction={"schema": {"type": "object", "properties": {"patientId": {"type": "string"}}}},
-    )
-
-
-def test_an_http_request_is_sent_bare_and_its_whole_answer_is_the_result() -> None:
-    with serve(answering('{"patientId": "p-1"}')) as server:
-        headers = {"properties": {"X-Source": {"value": "phone-desk"}}}
-        order = make_order(
-            tool=api_tool(server.url, method="PUT", headers=headers),
-            arguments={"phone": "+1"},
-            auth=credential("bearer", {"token": "t"}),
-        )
-        sent = send(order)
-
-    ((given, body),) = server.requests
-    assert (server.methods, json.loads(body)) == (["PUT"], {"phone": "+1"})
-    assert (given["X-Source"], given["Authorization"]) == ("phone-desk", "Bearer t")
-    assert given["Idempotency-Key"] == "call_bK2zT7"
-    assert (sent.outcome.status, sent.outcome.output) == ("answered", '{"patientId":"p-1"}')
-    assert sent.outcome.variables == {"patientId": "p-1"}
-
-
-def test_a_get_carries_no_body() -> None:
-    with serve(answering("[1]")) as server:
-        tool = api_tool(server.url + "?tel={{ phone }}", method="GET")
-        sent = send(make_order(tool=tool, arguments={"phone": "+1 2"}))
-
-    ((headers, body),) = server.requests
-    assert (server.methods, server.paths, body) == (["GET"], ["/vapi?tel=%2B1%202"], b"")
-    assert "Content-Type" not in headers
-    assert sent.outcome.output == "[1]"
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "status", "code"),
-    [
-        (answering("plain words", content_type="text/plain"), "failed", "no_result"),
-        (answering("<html>"), "failed", "no_result"),
-        (answering('{"message": "no such patient"}', status=404), "failed", "http_error"),
-        (answering("oops", status=500), "failed", "http_error"),
-    ],
-    ids=["text", "html", "404", "500"],
-)
-def test_an_http_request_wants_json(behaviour: Behaviour, status: str, code: str) -> None:
-    with serve(behaviour) as server:
-        sent = send(make_order(tool=api_tool(server.url), arguments={}))
-
-    assert (sent.outcome.status, json.loads(sent.outcome.output)["error"]) == (status, code)
-
-
-def test_an_empty_answer_to_an_http_request_is_told_as_vapi_tells_it() -> None:
-    with serve(answering("", status=204)) as server:
-        sent = send(make_order(tool=api_tool(server.url), arguments={}))
-
-    assert (sent.outcome.status, sent.outcome.output) == ("answered", "No result returned.")
-
-
-def test_an_http_request_that_is_set_up_wrongly_is_not_sent() -> None:
-    sent = send(make_order(tool=api_tool("https://x.example/", method="TRACE"), arguments={}))
-
-    assert (sent.outcome.status, sent.attempts) == ("refused", ())
-
-
 # --- A host in trouble
 
 
@@ -513,6 +325,7 @@ def test_a_late_start_is_no_fault_of_the_host() -> None:
 
 
 # --- Encrypted arguments
+
 
 SSN = {"type": "object", "properties": {"ssn": {"type": "string"}}}
 

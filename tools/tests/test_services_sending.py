@@ -17,6 +17,7 @@ from tools.tests.servers import (
     closing,
     five_megabytes,
     half_a_body,
+    reaching,
     refused_url,
     serve,
     silent,
@@ -60,7 +61,11 @@ def test_a_bad_server_leaves_the_outcome_open(
     behaviour: Behaviour, status: str, code: str, http_status: int | None, loopback: None
 ) -> None:
     with serve(behaviour) as server:
-        outcome = send(make_order(url=server.url, timeout_s=1))
+        outcome = reaching(
+            server,
+            lambda timeout_s: send(make_order(url=server.url, timeout_s=int(timeout_s))),
+            first_s=1 if behaviour is silent else 60,
+        )
 
     told = json.loads(outcome.output)
     assert (outcome.status, told["error"], outcome.http_status) == (status, code, http_status)

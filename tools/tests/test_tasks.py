@@ -19,14 +19,15 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
+from redis.exceptions import RedisError
 
-from tools import services, tasks
+from tools import replies, services, tasks
 from tools.auth.credentials import ServerAuth
 from tools.encryption import encrypt
 from tools.models import ToolCall
 from tools.orders import ToolOrder
-from tools.tests.factories import make_order
-from tools.tests.servers import ToolServer, booking, refused_url, serve
+from tools.tests.factories import make_order, make_order_tool
+from tools.tests.servers import ToolServer, answering, booking, refused_url, serve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("loopback", "redis_client")]
 
@@ -52,7 +53,7 @@ def forward(order: ToolOrder) -> None:
     tasks.tool_call_forward(json.loads(json.dumps(order.to_json())), CHANNEL)
 
 
-def reply(wait_s: float = 2.0) -> dict[str, Any]:
+def reply(wait_s: float = 60.0) -> dict[str, Any]:
     """The next message on the reply channel."""
 
     async def receive() -> dict[str, Any]:
@@ -211,6 +212,82 @@ def test_with_database_and_broker_away_the_model_is_told_and_the_loss_is_logged(
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
         "outcome of a tool call lost: database and broker are away"
     ]
+
+
+def test_the_caller_is_not_kept_waiting_for_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle, told = services.tool_call_settle, []
+
+    def settle_after(**kwargs: Any) -> bool:
+        told.append(reply())
+        return settle(**kwargs)
+
+    monkeypatch.setattr(services, "tool_call_settle", settle_after)
+    with serve(booking) as server:
+        order = make_order(url=server.url)
+        forward(order)
+
+    assert told[0]["status"] == "answered"
+    assert row_of(order).status == ToolCall.Status.ANSWERED
+    assert no_reply()
+
+
+def test_a_reply_that_fails_at_first_is_given_once_the_row_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send, tried = replies.message_send, []
+
+    def send_at_last(channel: str, message: dict[str, Any]) -> None:
+        tried.append(ToolCall.objects.get().status)
+        if len(tried) == 1:
+            raise RedisError
+        send(channel, message)
+
+    monkeypatch.setattr(replies, "message_send", send_at_last)
+    with serve(booking) as server:
+        forward(make_order(url=server.url))
+
+    assert tried == [ToolCall.Status.SENT, ToolCall.Status.ANSWERED]
+    assert reply()["status"] == "answered"
+    assert no_reply()
+
+
+def test_a_number_beyond_64_bits_in_an_answer_reaches_the_call_digit_by_digit() -> None:
+    big = 2**70
+    message = {"type": "request-complete", "content": "Done.", "ticket": big}
+    result = {"order": big, "parts": [big, 7]}
+    answer = {"results": [{"toolCallId": "call_bK2zT7", "result": result, "message": message}]}
+    plan = {"schema": {"type": "object", "properties": {"order": {}, "parts": {}}}}
+    with serve(answering(json.dumps(answer))) as server:
+        order = make_order(tool=make_order_tool(variable_extraction=plan), url=server.url)
+        forward(order)
+
+    told = reply()
+    assert told["variables"] == {"order": str(big), "parts": [str(big), 7]}
+    assert told["message"] == {**message, "ticket": str(big)}
+    assert row_of(order).status == ToolCall.Status.ANSWERED
+
+
+def test_a_worker_that_dies_between_reply_and_row_leaves_an_unknown_outcome_and_sends_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class DeathError(BaseException):
+        """What nothing catches."""
+
+    def die(**_: object) -> bool:
+        raise DeathError
+
+    with serve(booking) as server:
+        order = make_order(url=server.url)
+        with monkeypatch.context() as dying:
+            dying.setattr(services, "tool_call_settle", die)
+            with pytest.raises(DeathError):
+                forward(order)
+        assert reply()["status"] == "answered"
+        ToolCall.objects.update(sent_at=timezone.now() - timedelta(minutes=5))
+        forward(order)
+
+    assert len(server.requests) == 1
+    assert row_of(order).status == ToolCall.Status.TIMED_OUT
 
 
 def test_an_outcome_that_came_too_late_is_logged(

@@ -168,7 +168,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(_JSON, st.sampled_from(PARTS), st.sampled_from([kind.value for kind in Tool.Kind]))
 def test_no_json_at_all_breaks_the_checks(value: Any, name: str, kind: str) -> None:
     assert all(isinstance(one, str) for one in part_problems(name, value, kind=kind))

@@ -31,10 +31,10 @@ class Shown:
     left: bool
     method: str
     url: str
-    headers: list[tuple[str, str]]
+    headers: list[tuple[str, str]] = field(repr=False)
     body: str
     http_status: int | None
-    answer_headers: list[tuple[str, str]]
+    answer_headers: list[tuple[str, str]] = field(repr=False)
     answer: str
     clipped: bool
 

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from tools import outcomes
+from tools.access.organisation import organisation_id
 from tools.auth.credentials import ServerAuth
 from tools.clients import HttpAnswer, HttpRequest, http_send
 from tools.encryption import encrypt
@@ -177,7 +178,7 @@ def trial_run(order: ToolOrder) -> Trial:
 
 def _context(server: Server, *, call_id: str, now: datetime, caller: str, line: str) -> dict[str, Any]:
     """A call in the shape of a real one, which says in several places that it is none."""
-    org_id = settings.VAPI_ORG_ID or str(uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_ORIGIN))
+    org_id = organisation_id()
     created = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     customer = {"number": caller, "name": "Test request"}
     time_ms = round(now.timestamp() * 1000)

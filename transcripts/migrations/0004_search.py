@@ -27,7 +27,7 @@ _UNSEEN = (
 # A vector holds a megabyte at most, and a turn that is longer must be kept all the same. Regular expressions, because
 # translate() takes ten times as long.
 _FUNCTION = f"""
-CREATE FUNCTION transcripts_words(said text) RETURNS tsvector
+CREATE OR REPLACE FUNCTION transcripts_words(said text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN to_tsvector(
     'pg_catalog.simple'::regconfig,
@@ -44,7 +44,9 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("transcripts", "0003_latency_index")]
     operations = [
+        # Left behind, and of no use, where it was being built when that failed: then all of this is done again.
         migrations.RunSQL(_FUNCTION, "DROP FUNCTION transcripts_words(text)"),
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS utterance_words", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="utterance",
             index=django.contrib.postgres.indexes.GinIndex(
@@ -55,6 +57,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "ALTER INDEX utterance_words ALTER COLUMN 1 SET STATISTICS 500", migrations.RunSQL.noop
         ),
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS transcript_newest", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="transcript",
             index=models.Index(fields=["-started_at", "-id"], name="transcript_newest"),

@@ -143,7 +143,7 @@ class AnyOrder(TestCase):
         close_at=st.integers(0, 12),
         partial=st.sampled_from(["Good", "Good mor", ""]),
     )
-    @settings(max_examples=60)
+    @settings(max_examples=40)
     def test_any_order_and_repetition_ends_in_the_same_rows(
         self, order: list[int], close_at: int, partial: str
     ) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
 from assistants.api.selectors import MODELS
@@ -19,27 +18,14 @@ from assistants.tests.factories import (
     make_voice,
 )
 from assistants.vapi.exports import export_read
-from tools.access.keys import key_create
 from tools.models import Tool
+from tools.tests.access.program import Program
 from tools.tests.factories import make_tool
 
 pytestmark = pytest.mark.django_db
 
 FIXTURES = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "vapi"
 PROMPT = {"messages": [{"role": "system", "content": "Be brief."}]}
-
-
-class Program:
-    """A client with a key, as JSON."""
-
-    def __init__(self, **key: Any) -> None:
-        self.http = Client(headers={"Authorization": f"Bearer {key_create(name='program', **key)[1]}"})
-
-    def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        content = "" if body is None else json.dumps(body)
-        response = self.http.generic(method, path, content, content_type="application/json")
-        assert response.status_code == status, response.content
-        return json.loads(response.content)
 
 
 @pytest.fixture
@@ -252,14 +238,43 @@ def test_what_needs_a_decision_is_stored_like_an_imports(program: Program) -> No
         ({"name": "x" * 41}, "assistant.name must be shorter than or equal to 40 characters"),
         ({"model": {"toolIds": ["00000000-0000-4000-8000-000000000000"]}}, "Couldn't Get Tool. `toolId` 00000000-0000-4000-8000-000000000000 Does Not Exist."),
         ({"model": {"tools": [{"foo": 1, "type": "endCall"}]}}, "model.tools.0.property foo should not exist"),
+        ({"model": {"tools": [{"type": "function", "server": {"url": "javascript:1"}}]}}, "model.tools.0.server.url must be a URL address"),
+        ({"model": {"tools": [{"type": "function", "server": {"headers": {"X-A": "1\r\nX-B: 2"}}}]}}, "model.tools.0.server.headers must not contain line breaks"),
+        ({"model": {"tools": [{"type": "apiRequest", "url": "file:///etc/passwd"}]}}, "model.tools.0.url must be a URL address"),
+        ({"model": {"tools": [{"type": "fucntion"}]}}, "model.tools.0.type must be one of the following values: apiRequest, bash"),
+        ({"tools:append": [{"type": "endCall", "foo": 1}]}, "tools:append.0.property foo should not exist"),
+        ({"serverUrl": "javascript:1"}, "serverUrl must be a URL address"),
+        ({"server": {"url": "https://x.example.com/" + "a" * 2100}}, "server.url must be a URL address"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_by_name(program: Program, body: dict[str, Any], message: str) -> None:
     refused = program.ask("POST", "/assistant", body, 400)
 
-    assert message in refused["message"]
+    assert any(one.startswith(message) for one in refused["message"])
     assert (refused["error"], refused["statusCode"]) == ("Bad Request", 400)
     assert not Assistant.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"type": "fucntion"}, "type must be one of the following values: apiRequest, bash"),
+        ({"type": "apiRequest", "url": "ftp://x.example.com"}, "url must be a URL address"),
+        ({"type": "function", "server": {"url": "ftp://x.example.com"}}, "server.url must be a URL address"),
+    ],
+)
+def test_a_tool_that_could_not_work_is_refused(program: Program, body: dict[str, Any], message: str) -> None:
+    assert program.ask("POST", "/tool", body, 400)["message"][0].startswith(message)
+
+
+def test_a_tool_of_a_type_that_was_imported_and_nobody_knows_can_still_be_changed(program: Program) -> None:
+    tool = {"id": "de51c7f8-91a4-4c3f-a6d0-3f2b7c8e5a55", "orgId": "o", "type": "newOne", "async": False}
+    run = VapiImport.objects.create(source="x", status=VapiImport.Status.DONE, finished_at=timezone.now())
+    import_write(export_read(json.dumps(tool).encode(), name="tool.json"), run=run)
+
+    changed = program.ask("PATCH", f"/tool/{tool['id']}", {"type": "newOne", "async": True})
+
+    assert (changed["type"], changed["async"]) == ("newOne", True)
 
 
 def test_what_cannot_be_published_is_refused_whole(program: Program) -> None:
@@ -299,6 +314,26 @@ def test_a_longer_list_takes_no_more_queries(
         assert len(program.ask("GET", f"/{kind}?limit=1000")) >= 30
 
 
+def test_a_list_tells_of_each_what_is_told_of_it_alone(program: Program) -> None:
+    for name in ("tools.json", "assistant-clinic.json", "assistant-restaurant.json", "assistant-squad.json"):
+        imported(name)
+    shared = make_tool(name="shared", server_url="https://tools.example.com/shared")
+    for name in ("Both", "Other"):
+        make_assistant(name=name, tools=[shared, make_tool(name=f"of_{name.lower()}")])
+    # Edited here, an inline tool among them, and written by a program.
+    Assistant.objects.filter(name="Both").update(first_message="Edited here.")
+    Tool.objects.filter(vapi_objects__key__contains="/model.tools[0]").update(description="Edited here.")
+    written = imported("assistant-clinic.json")[0]["id"]
+    program.ask("PATCH", f"/assistant/{written}", {"firstMessage": "Written."})
+
+    for kind, least in (("assistant", 4), ("tool", 14), ("squad", 1)):
+        listed = program.ask("GET", f"/{kind}?limit=1000")
+        alone = [program.ask("GET", f"/{kind}/{one['id']}") for one in listed]
+        assert len(listed) >= least
+        # As texts: the order of keys is what a person sees.
+        assert [json.dumps(one) for one in listed] == [json.dumps(one) for one in alone]
+
+
 def test_a_tool_that_nothing_uses_is_deleted_and_given_back(program: Program) -> None:
     made = program.ask("POST", "/tool", {"type": "endCall"}, 201)
 
@@ -321,3 +356,38 @@ def test_a_tool_of_an_assistant_that_was_deleted_can_be_deleted_too(program: Pro
     assert Assistant.objects.filter(pk=made["id"], enabled=False).exists()
     assert program.ask("DELETE", f"/tool/{tool['id']}") == tool
     program.ask("GET", f"/tool/{tool['id']}", status=404)
+
+
+def test_a_tool_that_was_lost_before_the_import_hinders_no_change(program: Program) -> None:
+    original = imported("assistant-clinic.json")[0]
+    lost = original["model"]["toolIds"]
+    assert lost
+    assert not Tool.objects.filter(vapi_objects__key__in=lost).exists()
+
+    changed = program.ask("PATCH", f"/assistant/{original['id']}", {"firstMessage": "Hi."})
+
+    assert (changed["firstMessage"], changed["model"]["toolIds"]) == ("Hi.", lost)
+    model = {**changed["model"], "toolIds": [*lost, "nonsense"]}
+    refused = program.ask("PATCH", f"/assistant/{original['id']}", {"model": model}, 400)
+    assert refused["message"] == ["Couldn't Get Tool. `toolId` nonsense Does Not Exist."]
+
+
+def test_headers_of_tools_inside_an_assistant_come_back_and_are_not_lost_when_it_is_sent_back(
+    program: Program,
+) -> None:
+    def tool(name: str, **headers: str) -> dict[str, Any]:
+        server = {"url": f"https://{name}.example.com", "headers": headers}
+        return {"type": "function", "function": {"name": name}, "server": server}
+
+    tools = [
+        tool("find", **{"X-Shop": "7", "Authorization": "Bearer of-find"}),
+        tool("book", **{"X-Shop": "8"}),
+    ]
+    made = program.ask("POST", "/assistant", {"name": "Desk", "model": {**PROMPT, "tools": tools}}, 201)
+
+    told = [one["server"]["headers"] for one in made["model"]["tools"]]
+    assert told == [{"X-Shop": "7"}, {"X-Shop": "8"}]
+    changed = {**made["model"], "temperature": 0.5}
+    program.ask("PATCH", f"/assistant/{made['id']}", {"model": changed})
+    kept = {one.name: json.loads(one.server_headers) for one in Tool.objects.all()}
+    assert kept == {"find": {"X-Shop": "7", "Authorization": "Bearer of-find"}, "book": {"X-Shop": "8"}}

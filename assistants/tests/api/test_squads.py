@@ -18,10 +18,12 @@ from assistants.models import (
     VapiObject,
 )
 from assistants.snapshots import Snapshot, snapshot_read
-from assistants.tests.api.test_objects import FIXTURES, PROMPT, Program, program
+from assistants.squads import cast_of
+from assistants.tests.api.test_objects import FIXTURES, PROMPT, program
 from assistants.tests.factories import make_assistant
 from assistants.vapi.exports import export_join, export_read
 from tools.models import Tool
+from tools.tests.access.program import Program
 from tools.tests.factories import make_tool
 
 __all__ = ["program"]
@@ -283,3 +285,66 @@ def test_a_key_needs_the_scope_and_transient_squads_are_not_there(program: Progr
     program.ask("GET", f"/squad/{squad.pk}", status=404)
     assert program.ask("GET", "/squad") == []
     assert AssistantVersion.objects.count() == 0
+
+
+def test_what_was_lost_before_the_import_hinders_no_change(program: Program) -> None:
+    # Neither its assistants nor their tools were imported.
+    export = export_read((FIXTURES / "assistant-squad.json").read_bytes(), name="squad")
+    import_write(export, run=VapiImport.objects.create(source="test", status=VapiImport.Status.DONE))
+    given = json.loads((FIXTURES / "assistant-squad.json").read_bytes())
+
+    changed = program.ask("PATCH", f"/squad/{given['id']}", {"name": "The shop"})
+
+    assert {**changed, "updatedAt": ""} == {**given, "name": "The shop", "updatedAt": ""}
+    more = [*given["members"], {"assistantId": "nobody"}]
+    refused = program.ask("PATCH", f"/squad/{given['id']}", {"members": more}, 400)
+    assert refused["message"] == ["Couldn't Get Assistant. `assistantId` nobody Does Not Exist."]
+
+
+def test_a_member_may_name_a_tool_that_people_made_here(program: Program) -> None:
+    tool = make_tool(name="find_slots", server_url="https://tools.example.com/slots")
+    model = {"provider": "openai", **PROMPT, "toolIds": [str(tool.pk)]}
+
+    made = program.ask(
+        "POST", "/squad", {"name": "Shop", "members": [{"assistant": {**BILLING, "model": model}}]}, 201
+    )
+
+    assert [one.name for one in members(made["id"])[0].tools.all()] == ["find_slots"]
+
+
+# --- Members on a version
+
+
+def test_a_member_runs_on_the_version_that_it_is_pinned_to_until_it_is_let_go(program: Program) -> None:
+    first, other = make_assistant(published=True, first_message="Old."), make_assistant(published=True)
+    program.ask("PATCH", f"/assistant/{first.pk}", {"firstMessage": "New."})
+    pinned = {"assistantId": str(first.pk), "assistantVersion": "v1"}
+    free = {"assistantId": str(other.pk)}
+
+    made = program.ask("POST", "/squad", {"name": "Shop", "members": [pinned, free]}, 201)
+
+    squad = Squad.objects.get(pk=made["id"])
+    assert made["members"] == [pinned, free]
+    assert squad.first_assistant is not None
+    assert live(squad.first_assistant).first_message == "Old."
+    cast = cast_of(squad.first_assistant, squad=squad)
+    assert [one.version.number for one in cast if one.version] == [1, 1]
+    program.ask("PATCH", f"/squad/{made['id']}", {"members": [{**pinned, "assistantVersion": None}, free]})
+    assert live(squad.assistants()[0]).first_message == "New."
+
+
+def test_a_version_that_there_is_not_is_refused_and_one_of_vapis_that_was_imported_stays(
+    program: Program,
+) -> None:
+    first = make_assistant(published=True)
+    member = {"assistantId": str(first.pk), "assistantVersion": "9"}
+
+    refused = program.ask("POST", "/squad", {"name": "Shop", "members": [member]}, 400)
+
+    assert refused["message"] == ["Couldn't Get Assistant. `assistantVersion` 9 Does Not Exist."]
+    made = program.ask("POST", "/squad", {"name": "Shop", "members": [{"assistantId": str(first.pk)}]}, 201)
+    written = VapiObject.objects.get(kind="squad")
+    VapiObject.objects.filter(pk=written.pk).update(raw={**written.raw, "members": [member]})
+    told = program.ask("GET", f"/squad/{made['id']}")
+    assert told["members"] == [member]
+    assert program.ask("PATCH", f"/squad/{made['id']}", {**told, "name": "Store"})["members"] == [member]

@@ -275,3 +275,55 @@ def test_an_import_makes_what_was_seen_obsolete(vapi: Vapi) -> None:
 
     assert (row().seen, desk().end_call_message) == (None, "Bye now.")
     assert row().imported_at <= timezone.now()
+
+
+def test_an_assistant_inside_a_destination_is_watched_and_taken_with_its_tool(vapi: Vapi) -> None:
+    inside: dict[str, Any] = {
+        "type": "assistant",
+        "assistant": {"name": "Billing", "firstMessage": "Billing."},
+    }
+    changed = {"type": "assistant", "assistantId": KEY, "assistantOverrides": {"endCallMessage": "Bye."}}
+    known = {name: vapi.objects["tool"][TOOL][name] for name in ("orgId", "createdAt", "updatedAt")}
+    vapi.put("tool", {**known, "id": "t9", "type": "handoff", "destinations": [inside, changed]})
+    vapi.objects["assistant"][KEY]["model"]["toolIds"].append("t9")
+    read_again()
+    watch_look()
+    assert not VapiObject.objects.filter(seen__isnull=False).exists()
+    there = vapi.objects["tool"]["t9"]
+    there["destinations"] = [
+        {**inside, "assistant": {**inside["assistant"], "firstMessage": "Invoices."}},
+        changed,
+    ]
+
+    watch_look()
+    assert names(compare(row("t9"))) == ["settings"]
+    changes_take(row=row("t9"), take=["settings"])
+
+    assert Assistant.objects.get(name="Billing").first_message == "Invoices."
+    assert row("t9").seen is None
+
+
+def test_a_new_tool_is_taken_with_the_assistants_inside_its_destinations(vapi: Vapi) -> None:
+    inside = {"type": "assistant", "assistant": {"name": "Billing", "firstMessage": "Billing."}}
+    known = {name: vapi.objects["tool"][TOOL][name] for name in ("orgId", "createdAt", "updatedAt")}
+    vapi.put("tool", {**known, "id": "t9", "type": "handoff", "destinations": [inside]})
+    vapi.objects["assistant"][KEY]["model"]["toolIds"].append("t9")
+    watch_look()
+
+    changes_take(row=row(), take=["tools"])
+
+    assert Assistant.objects.get(name="Billing").first_message == "Billing."
+    assert row("t9").tool in desk().tools.all()
+
+
+def test_a_squad_inside_a_destination_that_changes_its_members_is_no_news(vapi: Vapi) -> None:
+    entry = {"assistantId": KEY, "assistantOverrides": {"endCallMessage": "Bye."}}
+    team = {"type": "squad", "squad": {"name": "Team", "members": [entry]}}
+    known = {name: vapi.objects["tool"][TOOL][name] for name in ("orgId", "createdAt", "updatedAt")}
+    vapi.put("tool", {**known, "id": "t9", "type": "handoff", "destinations": [team]})
+    vapi.objects["assistant"][KEY]["model"]["toolIds"].append("t9")
+    read_again()
+
+    watch_look()
+
+    assert not VapiObject.objects.filter(seen__isnull=False).exists()

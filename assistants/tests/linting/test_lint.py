@@ -387,7 +387,7 @@ PIECES = st.sampled_from(
 TEXT = st.lists(PIECES, max_size=25).map("".join) | st.text(max_size=60)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(TEXT, TEXT, TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=3), st.sampled_from(["en", "de", "", "xx"]))
 def test_lint_never_raises_and_its_lines_are_in_its_texts(
     prompt: str, first: str, idle: str, tools: list[tuple[str, str]], language: str

@@ -193,7 +193,7 @@ def assert_our_models_take_it(found: Drafts) -> None:
             if column.is_relation:
                 continue
             try:
-                column.clean(value, None)  # type: ignore[union-attr]
+                column.clean(value, None)  # type: ignore[union-attr]  # it is no relation
             except ValidationError as exc:
                 pytest.fail(f"{name}: {exc.messages} for {value!r}")
         json.dumps(draft.fields, allow_nan=False)

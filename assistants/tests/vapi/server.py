@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
+
+from tests.loopback import serving
 
 FIXTURES = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "vapi"
 
@@ -60,19 +61,9 @@ def vapi_running() -> Iterator[Vapi]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name in the base class
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    vapi.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as url:
+        vapi.url = url
         yield vapi
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def load(name: str) -> Any:

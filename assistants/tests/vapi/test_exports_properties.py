@@ -31,7 +31,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.binary(max_size=60)
     | st.text(string.printable, max_size=60).map(str.encode)
@@ -58,7 +58,7 @@ OWN = st.recursive(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.dictionaries(CLEAN, OWN, max_size=5), st.booleans())
 def test_whatever_an_assistant_holds_comes_back_as_it_was(own: dict[str, Any], as_escapes: bool) -> None:
     raw = {**ASSISTANT, "metadata": own}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from assistants.vapi.assistant_rules import ASSISTANT
 from assistants.vapi.drafts import Verdict
 from assistants.vapi.paths import ANY_ITEM, path_text, pattern_steps
 from assistants.vapi.rules import Origin, Rule, Rules, Type, rules_for
 from assistants.vapi.squad_rules import NUMBER, SQUAD
+from assistants.vapi.tables.assistant import ASSISTANT
 from assistants.vapi.tool_rules import FUNCTION, IMPLICIT, TOOL
 
 OPENAPI = Path(__file__).parents[3] / "tests" / "fixtures" / "vapi" / "openapi.json"
@@ -155,3 +155,17 @@ def test_paths_are_written_as_people_write_them_and_no_two_alike() -> None:
     assert path_text(("a", "[0]")) == 'a["[0]"]'
     assert path_text(("tools:append", 1)) == "tools:append[1]"
     assert pattern_steps("hooks[].do[].exact[]") == ("hooks", "[]", "do", "[]", "exact", "[]")
+
+
+def test_places_are_remembered_within_bounds_whoever_invents_them() -> None:
+    rules = Rules(rules_for(Verdict.KEPT, "metadata.** name", "x"))
+    for n in range(10_000):
+        rules.match(("metadata", f"k{n}"))
+        rules.leads_to(("metadata", f"k{n}"))
+    kept = max(len(rules._matched), len(rules._leading))
+    long = ("metadata", "k" * 100_000)
+
+    short = ("metadata", "k")
+    assert (rules.match(long), rules.leads_to(long)) == (rules.match(short), rules.leads_to(short))
+    assert kept <= 4096
+    assert not {long} & {*rules._matched, *rules._leading}

@@ -310,7 +310,7 @@ ROWS: list[tuple[dict[str, Any], str, Verdict, str, Any]] = [
     (
         {"server": {**SERVER, "timeoutSeconds": 5}},
         "server.timeoutSeconds",
-        DROPPED,
+        KEPT,
         "plans",
         {"server": {"timeoutSeconds": 5}},
     ),

@@ -101,7 +101,7 @@ def mutated(draw: st.DrawFn) -> dict[str, list[Any]]:
     return whole
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(mutated())
 def test_whatever_an_export_holds_it_is_translated_and_each_leaf_has_one_verdict(
     whole: dict[str, list[Any]],

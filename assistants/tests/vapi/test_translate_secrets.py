@@ -131,7 +131,7 @@ def test_an_address_is_shown_without_what_may_be_secret(url: str, due: str) -> N
     assert url_shown(url) == due
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     secret=st.from_regex(r"[A-Za-z0-9%.~-]{9,30}", fullmatch=True),
     path=st.from_regex(r"(/[a-z]{0,5}){0,3}", fullmatch=True),

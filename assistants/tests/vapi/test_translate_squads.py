@@ -173,18 +173,24 @@ def test_the_older_destinations_become_one_tool_under_vapis_name_of_it() -> None
 
 
 @pytest.mark.parametrize(
-    ("overrides", "code"),
+    ("to", "overrides", "code"),
     [
-        ({"firstMessage": "Billing.", "variableValues": {"shop": "Lumen"}}, ""),
-        ({"voice": {"voiceId": "cedar"}}, "handoff_overrides"),
+        ("a7", {"firstMessage": "Billing.", "variableValues": {"shop": "Lumen"}}, ""),
+        ("a7", {"voice": {"voiceId": "cedar"}}, "handoff_overrides"),
+        ("a2", {"voice": {"voiceId": "cedar"}}, ""),
     ],
+    ids=["carried out in the call", "of one from before", "by a copy"],
 )
 def test_what_a_handoff_changes_of_the_assistant_is_taken_over_or_asked_about(
-    overrides: dict[str, Any], code: str
+    to: str, overrides: dict[str, Any], code: str
 ) -> None:
-    destination = {"type": "assistant", "assistantId": "a2", "assistantOverrides": overrides}
+    destination = {"type": "assistant", "assistantId": to, "assistantOverrides": overrides}
 
-    found = squad({"assistantId": "a1", "assistantDestinations": [destination]}, {"assistantId": "a2"})
+    found = squad(
+        {"assistantId": "a1", "assistantDestinations": [destination]},
+        {"assistantId": "a2"},
+        known_assistants={"a7": "Night"},
+    )
 
     told = finding(found.squads[0], "members[0].assistantDestinations[0].assistantOverrides")
     assert told.code == code
@@ -389,7 +395,8 @@ def test_the_server_of_a_number_comes_with_it_and_its_secrets_are_hidden() -> No
     assert finding(draft, "server.url").verdict is KEPT
     assert finding(draft, "server.credentialId").code == "missing_credential"
     assert finding(draft, "server.encryptedPaths[0]").code == "encrypted_arguments"
-    assert finding(draft, "server.timeoutSeconds").verdict is DROPPED
+    assert finding(draft, "server.timeoutSeconds").verdict is KEPT
+    assert draft.server.timeout_s == 5
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import io
 import json
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,9 @@ from pytest_django import Settings
 
 from assistants.models import Assistant, Voice, VoiceClip, VoiceMapping, VoiceRecording
 from assistants.tests.factories import make_assistant, make_voice
-from assistants.tests.realtime_server import simulated
 from simulator.harness import Faults, Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def _simulator() -> Iterator[Simulator]:
-    with simulated() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def outside(_simulator: Simulator, settings: Settings) -> Simulator:
-    """The simulator without faults, and our settings pointing at it."""
-    _simulator.realtime.reset()
-    settings.OPENAI_REALTIME_URL = _simulator.realtime_url
-    settings.OPENAI_API_KEY = "sk-simulated"
-    return _simulator
 
 
 @pytest.fixture

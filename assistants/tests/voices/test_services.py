@@ -2,14 +2,13 @@
 
 import io
 import wave
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.utils import timezone
-from pytest_django import Settings
 
 from assistants.models import (
     Assistant,
@@ -21,7 +20,6 @@ from assistants.models import (
     VoiceRecording,
 )
 from assistants.tests.factories import make_assistant, make_voice
-from assistants.tests.realtime_server import simulated
 from assistants.voices import recording, services
 from assistants.voices.recording import ClipRefusedError, Patience
 from assistants.voices.selectors import (
@@ -45,23 +43,8 @@ from assistants.voices.wav import UploadRefusedError, wav
 from simulator.clips import clip_of
 from simulator.harness import Faults, Simulator
 
-QUICK = Patience(open_s=3, answer_s=1.0, total_s=8, pause_s=0.01)
+QUICK = Patience(open_s=60, answer_s=60, total_s=300, pause_s=0.01)
 NAMES = ("marin", "cedar", "ash", "coral", "echo")
-
-
-@pytest.fixture(scope="module")
-def _simulator() -> Iterator[Simulator]:
-    with simulated() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def outside(_simulator: Simulator, settings: Settings) -> Simulator:
-    """The simulator without faults, and our settings pointing at it."""
-    _simulator.realtime.reset()
-    settings.OPENAI_REALTIME_URL = _simulator.realtime_url
-    settings.OPENAI_API_KEY = "sk-simulated"
-    return _simulator
 
 
 @pytest.fixture
@@ -71,8 +54,8 @@ def assistant(db: None) -> Assistant:
     return make_assistant(first_message="Alder Street Bike Repair, how can I help?")
 
 
-def record(assistant: Assistant, voice: str = "cedar") -> VoiceClip:
-    return voice_record(assistant_id=assistant.pk, voice=voice, patience=QUICK)
+def record(assistant: Assistant, voice: str = "cedar", *, patience: Patience = QUICK) -> VoiceClip:
+    return voice_record(assistant_id=assistant.pk, voice=voice, patience=patience)
 
 
 def import_with(assistant: Assistant, raw: Any) -> None:
@@ -151,7 +134,7 @@ def test_nothing_is_stored_of_a_recording_that_broke_off(
     outside.realtime.faults = faults
 
     with pytest.raises(ClipRefusedError):
-        record(assistant)
+        record(assistant, patience=replace(QUICK, answer_s=1.0) if faults.mute else QUICK)
 
     assert not VoiceClip.objects.exists()
 

@@ -56,7 +56,7 @@ def test_the_sizes_in_the_head_of_the_wav_are_right() -> None:
 # --- Cutting
 
 
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.integers(10, 5000)), max_size=8))
 def test_a_shortened_clip_is_a_beginning_of_the_clip_and_never_too_long(
     parts: list[tuple[bool, int]],

@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from calls.cutover.screen.answerer import answerer_shown
 from calls.cutover.screen.rows import due_dates, has_problem
 from calls.cutover.screen.words import at_twilio, state_badge, verdict_badge
 from calls.models import CutoverEvent, CutoverNumber, PhoneNumber, TwilioAccount
@@ -127,20 +128,7 @@ class Columns:
 
     @admin.display(description="assistant or squad", ordering="assistant__name")
     def answers(self, number: CutoverNumber) -> SafeString | str:
-        squad, assistant = number.squad, number.assistant
-        if squad is not None:
-            link = object_link("assistants_squad", squad.pk, f"{clipped(squad.name, 60)} (squad)")
-            first = next(iter(squad.squadmember_set.all()), None)
-            if first is None:
-                return format_html("{} {}", link, badge("No members", "warn"))
-            assistant = first.assistant
-        elif assistant is None:
-            return badge("Nobody", "warn")
-        else:
-            link = object_link("assistants_assistant", assistant.pk, clipped(assistant.name, 60))
-        if assistant.live_version_id is None:
-            return format_html("{} {}", link, badge("Never published", "warn"))
-        return link if assistant.enabled else format_html("{} {}", link, badge("Switched off", "warn"))
+        return answerer_shown(number, nobody="Nobody", longest=60)
 
     @admin.display(description="calls, 24 h", ordering="calls_n")
     def calls_label(self, number: Any) -> SafeString | str:

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.utils.crypto import constant_time_compare
 from twilio.base.exceptions import TwilioException, TwilioRestException
 
-from calls.accounts import auth_tokens_for
 from calls.clients import twilio_client
 from calls.doctor.report import Finding, failed, ok, skipped, warning, worst
 from calls.models import TwilioAccount
+from calls.twilio.accounts import auth_tokens_for
 
 TIMEOUT_S = 5.0
 _OPENAI_HOSTS = ("api.openai.com", ".api.openai.com")

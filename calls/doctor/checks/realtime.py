@@ -12,10 +12,10 @@ import websockets
 from django.conf import settings
 from django.db.models import Exists, Field, OuterRef
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from assistants.models import Assistant, RealtimeModel
-from assistants.realtime import LARGEST_EVENT, realtime_headers, realtime_url
+from assistants.realtime_threads import realtime_connect
 from assistants.snapshots import snapshot_read
 from calls.bridge.plan import Plan, session_faults, session_payload
 from calls.doctor.report import Finding, failed, ok, warning, worst
@@ -92,17 +92,8 @@ def handshake(setup: Setup, *, within_s: float = WITHIN_S) -> Handshake:
     """Open a session, ask for ours, and close it again."""
     began = time.monotonic()
     until = began + within_s
-    url = realtime_url(setup.model)
     try:
-        with connect(
-            url,
-            additional_headers=realtime_headers(),
-            compression=None,
-            max_size=LARGEST_EVENT,
-            open_timeout=within_s,
-            close_timeout=1,
-            proxy=True if url.startswith("wss://") else None,
-        ) as socket:
+        with realtime_connect(setup.model, within_s=within_s) as socket:
             return _converse(socket, setup, began, until)
     except websockets.InvalidStatus as exc:
         return Handshake(code=f"http_{exc.response.status_code}")

@@ -78,7 +78,7 @@ def database() -> Finding:
 # --- Redis ---------------------------------------------------------------------------------------------------
 
 
-def _client(timeout_s: float) -> "redis.Redis":
+def redis_client(timeout_s: float) -> "redis.Redis":
     return redis.Redis.from_url(
         settings.REDIS_URL,
         decode_responses=True,
@@ -91,7 +91,7 @@ def _client(timeout_s: float) -> "redis.Redis":
 def broker() -> Finding:
     """Whether Redis answers and can still be written to."""
     try:
-        with _client(2.0) as client:
+        with redis_client(2.0) as client:
             client.ping()  # the connection is not what is timed
             began = time.monotonic()
             client.set(key("doctor", "broker"), "1", ex=60)
@@ -140,7 +140,7 @@ def queue(name: str) -> Finding:
                 retry=False,
                 connection=link,
             )
-        with _client(PING_WITHIN_S + 2) as client:
+        with redis_client(PING_WITHIN_S + 2) as client:
             answered = client.blpop([place], timeout=PING_WITHIN_S)
             waiting = client.llen(name)
     except (RedisError, BrokerError, OSError) as exc:
@@ -165,21 +165,21 @@ def queue(name: str) -> Finding:
 def ping_answer(token: str) -> None:
     """Tell whoever waits for it that a job was carried out."""
     place = key("doctor", "ping", token)
-    with _client(2.0) as client:
+    with redis_client(2.0) as client:
         client.rpush(place, "1")
         client.expire(place, 60)
 
 
 def beat_mark() -> None:
     """Note that the beat lives and its jobs are carried out."""
-    with _client(2.0) as client:
+    with redis_client(2.0) as client:
         client.set(key(*BEAT_KEY), f"{time.time():.0f}", ex=24 * 3600)
 
 
 def beat() -> Finding:
     """Whether the beat lives: the watch of numbers, the error budgets and schedules depend on it."""
     try:
-        with _client(2.0) as client:
+        with redis_client(2.0) as client:
             marked = client.get(key(*BEAT_KEY))
     except (RedisError, OSError) as exc:
         return failed(f"Redis cannot be reached ({type(exc).__name__}).", "See the broker's own check.")

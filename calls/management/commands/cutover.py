@@ -3,7 +3,7 @@
 import getpass
 import json
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
@@ -37,6 +37,7 @@ from calls.cutover.syncing import numbers_sync
 from calls.cutover.watch import numbers_verify
 from calls.management.cutover_arguments import EXAMPLES, USAGE, arguments_add, override_read, weekdays_read
 from calls.models import CutoverEvent, CutoverSchedule, NumberSnapshot, PhoneNumber
+from tools.commandkit import ExampleCommand
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -46,13 +47,9 @@ STOPPED: Final = 130
 _CODES: Final = {"done": DONE, "already": DONE, "gate": GATE, "pending": LATER, "busy": LATER}
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = "Move numbers from Vapi to Tandem and back. Every write is compared before and after, and has a way back."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         arguments_add(parser)

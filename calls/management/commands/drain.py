@@ -3,13 +3,14 @@
 import json
 import sys
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from redis.exceptions import RedisError
 
 from calls.draining.registry import Seen, drain_order, drain_revoke, instances
+from tools.commandkit import ExampleCommand
 from tools.shared_state import store
 
 EXAMPLES = """\
@@ -25,13 +26,9 @@ LEFT: Final = 4
 LOOK_EVERY_S: Final = 1.0
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = "Have serving processes take no new calls, and wait until those that they have are over."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("names", nargs="*", metavar="NAME", help="as --list shows it")

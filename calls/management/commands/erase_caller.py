@@ -1,14 +1,15 @@
 """Erase everything that a caller has left, and print the receipt."""
 
 import json
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import OperationalError
 
 from calls.erasing.erasing import Receipt, StillTalkingError, caller_erase
 from calls.erasing.numbers import NotANumberError
+from tools.commandkit import ExampleCommand
 
 EXAMPLES = """\
 examples:
@@ -20,13 +21,9 @@ exit status: 0 erased (or counted), 1 not a number, or the caller is still on th
 """
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = "Delete what was said, sent and recorded in all calls of a number, and the number itself. Times and costs stay."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -5,14 +5,14 @@ import getpass
 import json
 import os
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -38,6 +38,7 @@ from assistants.vapi.drafts import Verdict
 from assistants.vapi.exports import Export, export_read, export_read_path
 from calls.told import draft_session_update
 from tools.adminkit import clipped, json_pretty
+from tools.commandkit import ExampleCommand
 
 NEEDS_A_DECISION = 3
 STOPPED = 130
@@ -58,16 +59,12 @@ An import never publishes: callers hear nothing new until somebody publishes.
 """
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Import assistants, tools, squads and phone numbers from Vapi, and report on every setting. "
         "Importing again updates what came before; what you changed here stays."
     )
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -3,14 +3,14 @@
 import json
 import sys
 import uuid
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -21,6 +21,7 @@ from calls.history.sources import Read, path_read, stream_read
 from calls.models import Recording, VapiCallImport
 from calls.recordings.vapi import calls_to_fetch, recording_of_call_fetch
 from tools.adminkit import clipped
+from tools.commandkit import ExampleCommand
 
 SOME_UNREADABLE = 3
 STOPPED = 130
@@ -42,16 +43,12 @@ exit status: 0 done, 3 done but something could not be read, 1 stopped by an err
 """
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Import calls that ran at Vapi: what was said, tool calls with arguments and results, cost, and why each ended. "
         "Vapi keeps calls for 14 days on some plans, so archive them first."
     )
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -5,14 +5,14 @@ import signal
 import sys
 import threading
 import uuid
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -25,6 +25,7 @@ from calls.smoke.planning import SQUAD, RunError, Wish, run_create, usual_line, 
 from calls.smoke.playing import Tell, run_play
 from calls.smoke.report import Report, report
 from calls.smoke.runs import run_cancel, run_resume
+from tools.commandkit import ExampleCommand
 
 STATUS: Final = {"pass": 0, "fail": 1, "inconclusive": 2, "errored": 3}
 WRONG_USAGE: Final = 4
@@ -45,16 +46,12 @@ broke for a verdict, 4 it could not be begun, 130 cancelled with Ctrl-C (what wa
 """
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Play scenarios to the assistant of a number, compare the tools that it calls with those that were called at Vapi, and "
         "say what that proves. No tool of a customer is reached: the scenarios answer."
     )
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("did", nargs="?", help="the number, for example +14155550100")

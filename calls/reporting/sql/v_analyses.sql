@@ -3,7 +3,7 @@ SELECT
     y.call_id AS call_id,
     c.stack::text AS stack,
     c.created_at AS call_created_at,
-    (c.created_at AT TIME ZONE 'UTC')::date AS day,
+    calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) AS day,
     c.did::text AS did,
     c.assistant_id AS assistant_id,
     a.name::text AS assistant,
@@ -30,7 +30,7 @@ SELECT
     w.call_id,
     c.stack::text,
     c.created_at,
-    (c.created_at AT TIME ZONE 'UTC')::date,
+    calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at),
     c.did::text,
     c.assistant_id,
     a.name::text,
@@ -55,8 +55,8 @@ WHERE w.analysis <> '{}'::jsonb;
 COMMENT ON VIEW reporting.v_analyses IS 'One row for each call that was analysed after its end, of both stacks: summary, facts, and whether it went well. Without smoke tests.';
 COMMENT ON COLUMN reporting.v_analyses.call_id IS 'The call.';
 COMMENT ON COLUMN reporting.v_analyses.stack IS 'Who ran the call and analysed it: direct (Tandem) or vapi.';
-COMMENT ON COLUMN reporting.v_analyses.call_created_at IS 'When the call came in. Indexed: filter by it, or by day.';
-COMMENT ON COLUMN reporting.v_analyses.day IS 'The day of call_created_at in UTC. Indexed.';
+COMMENT ON COLUMN reporting.v_analyses.call_created_at IS 'When the call came in, or was ordered. Indexed: filter by it, or by day.';
+COMMENT ON COLUMN reporting.v_analyses.day IS 'The day that the call counts for, in UTC, as in v_calls. Indexed.';
 COMMENT ON COLUMN reporting.v_analyses.did IS 'The number that was called.';
 COMMENT ON COLUMN reporting.v_analyses.assistant_id IS 'The assistant that took the call.';
 COMMENT ON COLUMN reporting.v_analyses.assistant IS 'Its name.';

@@ -18,11 +18,11 @@ CROSS JOIN LATERAL (
     JOIN transcripts_transcript t ON t.call_id = c.id
     JOIN transcripts_utterance u ON u.transcript_id = t.id AND u.latency_ms IS NOT NULL
     LEFT JOIN assistants_assistant a ON a.id = c.assistant_id
-    WHERE (c.created_at AT TIME ZONE 'UTC')::date = d.day AND NOT c.smoke_test
+    WHERE calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) = d.day AND NOT c.smoke_test
 ) x;
 
 COMMENT ON VIEW reporting.v_answer_times IS 'How long the caller waited for each answer, one row for each, so that p50, p95 and p99 of any days and assistants can be taken: percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms). Without smoke tests.';
-COMMENT ON COLUMN reporting.v_answer_times.day IS 'Day in UTC, of when the call came in. Indexed.';
+COMMENT ON COLUMN reporting.v_answer_times.day IS 'The day that the call counts for, in UTC, as in v_calls. Indexed.';
 COMMENT ON COLUMN reporting.v_answer_times.stack IS 'Who ran the call: direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_answer_times.assistant_id IS 'The assistant that took the call.';
 COMMENT ON COLUMN reporting.v_answer_times.assistant IS 'Its name.';

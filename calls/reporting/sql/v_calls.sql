@@ -7,7 +7,7 @@ SELECT
     EXISTS (SELECT 1 FROM calls_callhandover h WHERE h.call_id = c.id) AS handed_over,
     c.status::text AS status,
     c.created_at AS created_at,
-    (c.created_at AT TIME ZONE 'UTC')::date AS day,
+    calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) AS day,
     c.started_at AS started_at,
     c.ended_at AS ended_at,
     extract(epoch FROM c.ended_at - c.started_at)::numeric(12, 3) AS duration_s,
@@ -75,8 +75,8 @@ COMMENT ON COLUMN reporting.v_calls.direction IS 'inbound or outbound.';
 COMMENT ON COLUMN reporting.v_calls.smoke_test IS 'Placed by a smoke test: nobody was on the line. The daily views leave these out.';
 COMMENT ON COLUMN reporting.v_calls.handed_over IS 'It came to us and was handed to the old provider, as a canary does.';
 COMMENT ON COLUMN reporting.v_calls.status IS 'ringing, in-progress, forwarding, ended, or refused: not answered by an assistant.';
-COMMENT ON COLUMN reporting.v_calls.created_at IS 'When it came in. Indexed: filter by it, or by day.';
-COMMENT ON COLUMN reporting.v_calls.day IS 'The day of created_at in UTC. Indexed.';
+COMMENT ON COLUMN reporting.v_calls.created_at IS 'When it came in, or was ordered. Indexed: filter by it, or by day.';
+COMMENT ON COLUMN reporting.v_calls.day IS 'The day that it counts for, in UTC: on which it came in; one that we placed, on which its conversation began, or where none did, on which it was over. Indexed.';
 COMMENT ON COLUMN reporting.v_calls.started_at IS 'When the media stream began: zero of the clock of its turns. Empty where it never did.';
 COMMENT ON COLUMN reporting.v_calls.ended_at IS 'When it was over. Empty while it runs.';
 COMMENT ON COLUMN reporting.v_calls.duration_s IS 'Seconds of conversation. Empty where it did not both begin and end.';

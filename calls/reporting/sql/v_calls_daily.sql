@@ -58,7 +58,7 @@ CROSS JOIN LATERAL (
 ) x;
 
 COMMENT ON VIEW reporting.v_calls_daily IS 'Calls by day, stack, assistant, number and end: what the other daily views are made of. Days that are over are kept reckoned. Without smoke tests.';
-COMMENT ON COLUMN reporting.v_calls_daily.day IS 'Day in UTC, of when the calls came in. Indexed.';
+COMMENT ON COLUMN reporting.v_calls_daily.day IS 'The day that the calls count for, in UTC, as in v_calls. Indexed.';
 COMMENT ON COLUMN reporting.v_calls_daily.stack IS 'Who ran them: direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_calls_daily.assistant_id IS 'The assistant that took them.';
 COMMENT ON COLUMN reporting.v_calls_daily.assistant IS 'Its name.';

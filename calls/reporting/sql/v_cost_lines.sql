@@ -4,7 +4,7 @@ SELECT
     c.stack::text AS stack,
     c.smoke_test AS smoke_test,
     c.created_at AS call_created_at,
-    (c.created_at AT TIME ZONE 'UTC')::date AS day,
+    calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) AS day,
     c.did::text AS did,
     c.assistant_id AS assistant_id,
     a.name::text AS assistant,
@@ -59,13 +59,13 @@ COMMENT ON VIEW reporting.v_cost_lines IS 'What each call cost, line by line: ou
 COMMENT ON COLUMN reporting.v_cost_lines.call_id IS 'The call.';
 COMMENT ON COLUMN reporting.v_cost_lines.stack IS 'Who ran it: direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_cost_lines.smoke_test IS 'Placed by a smoke test, which costs as well.';
-COMMENT ON COLUMN reporting.v_cost_lines.call_created_at IS 'When the call came in. Indexed: filter by it, or by day.';
-COMMENT ON COLUMN reporting.v_cost_lines.day IS 'The day of it in UTC. Indexed.';
+COMMENT ON COLUMN reporting.v_cost_lines.call_created_at IS 'When the call came in, or was ordered. Indexed: filter by it, or by day.';
+COMMENT ON COLUMN reporting.v_cost_lines.day IS 'The day that the call counts for, in UTC, as in v_calls. Indexed.';
 COMMENT ON COLUMN reporting.v_cost_lines.did IS 'The number that was called.';
 COMMENT ON COLUMN reporting.v_cost_lines.assistant_id IS 'The assistant that took the call.';
 COMMENT ON COLUMN reporting.v_cost_lines.assistant IS 'Its name.';
 COMMENT ON COLUMN reporting.v_cost_lines.provider IS 'Who charges for it: openai, twilio or vapi.';
-COMMENT ON COLUMN reporting.v_cost_lines.kind IS 'What it is for: response, transcription, summary, analysis, line, stream, transfer, recording, message; charged for all that Vapi charged.';
+COMMENT ON COLUMN reporting.v_cost_lines.kind IS 'What it is for: response, transcription, summary, analysis, line, stream, machine (listening for answering machines), transfer, recording, message; charged for all that Vapi charged.';
 COMMENT ON COLUMN reporting.v_cost_lines.item IS 'The model, or the item of the price list; at Vapi the part of its breakdown.';
 COMMENT ON COLUMN reporting.v_cost_lines.part IS 'Which part of it: text_in, text_cached, text_out, audio_in, audio_cached, audio_out, image_in, image_cached, seconds, minutes, times. Cached input is not in the input.';
 COMMENT ON COLUMN reporting.v_cost_lines.quantity IS 'How much: tokens, seconds, started minutes, times.';

@@ -32,12 +32,12 @@ CROSS JOIN LATERAL (
     FROM calls_call c
     -- Call by call: the planner would rather read the lines of all years than those of a few thousand calls.
     CROSS JOIN LATERAL (SELECT v.* FROM reporting.v_cost_lines v WHERE v.call_id = c.id OFFSET 0) l
-    WHERE (c.created_at AT TIME ZONE 'UTC')::date = d.day AND NOT c.smoke_test
+    WHERE calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) = d.day AND NOT c.smoke_test
     GROUP BY l.stack, l.assistant_id, l.assistant, l.did, l.provider, l.kind, l.item
 ) x;
 
 COMMENT ON VIEW reporting.v_costs_daily IS 'What calls cost by day, stack, assistant, number, provider and model. Without smoke tests. Minutes are in v_minutes_daily.';
-COMMENT ON COLUMN reporting.v_costs_daily.day IS 'The day on which the calls came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_costs_daily.day IS 'The day that the calls count for, in UTC, as in v_calls. Indexed: filter by it.';
 COMMENT ON COLUMN reporting.v_costs_daily.stack IS 'direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_costs_daily.assistant_id IS 'The assistant that took the calls.';
 COMMENT ON COLUMN reporting.v_costs_daily.assistant IS 'Its name.';

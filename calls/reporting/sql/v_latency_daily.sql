@@ -40,7 +40,7 @@ CROSS JOIN LATERAL (
             coalesce(c.assistant_id, '00000000-0000-0000-0000-000000000000') AS who,
             round(percentile_cont(0.50) WITHIN GROUP (ORDER BY c.first_sound_ms))::int AS first_sound_p50_ms
         FROM calls_call c
-        WHERE (c.created_at AT TIME ZONE 'UTC')::date = d.day AND NOT c.smoke_test
+        WHERE calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) = d.day AND NOT c.smoke_test
         GROUP BY c.stack, c.assistant_id
     ) g
     LEFT JOIN (
@@ -73,7 +73,7 @@ CROSS JOIN LATERAL (
 ) x;
 
 COMMENT ON VIEW reporting.v_latency_daily IS 'How long callers waited for an answer, by day, stack and assistant. Without smoke tests. Percentiles of days cannot be averaged: for a longer period take them from v_turns.';
-COMMENT ON COLUMN reporting.v_latency_daily.day IS 'The day on which the call came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_latency_daily.day IS 'The day that the calls count for, in UTC, as in v_calls. Indexed: filter by it.';
 COMMENT ON COLUMN reporting.v_latency_daily.stack IS 'direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_latency_daily.assistant_id IS 'The assistant that took the calls.';
 COMMENT ON COLUMN reporting.v_latency_daily.assistant IS 'Its name.';

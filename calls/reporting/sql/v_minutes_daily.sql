@@ -14,7 +14,7 @@ FROM reporting.v_calls_daily c
 GROUP BY c.day, c.stack, c.assistant_id, c.assistant, c.did;
 
 COMMENT ON VIEW reporting.v_minutes_daily IS 'Calls and minutes by day, stack, assistant and number. Without smoke tests.';
-COMMENT ON COLUMN reporting.v_minutes_daily.day IS 'The day on which the call came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_minutes_daily.day IS 'The day that the calls count for, in UTC, as in v_calls. Indexed: filter by it.';
 COMMENT ON COLUMN reporting.v_minutes_daily.stack IS 'direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_minutes_daily.assistant_id IS 'The assistant that took the calls.';
 COMMENT ON COLUMN reporting.v_minutes_daily.assistant IS 'Its name.';

@@ -27,8 +27,8 @@ WHERE t.speaker = 'assistant' AND t.interrupted AND t.heard_ms < t.generated_ms 
 COMMENT ON VIEW reporting.v_never_heard IS 'Generated but never heard: what the assistant was about to say when it was interrupted. The model knows only what was heard; a price or a date in here was never told.';
 COMMENT ON COLUMN reporting.v_never_heard.turn_id IS 'The turn, as in v_turns.';
 COMMENT ON COLUMN reporting.v_never_heard.call_id IS 'Its call.';
-COMMENT ON COLUMN reporting.v_never_heard.call_created_at IS 'When the call came in. Indexed: filter by it, or by day.';
-COMMENT ON COLUMN reporting.v_never_heard.day IS 'The day of call_created_at in UTC. Indexed.';
+COMMENT ON COLUMN reporting.v_never_heard.call_created_at IS 'When the call came in, or was ordered. Indexed: filter by it, or by day.';
+COMMENT ON COLUMN reporting.v_never_heard.day IS 'The day that the call counts for, in UTC, as in v_calls. Indexed.';
 COMMENT ON COLUMN reporting.v_never_heard.did IS 'The number that was called.';
 COMMENT ON COLUMN reporting.v_never_heard.assistant_id IS 'The assistant that took the call.';
 COMMENT ON COLUMN reporting.v_never_heard.assistant IS 'Who spoke.';

@@ -11,7 +11,7 @@ FROM reporting.v_calls_daily c
 GROUP BY c.day, c.stack, c.assistant_id, c.assistant, c.outcome, c.ended_reason;
 
 COMMENT ON VIEW reporting.v_outcomes_daily IS 'How calls ended, by day, stack and assistant. Without smoke tests.';
-COMMENT ON COLUMN reporting.v_outcomes_daily.day IS 'The day on which the call came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_outcomes_daily.day IS 'The day that the calls count for, in UTC, as in v_calls. Indexed: filter by it.';
 COMMENT ON COLUMN reporting.v_outcomes_daily.stack IS 'direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_outcomes_daily.assistant_id IS 'The assistant that took the calls.';
 COMMENT ON COLUMN reporting.v_outcomes_daily.assistant IS 'Its name.';

@@ -25,7 +25,7 @@ FROM reporting.v_calls_daily c
 GROUP BY c.day, c.assistant_id, c.assistant, c.stack;
 
 COMMENT ON VIEW reporting.v_stacks IS 'Both stacks side by side: the same figures of an assistant''s day for direct (Tandem) and for vapi. Without smoke tests.';
-COMMENT ON COLUMN reporting.v_stacks.day IS 'The day on which the calls came in, in UTC. Indexed: filter by it.';
+COMMENT ON COLUMN reporting.v_stacks.day IS 'The day that the calls count for, in UTC, as in v_calls. Indexed: filter by it.';
 COMMENT ON COLUMN reporting.v_stacks.assistant_id IS 'The assistant that took the calls.';
 COMMENT ON COLUMN reporting.v_stacks.assistant IS 'Its name.';
 COMMENT ON COLUMN reporting.v_stacks.stack IS 'direct (Tandem) or vapi.';

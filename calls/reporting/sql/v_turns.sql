@@ -5,7 +5,7 @@ SELECT
     c.stack::text AS stack,
     c.smoke_test AS smoke_test,
     c.created_at AS call_created_at,
-    (c.created_at AT TIME ZONE 'UTC')::date AS day,
+    calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) AS day,
     c.did::text AS did,
     c.assistant_id AS assistant_id,
     coalesce(nullif(u.assistant, ''), a.name)::text AS assistant,
@@ -76,8 +76,8 @@ COMMENT ON COLUMN reporting.v_turns.turn_id IS 'The id of the turn.';
 COMMENT ON COLUMN reporting.v_turns.call_id IS 'Its call.';
 COMMENT ON COLUMN reporting.v_turns.stack IS 'Who ran the call: direct (Tandem) or vapi.';
 COMMENT ON COLUMN reporting.v_turns.smoke_test IS 'Whether the call was placed by a smoke test.';
-COMMENT ON COLUMN reporting.v_turns.call_created_at IS 'When the call came in. Indexed: filter by it, or by day.';
-COMMENT ON COLUMN reporting.v_turns.day IS 'The day of call_created_at in UTC. Indexed.';
+COMMENT ON COLUMN reporting.v_turns.call_created_at IS 'When the call came in, or was ordered. Indexed: filter by it, or by day.';
+COMMENT ON COLUMN reporting.v_turns.day IS 'The day that the call counts for, in UTC, as in v_calls. Indexed.';
 COMMENT ON COLUMN reporting.v_turns.did IS 'The number that was called.';
 COMMENT ON COLUMN reporting.v_turns.assistant_id IS 'The assistant that took the call.';
 COMMENT ON COLUMN reporting.v_turns.assistant IS 'Who spoke or was spoken to, by name, where several assistants shared the call; else the one that took it.';

@@ -2,7 +2,7 @@ CREATE VIEW reporting.v_vapi_costs AS
 SELECT
     w.call_id AS call_id,
     c.created_at AS call_created_at,
-    (c.created_at AT TIME ZONE 'UTC')::date AS day,
+    calls_day_of(c.direction, c.created_at, c.started_at, c.ended_at) AS day,
     c.assistant_id AS assistant_id,
     coalesce(a.name, nullif(w.assistant_name, ''))::text AS assistant,
     round(extract(epoch FROM c.ended_at - c.started_at)::numeric / 60, 3) AS minutes,
@@ -29,8 +29,8 @@ CROSS JOIN LATERAL (
 
 COMMENT ON VIEW reporting.v_vapi_costs IS 'What Vapi charged for each call that ran there, in its own parts, as imported.';
 COMMENT ON COLUMN reporting.v_vapi_costs.call_id IS 'The call.';
-COMMENT ON COLUMN reporting.v_vapi_costs.call_created_at IS 'When it came in. Indexed: filter by it, or by day.';
-COMMENT ON COLUMN reporting.v_vapi_costs.day IS 'The day of it in UTC. Indexed.';
+COMMENT ON COLUMN reporting.v_vapi_costs.call_created_at IS 'When it came in, or was ordered. Indexed: filter by it, or by day.';
+COMMENT ON COLUMN reporting.v_vapi_costs.day IS 'The day that the call counts for, in UTC, as in v_calls. Indexed.';
 COMMENT ON COLUMN reporting.v_vapi_costs.assistant_id IS 'Our assistant that came of Vapi''s.';
 COMMENT ON COLUMN reporting.v_vapi_costs.assistant IS 'Its name, or the name at Vapi.';
 COMMENT ON COLUMN reporting.v_vapi_costs.minutes IS 'Minutes of conversation.';

@@ -22,6 +22,7 @@ from calls.analysis.services import (
     analysis_run,
 )
 from calls.models import Call, CallAnalysis, CallUsage
+from calls.tests.costs.factories import placed
 from calls.tests.factories import make_call
 from simulator.harness import Simulator
 from simulator.listening import listening as listening_aside
@@ -156,6 +157,17 @@ def test_no_other_calls_are_ordered(openai: Simulator, fields: dict[str, Any]) -
     assert analyses_order(now=timezone.now()) == 0
     assert analysis_for(call.pk) is None
     assert not analysis_again(call) or fields.get("of_assistant")
+
+
+def test_a_call_that_was_scheduled_days_before_is_analysed_when_it_has_run(openai: Simulator) -> None:
+    now = timezone.now()
+    call = make_analysed({})
+    Call.objects.filter(pk=call.pk).update(created_at=now - timedelta(days=3))
+    assert analyses_order(now=now) == 0  # of another day
+
+    placed(call, earliest_at=now, claimed_at=now)
+
+    assert analyses_order(now=now) == 1
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "rate_limit_exceeded"), (503, ""), (500, "server_error")])

@@ -1,8 +1,10 @@
 """Figures of calls as programs ask for them: through Django's client, against the real database."""
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,17 @@ from calls.analytics import answering
 from calls.analytics.asking import COLUMNS, GROUPS, OPERATIONS, STEPS, QueryProblemsError, queries_read
 from calls.analytics.columns import COLUMNS as EXPRESSIONS
 from calls.analytics.columns import GROUPS as GROUP_EXPRESSIONS
-from calls.models import Call, CallAnalysis, CallCost, CostLine, SocketCall, VapiCall
+from calls.models import (
+    Call,
+    CallAnalysis,
+    CallCost,
+    CallRequest,
+    CallVariables,
+    CostLine,
+    Placing,
+    SocketCall,
+    VapiCall,
+)
 from calls.tests.factories import make_call, make_refused_call
 from tools.access.keys import key_create
 from tools.models import ToolCall
@@ -310,6 +322,59 @@ def test_an_answer_that_takes_too_long_is_refused_and_the_connection_goes_on(
 
     monkeypatch.undo()
     assert ask(figure("count", "id")) == [{"countId": 1}]
+
+
+def test_many_questions_together_take_no_longer_than_two_of_the_slowest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talked(DAY)
+    monkeypatch.setattr(answering, "_RUNNING", "SELECT now() AS at, 1 AS n, 1 AS d FROM pg_sleep(0.02)")
+    seconds = itertools.count(
+        0, answering.TOGETHER_MS / 2500
+    )  # the clock, two fifths of that time at each look
+    monkeypatch.setattr(answering, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    client = Client(headers={"Authorization": f"Bearer {key_create(name='program')[1]}"})
+    one = {"table": "call", "name": "q", **figure("max", "concurrency")}
+
+    answers = [
+        client.post("/analytics", json.dumps({"queries": [one] * n}), content_type="application/json")
+        for n in (1, 4)
+    ]
+
+    assert [each.status_code for each in answers] == [200, 400]
+    assert "or for less at once" in answers[1].json()["message"]
+
+
+def test_a_call_that_was_scheduled_long_before_counts_among_those_that_ran() -> None:
+    talked(DAY, 10)
+    scheduled = talked(DAY + timedelta(minutes=5), 10, direction=Call.Direction.OUTBOUND)
+    Call.objects.filter(pk=scheduled.pk).update(created_at=DAY - timedelta(days=60))
+    at = DAY + timedelta(minutes=4)
+    request = CallRequest.objects.create(digest="d")
+    Placing.objects.create(
+        call=scheduled, request=request, earliest_at=at, due_at=at, give_up_at=at, claimed_at=at
+    )
+
+    assert ask(figure("max", "concurrency")) == [{"maxConcurrency": 2}]
+
+
+def test_what_a_call_was_given_counts_until_a_tool_says_otherwise() -> None:
+    told, learnt = talked(DAY), talked(DAY)
+    for call in (told, learnt):
+        CallVariables.objects.create(call=call, values={"city": "Ulm", "0": 7})
+    ToolCall.objects.create(
+        call_id=learnt.pk, item_id="call_1", name="find", arguments={}, variables={"city": "Bonn"}, requested_at=DAY
+    )  # fmt: skip
+    talked(DAY)
+
+    found = ask(figure("count", "id", groupByVariableValue=[{"key": "city"}]))
+
+    assert sorted(found, key=str) == [
+        {"city": "Bonn", "countId": 1}, {"city": "Ulm", "countId": 1}, {"city": None, "countId": 1},
+    ]  # fmt: skip
+    assert len(ask(figure("count", "id", groupByVariableValue=[{"key": "0"}]))) == 2
+    for key in ("99999999999", "-1", "a'b", '%s"', "{a}"):
+        assert ask(figure("count", "id", groupByVariableValue=[{"key": key}])) == [{key: None, "countId": 3}]
 
 
 def test_a_key_needs_the_scope_for_analytics() -> None:

@@ -14,34 +14,20 @@ from hypothesis import strategies as st
 
 from assistants.models import VapiImport, VapiObject
 from assistants.tests.factories import make_assistant
-from calls.api.encoding import calls_json
-from calls.api.selectors import records_page
+from calls.api.selectors import heads_page, records_of
 from calls.api.views import call_told
-from calls.models import Call, CallOpened, CostLine, Erasure, VapiCall
+from calls.models import Call, CallOpened, CostLine, Erasure, LiveOrder, VapiCall
 from calls.tests.factories import make_call
-from tools.access.keys import key_create
 from tools.access.lists import list_query, moment_text
 from tools.jsontext import json_text
-from tools.models import ToolCall
+from tools.models import ApiWrite, ToolCall
+from tools.tests.access.program import Program
+from tools.tests.vapi_schema import complaints
 from transcripts.models import Transcript, Utterance
 
 pytestmark = pytest.mark.django_db
 
 BEGAN = datetime(2026, 11, 20, 9, 30, 0, 123456, tzinfo=UTC)
-
-
-class Program:
-    """A client with a key, as JSON."""
-
-    def __init__(self, **key: Any) -> None:
-        self.key, text = key_create(name="program", **key)
-        self.http = Client(headers={"Authorization": f"Bearer {text}"})
-
-    def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        content = "" if body is None else json.dumps(body)
-        response = self.http.generic(method, path, content, content_type="application/json")
-        assert response.status_code == status, response.content
-        return json.loads(response.content)
 
 
 @pytest.fixture
@@ -124,16 +110,41 @@ def test_a_call_is_told_with_what_was_said_and_done_in_its_order(program: Progra
     assert "recordingUrl" not in told
 
 
+def test_messages_that_were_added_while_it_ran_are_told_as_what_they_are(program: Program) -> None:
+    call = talked()
+    for n, (role, words) in enumerate((("system", "A regular."), ("user", "I have paid."))):
+        at = BEGAN + timedelta(seconds=30 + n)
+        common = {"call": call, "kind": "add-message", "by": "key", "asked_at": at, "result": "taken"}
+        LiveOrder.objects.create(order_id=f"o{n}", role=role, words=words, done_at=at, **common)
+        LiveOrder.objects.create(order_id=f"not{n}", role=role, words="Not added.", **common)
+
+    told = program.ask("GET", f"/call/{call.pk}")
+
+    system, user = (one for one in told["artifact"]["messages"] if one.get("source") == "control")
+    assert (system["role"], system["message"], system["secondsFromStart"]) == ("system", "A regular.", 30)
+    assert (user["role"], user["message"], user["duration"], user["endTime"]) == (
+        "user",
+        "I have paid.",
+        0,
+        user["time"],
+    )
+    assert {"role": "system", "content": "A regular."} in told["artifact"]["messagesOpenAIFormatted"]
+    assert "I have paid." not in told["transcript"], "nobody has said it"
+    assert "Not added." not in json.dumps(told)
+    assert complaints("SystemMessage", system) == complaints("UserMessage", user) == []
+
+
 def test_a_page_is_spelled_as_each_of_its_calls(program: Program) -> None:
     call = talked()
     CostLine.objects.create(
         call=call, provider="openai", kind="response", item="m", part="audio_out", quantity=3, written_at=BEGAN,
         amount_usd="0.000012",
     )  # fmt: skip
-    told = [call_told(record) for record in records_page({})]
+    told = [call_told(record) for record in records_of(list(heads_page({})))]
     assert told[0]["cost"] == 0.000012
-    assert calls_json(told).decode() == json_text(told)
-    assert calls_json([]) == b"[]"
+    page = program.http.get("/call").content
+    assert page.decode() == json_text(told)
+    assert (json.loads(page), program.ask("GET", "/call?limit=0")) == (told, [])
 
 
 def test_reading_a_call_is_written_down(program: Program) -> None:
@@ -250,6 +261,7 @@ def test_a_deleted_call_is_erased_and_told_of_no_more(program: Program) -> None:
         assert not Utterance.objects.filter(transcript__call_id=gone.pk).exclude(text="").exists()
     assert [one["id"] for one in program.ask("GET", "/call")] == [str(stays.pk)]
     assert set(Erasure.objects.values_list("actor_label", flat=True)) == {f"API key {program.key}"}
+    assert set(ApiWrite.objects.values_list("about", flat=True)) == {str(call.pk), str(other.pk)}
     program.ask("DELETE", f"/call/{call.pk}", {}, status=404)
 
 

@@ -7,7 +7,7 @@ import orjson
 
 from calls.bridge import realtime
 from calls.bridge.commands import MemberTookOver, OpenRealtime, PrepareMember, ToRealtime
-from calls.bridge.plan import FirstMessageMode, Keeps, Place, Plan, Taker, ToolSpec, session_payload
+from calls.bridge.plan import FirstMessageMode, Place, Plan, Taker, ToolSpec, session_payload
 from calls.tests.bridge.call import BOOK, END_CALL, WAITING, Call
 
 WORDS = "I'll bring in billing."
@@ -162,5 +162,4 @@ def _brief(item: dict[str, Any]) -> tuple[str, str]:
             return "output", item["output"]
 
 
-KEEPS = list(Keeps)
 SILENT = replace(BILLING, first_message_mode=FirstMessageMode.SPEAKS_FIRST_GENERATED, first_message="")

@@ -1,49 +1,15 @@
-"""What is said of a tool: when it starts, when it is slow, and instead of the model's own words."""
+"""What is said while a tool works: before it is asked, and when it is slow."""
 
 from dataclasses import replace
-from typing import Any
 
-import orjson
 import pytest
 
 from calls.bridge import realtime
 from calls.bridge.commands import HangUp, RunTool, ToolRefused, ToolSettled
 from calls.bridge.conversation import Conversation
-from calls.bridge.plan import Plan, ToolSpec
-from calls.bridge.toolmessages import Condition, Moment, ToolMessage
-from calls.tests.bridge.call import BOOK, END_CALL, LIST, WAITING, Call
-
-START = ToolMessage(Moment.START, "One moment, please.")
-DELAYED = ToolMessage(Moment.DELAYED, "It takes a while.", after_ms=4000)
-LATER = ToolMessage(Moment.DELAYED, "It still takes a while.", after_ms=9000)
-COMPLETE = ToolMessage(Moment.COMPLETE, "It is booked.")
-FAILED = ToolMessage(Moment.FAILED, "I could not book it.")
-
-
-def plan(*messages: ToolMessage, others: tuple[ToolSpec, ...] = (LIST, END_CALL), **changes: Any) -> Plan:
-    return replace(WAITING, tools=(replace(BOOK, messages=messages), *others), **changes)
-
-
-def asked(*messages: ToolMessage, preamble_ms: int = 0, done: bool = True, **changes: Any) -> Call:
-    """A call in which the model has just asked for a tool."""
-    call = Call(plan(*messages, **changes))
-    call.caller_says("u1", "Book Monday.")
-    call.created("r1")
-    if preamble_ms:
-        call.audio("r1", preamble_ms)
-    fc = call.calls_tool("r1")
-    if done:
-        call.done("r1", calls=(fc,))
-    return call
-
-
-def says(call: Call, response_id: str, ms: int = 500) -> None:
-    """What was asked for last is said, to its end."""
-    call.answers(response_id, call.sentences[-1], ms, ours=True)
-    call.wait(ms / 1000)
-
-
-# Before -------------------------------------------------------------------------------------------------------------
+from calls.bridge.toolmessages import Condition, ToolMessage
+from calls.tests.bridge.call import BOOK, END_CALL, LIST, Call
+from calls.tests.bridge.toolwords import COMPLETE, DELAYED, LATER, START, asked, plan, says
 
 
 def test_a_start_message_is_said_while_the_tool_works() -> None:
@@ -242,6 +208,7 @@ def test_a_message_that_was_cut_off_was_not_said_in_other_words() -> None:
 
 # Said first ---------------------------------------------------------------------------------------------------------
 
+
 BLOCKING = replace(START, blocking=True)
 
 
@@ -395,247 +362,6 @@ def test_two_tools_of_which_one_fails_while_the_others_excuse_is_overdue() -> No
     # That one wants no wait of its own: the end of what is being said is the next occasion.
     assert "tool_timed_out" in call.problems
     assert call.sentences == []
-
-
-# Afterwards ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_complete_message_is_said_instead_of_the_reply() -> None:
-    call = asked(COMPLETE, FAILED)
-
-    call.result()
-    says(call, "r2")
-    call.wait(5)
-
-    assert call.outputs == {"c1": '{"booked":true}'}
-    assert call.asked == ["tool_result"]
-    assert call.sentences == ["It is booked."]
-
-
-def test_a_failed_message_is_said_of_an_error_and_of_a_timeout() -> None:
-    call = asked(COMPLETE, FAILED)
-    call.result(moment=Moment.FAILED)
-    assert call.sentences == ["I could not book it."]
-
-    slow = asked(COMPLETE, FAILED)
-    slow.wait(23.1)
-    assert slow.sentences == ["I could not book it."]
-
-
-def test_what_was_never_sent_is_for_the_model_to_explain() -> None:
-    call = asked(COMPLETE, FAILED)
-
-    call.result(moment=None)
-
-    assert call.asked == ["tool_result"]
-    assert call.sentences == []
-
-
-def test_the_servers_own_message_beats_the_tools() -> None:
-    call = asked(COMPLETE, FAILED)
-
-    call.result(message=replace(COMPLETE, text="Monday at nine it is."))
-
-    assert call.sentences == ["Monday at nine it is."]
-
-
-def test_a_hint_is_told_to_the_model_which_speaks_itself() -> None:
-    call = asked(replace(COMPLETE, text="Ask for the name next.", hint=True))
-
-    call.result()
-
-    assert call.told == [("system", "Ask for the name next.")]
-    assert call.asked == ["tool_result"]
-    assert call.sentences == []
-
-
-def test_an_empty_hint_is_none() -> None:
-    call = asked(replace(COMPLETE, text="", hint=True))
-    call.result()
-
-    assert call.told == []
-    assert call.asked == ["tool_result"]
-
-
-def test_an_empty_complete_message_is_silence_and_the_caller_is_waited_for() -> None:
-    call = asked(replace(COMPLETE, text=""), silence_timeout_s=10)
-    call.result()
-    assert call.asked == []
-
-    call.wait(10.1)
-
-    assert call.asked == ["farewell"]
-
-
-def test_several_messages_are_said_in_one_go_and_equal_ones_once() -> None:
-    call = Call(plan(COMPLETE))
-    call.created("r1")
-    for n in range(3):
-        call.calls_tool("r1", f"c{n}", arguments=f'{{"day":"{n}"}}')
-    call.done("r1")
-    call.result("c0")
-    call.result("c1", message=replace(COMPLETE, text="That too."))
-    call.result("c2")
-
-    assert call.sentences == ["It is booked. That too."]
-
-
-def test_where_only_one_of_two_has_a_message_the_model_speaks_of_both_after_it() -> None:
-    call = Call(plan(COMPLETE))
-    call.created("r1")
-    call.calls_tool("r1", "c1")
-    call.calls_tool("r1", "c2", "list_slots", "{}")
-    call.done("r1")
-    call.result("c1")
-    call.result("c2")
-    call.answers("r2", ours=True)
-
-    assert call.asked == ["tool_result", "tool_result"]
-    assert call.sentences == ["It is booked."]
-
-
-def test_a_call_ends_after_a_message_that_ends_it_was_heard() -> None:
-    call = asked(replace(COMPLETE, ends_call=True), end_call_message="Goodbye.")
-    call.result()
-    call.answers("r2", "It is booked.", 1500, ours=True)
-    call.wait(1.4)
-    assert not call.all(HangUp)
-
-    call.wait(0.2)
-    call.stop()
-
-    assert call.all(HangUp) == [HangUp()]
-    assert call.asked == ["tool_result"]
-    assert call.ended.reason == "assistant-ended-call-after-message-spoken"
-
-
-def test_a_hint_may_end_the_call_after_the_models_own_words() -> None:
-    call = asked(replace(COMPLETE, text="Say that it is booked.", hint=True, ends_call=True))
-    call.result()
-    call.answers("r2", "Booked.", 500, ours=True)
-    call.wait(0.6)
-
-    assert call.all(HangUp) == [HangUp()]
-
-
-def test_a_caller_who_speaks_into_the_last_message_is_listened_to() -> None:
-    call = asked(replace(COMPLETE, ends_call=True))
-    call.result()
-    call.answers("r2", "It is booked.", 1500, ours=True)
-    call.wait(1)
-    call.caller_says("u2", "And Tuesday?")
-    call.answers("r3")
-    call.wait(5)
-
-    assert not call.all(HangUp)
-
-
-def test_a_last_message_that_nobody_heard_ends_nothing() -> None:
-    call = asked(replace(COMPLETE, ends_call=True))
-    call.result()
-    call.caller_speaks("u2")
-    call.created("r2", ours=True)
-    call.done("r2", "cancelled")
-    call.caller_stops("u2")
-    call.answers("r3")
-    call.wait(5)
-
-    assert not call.all(HangUp)
-
-
-# Nobody waits -------------------------------------------------------------------------------------------------------
-
-NOTE = replace(BOOK, name="note", asynchronous=True, messages=(START, DELAYED))
-
-
-def noted(*messages: ToolMessage) -> Call:
-    call = Call(replace(WAITING, tools=(replace(NOTE, messages=(*NOTE.messages, *messages)),)))
-    call.caller_says("u1", "Note it.")
-    call.created("r1")
-    fc = call.calls_tool("r1", name="note")
-    call.done("r1", calls=(fc,))
-    return call
-
-
-def test_a_tool_that_nobody_waits_for_is_asked_and_the_model_goes_on_at_once() -> None:
-    call = noted()
-
-    assert len(call.all(RunTool)) == 1
-    assert orjson.loads(call.outputs["c1"])["status"] == "accepted"
-    assert call.asked == ["tool_result"]
-
-
-def test_its_answer_is_told_to_nobody() -> None:
-    call = noted()
-    call.answers("r2", ours=True)
-    call.wait(2)
-    before = len(call.to_realtime)
-
-    call.result()
-
-    assert [event for event in call.to_realtime[before:] if "append" not in event["type"]] == []
-    (settled,) = call.all(ToolSettled)
-    assert settled.output == call.outputs["c1"]
-    assert call.problems == []
-
-
-def test_its_complete_message_is_said_at_once() -> None:
-    call = noted(replace(COMPLETE, text="Noted."))
-
-    assert call.sentences == ["Noted."]
-
-
-# The same call twice ------------------------------------------------------------------------------------------------
-
-
-def test_the_same_call_twice_in_a_turn_is_made_once_and_answered_twice() -> None:
-    call = Call()
-    call.created("r1")
-    call.calls_tool("r1", "c1", arguments='{"day":"Monday","at":9}')
-    call.calls_tool("r1", "c2", arguments='{"at":9, "day":"Monday"}')
-    call.done("r1")
-    call.result("c1")
-
-    assert [command.call_id for command in call.all(RunTool)] == ["c1"]
-    assert call.outputs == {"c1": '{"booked":true}', "c2": '{"booked":true}'}
-    assert call.all(ToolRefused) == [ToolRefused("c2", "book", "duplicate_call", '{"booked":true}')]
-    assert call.asked == ["tool_result"]
-    assert call.problems == []
-
-
-def test_a_repeated_call_after_the_answer_gets_the_same_answer() -> None:
-    call = Call()
-    call.created("r1")
-    call.calls_tool("r1", "c1")
-    call.result("c1")
-    call.calls_tool("r1", "c2")
-    call.done("r1")
-
-    assert call.outputs == {"c1": '{"booked":true}', "c2": '{"booked":true}'}
-    assert call.asked == ["tool_result"]
-
-
-def test_the_same_call_in_another_turn_is_made_again() -> None:
-    call = Call()
-    for n in (1, 2):
-        call.created(f"r{n}")
-        call.calls_tool(f"r{n}", f"c{n}")
-        call.done(f"r{n}")
-        call.result(f"c{n}")
-        call.answers(f"a{n}", ours=True)
-
-    assert len(call.all(RunTool)) == 2
-
-
-def test_a_repeated_call_that_nobody_answered_is_orphaned_with_the_first() -> None:
-    call = Call()
-    call.created("r1")
-    call.calls_tool("r1", "c1")
-    call.calls_tool("r1", "c2")
-    call.stop()
-
-    assert call.all(ToolRefused) == [ToolRefused("c2", "book", "duplicate_call", "", orphaned=True)]
-    assert call.all(ToolSettled) == [ToolSettled("c1", "", orphaned=True)]
 
 
 # What tools have taught meanwhile -------------------------------------------------------------------------------------

@@ -301,7 +301,7 @@ def plans(**fields: Any) -> st.SearchStrategy[Plan]:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=plans(), other=plans(), steps=CONVERSATIONS)
 def test_in_any_order_one_session_has_the_call_and_every_request_is_answered(
     plan: Plan, other: Plan, steps: list[Step]

@@ -470,7 +470,7 @@ PLANS = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=PLANS, steps=CONVERSATIONS)
 def test_in_any_order_of_anything_the_promises_hold_and_the_call_ends(plan: Plan, steps: list[Step]) -> None:
     witness = Witness(plan)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calls.bridge.commands import Command, OrderAnswered, Problem, Speaker, ToRealtime
+from calls.bridge.commands import Command, OrderAnswered, OrderSettled, Problem, Speaker, ToRealtime
 from calls.bridge.line import Phase
 from calls.bridge.orders import End, HandOver, Mute, Order, Say, SayFirstMessage, Tell
 from calls.bridge.plan import Place, Plan
@@ -24,7 +24,8 @@ class Overseer(Witness):
         self.requested: Counter[str] = Counter()
         self.lost = False
         self.orders = 0
-        self.answered: list[str] = []
+        self.orders_taken: set[str] = set()
+        self.orders_settled: set[str] = set()
         super().__init__(plan)
         self.deadline_s += LONGER_S
 
@@ -38,6 +39,8 @@ class Overseer(Witness):
             "each order is answered once, and at once"
         )
         assert not over or answers[0].refusal, "nothing is taken after the end"
+        if not answers[0].refusal:
+            self.orders_taken.add(order.order_id)
         if isinstance(order, Say) and not answers[0].refusal:
             self.ordered[order.text] += 1
         if over:
@@ -47,6 +50,9 @@ class Overseer(Witness):
 
     def take(self, commands: list[Command]) -> None:
         for command in commands:
+            if isinstance(command, OrderSettled):
+                assert command.order_id not in self.orders_settled, "each is settled once"
+                self.orders_settled.add(command.order_id)
             if isinstance(command, Problem):
                 self.lost |= command.code in ("order_not_said", "order_failed")
             if isinstance(command, ToRealtime) and '"say"' in command.text:
@@ -56,6 +62,7 @@ class Overseer(Witness):
 
     def check_tools(self) -> None:
         super().check_tools()
+        assert self.orders_settled <= self.orders_taken, "nothing is settled that was refused"
         unsaid = [
             text for text, n in self.ordered.items() if text.startswith("Say") and not self.requested[text]
         ]
@@ -99,7 +106,7 @@ CONVERSATIONS = st.tuples(
 ).map(lambda parts: [*parts[0], *parts[1]])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=PLANS, steps=CONVERSATIONS)
 def test_with_orders_in_any_order_the_promises_hold_and_the_call_ends(plan: Plan, steps: list[Step]) -> None:
     overseer = Overseer(plan)

@@ -196,7 +196,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(steps=STEPS, up_ms=st.integers(0, 150), down_ms=st.lists(st.integers(0, 300), min_size=1, max_size=5))
 def test_it_is_never_further_from_the_truth_than_the_line_is_slow(
     steps: list[tuple[str, int]], up_ms: int, down_ms: list[int]

@@ -120,7 +120,7 @@ PLANS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=PLANS, steps=CONVERSATIONS)
 def test_in_any_order_a_transfer_is_ordered_alone_and_answered_once(plan: Plan, steps: list[Step]) -> None:
     witness = TransferWitness(plan)

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,8 +17,6 @@ from assistants.tests.factories import (
     make_version,
     make_voice,
 )
-from assistants.transient import services
-from calls.choosing.keeping import transients_expire
 from calls.choosing.services import Choice, RefusedError, choice_pin, choose
 from calls.erasing.stripping import calls_strip
 from calls.messages.servers import parts_of, server_of
@@ -362,20 +359,6 @@ def test_a_squad_is_named_by_id_and_overrides_reach_every_member() -> None:
 # --- Once, and how long
 
 
-def test_of_two_requests_at_once_one_makes_it_and_both_run_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = {"assistant": {**INLINE, "model": {**PROMPT, "tools": [BOOK]}}}
-    first = choose(body)
-    looked = services._used
-    answers = iter([services._Used.NO])
-    # The second one has looked before the first was done.
-    monkeypatch.setattr(services, "_used", lambda pk, now: next(answers, None) or looked(pk, now))
-
-    second = choose(body)
-
-    assert second.version == first.version
-    assert (Transient.objects.count(), Tool.every.count()) == (1, 1)
-
-
 def test_what_cannot_be_made_leaves_nothing_behind() -> None:
     refusal({"assistant": {**INLINE, "model": {**PROMPT, "messages": []}}})
     assert (Transient.objects.count(), Assistant.every.count(), Tool.every.count()) == (0, 0, 0)
@@ -391,56 +374,6 @@ def test_the_same_document_costs_few_queries(django_assert_max_num_queries: Any)
 
     with django_assert_max_num_queries(9):
         choose(body)
-
-
-def aged(days: int) -> None:
-    Transient.objects.update(used_at=timezone.now() - timedelta(days=days))
-
-
-def test_what_no_call_ran_on_goes_after_a_while_and_what_one_ran_on_stays() -> None:
-    tools = {"model": {**PROMPT, "tools": [BOOK]}}
-    choose({"assistant": {**INLINE, **tools}})
-    choose(
-        {"squad": {"members": [{"assistant": {**INLINE, **tools}}, {"assistant": {**INLINE, "name": "Ida"}}]}}
-    )
-    placed({"assistant": {**INLINE, "firstMessage": "Kept."}})
-    aged(29)
-    assert transients_expire(now=timezone.now()) == (0, 0)
-
-    aged(31)
-    assert transients_expire(now=timezone.now()) == (2, 0)
-
-    assert [one.first_message for one in Assistant.every.all()] == ["Kept."]
-    assert (Squad.every.count(), Tool.every.count(), Transient.objects.count()) == (0, 0, 1)
-
-
-def test_what_a_program_sent_is_emptied_once_all_its_calls_are_stripped_and_is_made_anew_for_the_next() -> (
-    None
-):
-    body = {
-        "assistant": {**INLINE, "firstMessage": "Hello Marta Ilves.", "model": {**PROMPT, "tools": [BOOK]}}
-    }
-    first, second = placed(body), placed(body)
-    Call.objects.update(status=Call.Status.ENDED)
-    aged(3)
-    calls_strip([first.call_id], why=CallStripped.Why.ERASED)
-    assert transients_expire(now=timezone.now()) == (0, 0)
-    calls_strip([second.call_id], why=CallStripped.Why.ERASED)
-
-    assert transients_expire(now=timezone.now()) == (0, 1)
-
-    version = AssistantVersion.objects.get()
-    kept = [
-        *Assistant.every.values("first_message", "instructions"),
-        *Transient.objects.values(),
-        version.snapshot,
-    ]
-    assert "Marta" not in str(kept)
-    assert snapshot_read(version.snapshot).name == "Mary"
-    assert list(Tool.every.values_list("server_secret", "settings")) == [("", {})]
-    assert transients_expire(now=timezone.now()) == (0, 0)
-    assert placed(body).snapshot.first_message == "Hello Marta Ilves."
-    assert Transient.objects.count() == 2
 
 
 def test_values_of_a_call_are_deleted_with_what_was_said() -> None:
@@ -527,3 +460,27 @@ def test_eight_programs_at_once_make_one_version() -> None:
 
     assert len(versions) == 1
     assert (Transient.objects.count(), Squad.every.count(), Assistant.every.count()) == (4, 1, 3)
+
+
+def test_members_of_a_squad_that_came_along_run_on_the_versions_that_it_names() -> None:
+    first, second = desk(first_message="Old."), desk(first_message="Old.")
+    for one in (first, second):
+        Assistant.objects.filter(pk=one.pk).update(first_message="New.")
+        make_version(assistant=Assistant.objects.get(pk=one.pk))
+    pinned = [
+        {"assistantId": str(first.pk), "assistantVersion": "1"},
+        {
+            "assistantId": str(second.pk),
+            "assistantVersion": "v1",
+            "assistantOverrides": {"endCallMessage": "Bye."},
+        },
+    ]
+
+    call = placed({"squad": {"members": pinned}})
+
+    told = [one.snapshot.first_message for one in call.members.values() if one.snapshot is not None]
+    assert (call.snapshot.first_message, told) == ("Old.", ["Old.", "Old."])
+    lost = [{"assistantId": str(first.pk), "assistantVersion": "7"}]
+    assert refusal({"squad": {"members": lost}}) == [
+        "Couldn't Get Assistant. `assistantVersion` 7 Does Not Exist."
+    ]

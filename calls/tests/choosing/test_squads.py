@@ -6,10 +6,11 @@ import pytest
 
 from assistants.models import Assistant, Squad
 from assistants.snapshots import snapshot_read
-from assistants.tests.api.test_objects import PROMPT, Program, program
+from assistants.tests.api.test_objects import PROMPT, program
 from assistants.tests.api.test_squads import desk, live, members, shop
 from calls.choosing.services import choose
 from calls.tests.factories import make_call, make_phone_number
+from tools.tests.access.program import Program
 
 __all__ = ["program"]
 pytestmark = pytest.mark.django_db

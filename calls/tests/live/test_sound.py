@@ -76,6 +76,42 @@ async def test_nobody_listens_for_ever_who_does_not_say_so_again() -> None:
     assert closed == [True]
 
 
+async def test_what_is_no_sound_breaks_no_call_because_somebody_listens() -> None:
+    tap = Tap(uuid.uuid4(), Layer(), asyncio.get_running_loop(), lambda: None)  # type: ignore[arg-type]
+
+    for payload in ("ab=c", "é!!!", "===="):
+        tap.from_caller(payload)
+        tap.to_caller(Play(payload))
+
+
+async def test_after_a_standstill_the_present_is_heard_and_not_the_past() -> None:
+    class Clock:
+        now = 0.0
+
+        def time(self) -> float:
+            return self.now
+
+    class Stuck(Layer):
+        async def group_send(self, _group: str, message: dict[str, Any]) -> None:
+            await super().group_send(_group, message)
+            clock.now += 5.0 if len(self.sent) == 1 else 0.1
+            if len(self.sent) == 3:
+                tap.stop()
+
+    clock, layer = Clock(), Stuck()
+    tap = Tap(uuid.uuid4(), layer, clock, lambda: None)  # type: ignore[arg-type]
+    tap.renew()
+    sound = b"".join(bytes([n]) * 8 * PIECE_MS for n in range(100))
+    tap.to_caller(Play(b64encode(sound).decode()))
+
+    async with asyncio.timeout(10):
+        await tap.run()
+
+    before, first, second = (one["assistant"][0] for one in layer.sent)
+    assert (before, 47 <= first <= 51) == (0, True)
+    assert second == first + 1
+
+
 def test_samples_of_a_call_without_a_telephone_are_heard_at_vapis_rate() -> None:
     mixed = StereoOfSamples()
     caller, assistant = struct.pack("<h", 4000) * 2400, struct.pack("<h", -9000) * 2400

@@ -2,20 +2,25 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 import pytest
 from channels.layers import get_channel_layer
+from django.contrib.auth.models import User
+from django.db import DatabaseError
 from redis import Redis
 
+from assistants.tests.factories import make_assistant
 from calls.groups import call_group
 from calls.live import control, reading, streams
 from calls.live.entering import Entrant, monitor_token
 from calls.live.sound import START
 from calls.live.tap import LISTEN, listeners_group
+from calls.tests.factories import make_call
+from calls.tests.stage import until
 from tools.access.errors import ApiError
 
 CALL_ID = uuid.uuid4()
@@ -79,7 +84,7 @@ async def said(*lines: str) -> AsyncIterator[dict[str, Any]]:
 
 
 async def read_along(browser: Browser, **scope: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await streams.transcript_stream(scope_of(**scope), browser.incoming.get, browser.send)
 
 
@@ -167,6 +172,28 @@ async def test_readers_who_talk_are_shown_out(
     assert browser.closed_with == code
 
 
+async def test_who_may_not_be_there_any_more_is_shown_out(
+    known: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = Browser()
+    looks: Iterator[bool | DatabaseError] = iter([True, DatabaseError("away"), True, False])
+
+    def may_stay(*_: Any) -> bool:
+        found = next(looks)
+        if isinstance(found, DatabaseError):
+            raise found
+        return found
+
+    monkeypatch.setattr(reading, "follow", _for_ever)
+    monkeypatch.setattr(streams, "_LOOK_S", 0.001)
+    monkeypatch.setattr(streams, "may_stay", may_stay)
+
+    await read_along(browser)
+
+    assert browser.closed_with == 4403
+    assert next(looks, None) is None
+
+
 async def test_a_reader_who_leaves_leaves_nothing_behind(
     known: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +212,7 @@ async def test_a_reader_who_leaves_leaves_nothing_behind(
 
     await read_along(browser)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await closed.wait()
 
 
@@ -194,7 +221,7 @@ async def test_a_reader_who_leaves_leaves_nothing_behind(
 
 async def listen(browser: Browser, token: str | None = None) -> None:
     query = f"token={monitor_token(CALL_ID) if token is None else token}".encode()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await streams.listen_stream(scope_of(query_string=query), browser.incoming.get, browser.send)
 
 
@@ -228,7 +255,9 @@ async def test_whoever_knows_the_address_hears_both_sides_until_the_call_is_over
     known: dict[str, Any], redis_client: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = Browser()
-    monkeypatch.setattr(streams, "_AGAIN_S", 0.3)
+    monkeypatch.setattr(streams, "_SILENT_S", 0.05)
+    monkeypatch.setattr(streams, "_SILENT_MOST", 10_000)
+    monkeypatch.setattr(streams, "_goes_on", lambda _: not any("bytes" in one for one in browser.got))
     layer = get_channel_layer()
     assert layer is not None
     channel = await layer.new_channel()
@@ -264,3 +293,117 @@ async def test_a_call_that_nobody_has_is_not_listened_to(
     await listen(browser)
 
     assert browser.closed_with == 4410
+
+
+async def test_a_listener_stays_while_the_call_goes_from_one_process_to_another(
+    known: dict[str, Any], redis_client: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = Browser()
+    asked_again = asyncio.Event()
+    layer = get_channel_layer()
+    assert layer is not None
+
+    async def say(_call_id: uuid.UUID, kind: str) -> None:
+        if kind == LISTEN and any("bytes" in one for one in browser.got):
+            asked_again.set()
+
+    async def taken(*_: Any, **__: Any) -> control.Outcome:
+        return control.Outcome(control.Result.TAKEN)
+
+    async def piece() -> None:
+        sound = {"type": "call.audio", "caller": b"\xff" * 8, "assistant": b"\xff" * 8}
+        await layer.group_send(listeners_group(CALL_ID), sound)
+
+    async def the_call() -> None:
+        await until(lambda: "send" in browser.kinds)
+        await piece()
+        await asked_again.wait()
+        await piece()
+
+    monkeypatch.setattr(streams, "_SILENT_S", 0.1)
+    monkeypatch.setattr(streams, "_say", say)
+    monkeypatch.setattr(streams, "_SILENT_MOST", 10_000)
+    monkeypatch.setattr(streams, "_goes_on", lambda _: sum("bytes" in one for one in browser.got) < 2)
+    monkeypatch.setattr(streams, "_LOOK_EVERY", 1)
+    monkeypatch.setattr(control, "order_give", taken)
+    await asyncio.gather(listen(browser), the_call())
+
+    assert browser.kinds == ["accept", "send", "send", "send", "close"]
+    assert browser.closed_with == 1000
+
+
+async def test_nobody_listens_for_ever_to_a_call_that_was_given_away(
+    known: dict[str, Any], redis_client: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = Browser()
+
+    async def taken(*_: Any, **__: Any) -> control.Outcome:
+        return control.Outcome(control.Result.TAKEN)
+
+    monkeypatch.setattr(streams, "_SILENT_S", 0.01)
+    monkeypatch.setattr(streams, "_SILENT_MOST", 2)
+    monkeypatch.setattr(control, "order_give", taken)
+    await listen(browser)
+
+    assert browser.closed_with == 4410
+
+
+@pytest.mark.parametrize("stream", [streams.listen_stream, streams.transcript_stream])
+async def test_while_the_database_is_away_a_client_is_told_to_come_back(
+    known: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stream: Any
+) -> None:
+    browser = Browser()
+
+    def away(*_: Any) -> None:
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(streams, "_call_known", away)
+    async with asyncio.timeout(60):
+        query = f"token={monitor_token(CALL_ID)}".encode()
+        await stream(scope_of(query_string=query), browser.incoming.get, browser.send)
+
+    assert (browser.kinds, browser.closed_with) == (["accept", "close"], 1013)
+
+
+@pytest.mark.parametrize(
+    ("settings", "plan", "private"),
+    [
+        ({}, (True, False), False),
+        ({"monitor_plan": {"listenEnabled": False}}, (False, False), False),
+        ({"monitor_plan": {"listenAuthenticationEnabled": True}}, (True, True), False),
+        ({"hipaa": True, "monitor_plan": None}, (True, False), True),
+    ],
+)
+@pytest.mark.django_db
+def test_the_strictest_of_those_who_may_have_the_call_decides_who_listens(
+    settings: dict[str, Any], plan: tuple[bool, bool], *, private: bool
+) -> None:
+    first, second = make_assistant(), make_assistant()
+    version = first.versions.create(number=9, snapshot={"monitor_plan": {}})
+    call = make_call(assistant=first, version=version, status="in-progress", ended_at=None, ended_reason="")
+    call.members.create(
+        assistant=second, version=second.versions.create(number=9, snapshot=settings), position=1
+    )
+
+    known = streams._call_known(call.pk)
+
+    assert known is not None
+    enabled, wants_key = plan
+    assert known.monitor_plan == {"listenEnabled": enabled, "listenAuthenticationEnabled": wants_key}
+    assert (known.private, known.live) == (private, True)
+
+
+async def test_who_has_ordered_something_is_told_by_name_to_staff_only(
+    known: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def follow(*_: Any) -> AsyncIterator[dict[str, Any]]:
+        yield {"type": "order", "order": "say", "by": "user", "byName": "maria", "seq": "1-0"}
+
+    monkeypatch.setattr(reading, "follow", follow)
+    program, staff = Browser(), Browser()
+    await read_along(program)
+    monkeypatch.setattr(streams, "_reader", lambda _scope: Entrant(user=User(username="u")))
+    await read_along(staff)
+
+    assert "maria" not in program.got[1]["text"]
+    assert orjson.loads(staff.got[1]["text"])["byName"] == "maria"

@@ -116,6 +116,12 @@ class Hooks:
         """The same, in words."""
         return [short(one) for one in self.messages]
 
+    @property
+    def speech(self) -> list[tuple[str, str, int]]:
+        """Who began and stopped to speak, and in which turn."""
+        told = [one for one in self.messages if one["type"] == "speech-update"]
+        return [(one["status"], one["role"], one["turn"]) for one in told]
+
     def keys(self) -> list[bytes]:
         """The Idempotency-Key of each request."""
         return [one.headers["Idempotency-Key"] for one in self.requests]

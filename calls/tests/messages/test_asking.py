@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,14 +11,26 @@ from django.test import Client as DjangoClient
 from django.utils import timezone
 from pytest_django import Settings
 
-from assistants.models import Squad, SquadMember, VapiImport, VapiObject
-from assistants.tests.factories import make_assistant
+from assistants.models import Transient, VapiImport, VapiObject
+from assistants.tests.factories import make_assistant, make_squad
+from calls.choosing.services import choose
+from calls.costs.refusing import ENDED_REASON as SPENT
 from calls.messages import asking
 from calls.messages.asking import Forwarded, ToAsk, assistant_requested
 from calls.messages.outbox import Result, messages_resend
-from calls.models import Call, CallProblem, CallTransfer, NumberServer, PhoneNumber, ServerMessage
+from calls.models import (
+    Call,
+    CallCost,
+    CallProblem,
+    CallTransfer,
+    NumberServer,
+    PhoneNumber,
+    ServerMessage,
+    SpendingLimit,
+)
 from calls.services import DEFAULT_APOLOGY, Answered, Refused, call_over
-from calls.tests.factories import make_phone_number
+from calls.tests.costs.factories import make_limit
+from calls.tests.factories import make_call, make_phone_number
 from simulator.signature import sign
 from tools.clients import HttpAnswer
 from tools.tests.vapi_schema import complaints
@@ -108,9 +121,7 @@ def test_what_is_asked_is_vapis_message_with_the_calls_own_id_and_no_assistant()
 
 def test_a_squad_takes_the_call_by_its_first_member() -> None:
     first, second = make_assistant(published=True), make_assistant(published=True)
-    squad = Squad.objects.create(name="Desk and workshop")
-    for position, one in enumerate((first, second)):
-        SquadMember.objects.create(squad=squad, assistant=one, position=position)
+    squad = make_squad(first, second)
 
     decision = ask(make_asking_number(), Server({"squadId": str(squad.pk)}))
 
@@ -136,6 +147,35 @@ def test_an_assistant_that_the_server_describes_takes_the_call() -> None:
     call = Call.objects.select_related("version").get()
     assert call.version is not None
     assert call.version.snapshot["first_message"] == "Good evening."
+
+
+def test_an_assistant_whose_document_is_erased_in_that_moment_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = {
+        "provider": "openai",
+        "model": "gpt-4o",
+        "messages": [{"role": "system", "content": "Be brief."}],
+    }
+    described = {"name": "Night desk", "firstMessage": "Good evening.", "model": model}
+    chosen: list[object] = []
+
+    def erased_at_first(wanted: Any, *, actor: str) -> Any:
+        choice = choose(wanted, actor=actor)
+        if not chosen:
+            Transient.objects.update(kind=Transient.Kind.EMPTIED, document={})
+        chosen.append(choice.transients())
+        return choice
+
+    monkeypatch.setattr(asking, "choose", erased_at_first)
+
+    decision = ask(make_asking_number(), Server({"assistant": described}))
+
+    assert isinstance(decision, Answered)
+    assert len(chosen) == 2
+    version = Call.objects.select_related("version").get().version
+    assert version is not None
+    assert version.snapshot["first_message"] == "Good evening."
 
 
 def test_an_answer_in_the_envelope_of_vapis_first_documents_counts() -> None:
@@ -221,6 +261,38 @@ def test_where_the_number_has_a_fallback_the_caller_goes_there_and_the_reason_st
     call = Call.objects.get()
     assert (call.status, call.ended_reason) == ("forwarding", "assistant-request-failed")
     assert "fallback destination" in CallProblem.objects.get().message
+
+
+def test_on_a_spent_day_whoever_the_server_names_takes_no_call() -> None:
+    assistant, other = make_assistant(published=True, language="de"), make_assistant(published=True)
+    make_limit(
+        assistant=assistant,
+        call_usd=None,
+        day_usd=Decimal("0.01"),
+        refusal_sentence="Heute nicht.",
+        when_day="refuse",
+    )
+    CallCost.objects.create(
+        call=make_call(), assistant=assistant, day=timezone.now().date(), total_usd=Decimal("0.02")
+    )
+    number, server = make_asking_number(), Server({"assistantId": str(assistant.pk)})
+
+    for _ in range(2):
+        decision = ask(number, server)
+        assert isinstance(decision, Refused)
+        assert (decision.apology, decision.language) == ("Heute nicht.", "de")
+    assert len(server.asked) == 1
+    call = Call.objects.get(call_sid="CA1")
+    assert (call.status, call.ended_reason, call.version) == ("refused", SPENT, None)
+    assert "spent" in call.refused_because
+    assert isinstance(ask(number, Server({"assistantId": str(other.pk)}), sid="CA2"), Answered)
+
+    SpendingLimit.objects.update(when_day="forward", forward_to="+13125550142")
+    decision = ask(number, server, sid="CA3")
+    assert isinstance(decision, Forwarded)
+    assert decision.destination.address == "+13125550142"
+    assert Call.objects.get(call_sid="CA3").ended_reason == SPENT
+    assert not CallProblem.objects.exists()
 
 
 def test_a_webhook_that_comes_again_asks_nobody_and_hears_the_same() -> None:

@@ -29,7 +29,6 @@ SCHEMAS = {
     "end-of-call-report": "ServerMessageEndOfCallReport",
     "hang": "ServerMessageHang",
     "model-output": "ServerMessageModelOutput",
-    "speech-update": "ServerMessageSpeechUpdate",
     "status-update": "ServerMessageStatusUpdate",
     "transcript": "ServerMessageTranscript",
     'transcript[transcriptType="final"]': "ServerMessageTranscript",
@@ -38,7 +37,7 @@ SCHEMAS = {
 }
 EVERY = [
     "assistant.speechStarted", "assistant.started", "conversation-update", "end-of-call-report", "hang", "model-output",
-    "speech-update", "status-update", "transfer-update", "user-interrupted",
+    "status-update", "transfer-update", "user-interrupted",
 ]  # fmt: skip
 DESTINATION = {
     "type": "number",

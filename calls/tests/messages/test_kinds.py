@@ -2,12 +2,12 @@
 
 import pytest
 
-from assistants.vapi.defaults import SENT_MESSAGES, SERVER_MESSAGES
+from assistants.vapi.defaults import SENT_MESSAGES, SERVER_MESSAGES, messages_wanted
 from calls.messages import bodies, kinds
 
 
 def test_an_import_promises_exactly_what_is_sent() -> None:
-    assert bodies._OWN.keys() | {kinds.HANG} == SENT_MESSAGES
+    assert bodies._OWN.keys() | {kinds.HANG, kinds.SPEECH} == SENT_MESSAGES
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ def test_an_import_promises_exactly_what_is_sent() -> None:
     ],
 )
 def test_a_list_is_read_as_people_and_programs_leave_it(listed: object, wanted: frozenset[str]) -> None:
-    assert kinds.wanted_of(listed) == wanted
+    assert messages_wanted(listed) == wanted

@@ -11,7 +11,7 @@ from tools.backoff import backoff_read
 REPORT = ("end-of-call-report", "report")
 ENDED = ("status-update", "status:ended")
 FORWARDING = ("status-update", "status:forwarding:1")
-PASSING = ("speech-update", "speech:started:1")
+PASSING = ("user-interrupted", "interrupted:1")
 AWAY = Result("connection_failed", "It was not taken.")
 
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from assistants.tests.factories import make_assistant
-from calls.models import Call, CallAnalysis, CallOpened, Recording, VapiCall
+from calls.models import Call, CallAnalysis, CallOpened, LiveOrder, Recording, VapiCall
 from calls.recordings import serving
 from calls.reporting.odd_seeding import odd_calls_seed
 from calls.tests.factories import make_call, make_problem
@@ -91,6 +91,36 @@ def test_everything_of_a_call_stands_on_its_page(admin_client: Client) -> None:
     ):
         assert words in html, words
     assert CallOpened.objects.filter(call_id=call.pk, what="page").count() == 1
+
+
+def test_what_was_ordered_of_a_call_stands_where_it_happened_with_who_did(admin_client: Client) -> None:
+    call = make_whole_call()
+    assert call.started_at is not None
+    usual: dict[str, Any] = {
+        "call": call,
+        "kind": "say",
+        "by": "user",
+        "result": "taken",
+        "asked_at": call.started_at,
+    }
+    more: tuple[dict[str, Any], ...] = (
+        {"by_label": "maria", "words": "Hold <b>on</b>.", "done_at": call.started_at, "at_once": True},
+        {"by_label": "jo", "failed_at": call.started_at, "why": "It was cut short."},
+        {"by_label": "API key desk", "result": "refused", "why": "The call is over."},
+        {"by_label": "The call's own address", "kind": "end-call", "result": "nobody"},
+        {"by_label": "Tandem", "kind": "transfer", "destination": "+13125550100", "result": "unknown"},
+        {"by_label": "x", "kind": "add-message", "role": "system", "words": "A regular."},
+    )
+    for n, fields in enumerate(more):
+        LiveOrder.objects.create(order_id=f"o{n}", **{**usual, **fields})
+
+    html = page(admin_client, call)
+
+    for words in (
+        "Order: Say at once", "maria", "Hold &lt;b&gt;on&lt;/b&gt;.", "It was cut short.", "Refused", "Nobody had the call",
+        "Transfer to +13125550100", "Lost on its way, perhaps", "Add a message as system", "Not done before the end",
+    ):  # fmt: skip
+        assert words in html, words
 
 
 def test_a_long_call_costs_as_many_queries_as_a_short_one(

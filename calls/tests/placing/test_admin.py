@@ -4,12 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from calls.models import Call, CallVariables, Placing
+from calls.placing.dialling import Dialled
 from calls.tests.placing.desk import CALLEE, Desk
 
 PLACE = reverse("admin:calls_placing_place")
@@ -63,6 +65,9 @@ def test_somebody_is_called_with_values_and_their_name(desk: Desk, kicked: list[
         ({"number": "+19005550123"}, "premium-rate"),
         ({"variables": "[1]"}, "An object is due"),
         ({"variables": "{"}, "This is no JSON."),
+        ({"variables": '{"a": "\\u0000"}'}, "null character"),
+        ({"variables": '{"a": "\\ud800"}'}, "This is no JSON."),
+        ({"variables": '{"a": NaN}'}, "This is no JSON."),
         ({"earliest_at": "tomorrow"}, "Write it as"),
         ({"earliest_at": "2020-01-01 09:00"}, "has passed"),
         ({"assistant": ""}, "required"),
@@ -91,6 +96,27 @@ def test_a_scheduled_call_stands_in_the_list_and_is_called_off(desk: Desk) -> No
     assert "The call is off." in told
     assert Call.objects.get().ended_reason == "manually-canceled"
     assert "is over" in ops.post(url, follow=True).content.decode()
+
+
+def test_many_calls_are_called_off_at_once_and_those_that_are_over_are_told_of(
+    desk: Desk, kicked: list[str]
+) -> None:
+    told = [desk.place(name=str(n)) for n in range(4)]
+    over, *waiting = [desk.call(one).pk for one in told]
+    Call.objects.filter(pk=over).update(status="ended", ended_at=timezone.now())
+    chosen = {"action": "call_off_chosen", "_selected_action": [str(one) for one in (over, *waiting[:2])]}
+    kicked.clear()
+
+    assert "Call off" not in staff("view_placing").get(LIST).content.decode()
+    staff("view_placing").post(LIST, chosen)
+    assert Call.objects.filter(status="queued").count() == 3
+    page = staff("view_placing", "place_call").post(LIST, chosen, follow=True).content.decode()
+
+    assert "2 calls are off." in page
+    assert "1 was answered meanwhile, or over." in page
+    assert Call.objects.get(status="queued").pk == waiting[2]
+    assert (LogEntry.objects.count(), kicked) == (2, ["calls_hang_up"])
+    assert desk.dial() == [Dialled.PLACED]
 
 
 def test_only_who_may_place_calls_sees_the_form(desk: Desk) -> None:

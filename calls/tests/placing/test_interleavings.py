@@ -92,7 +92,7 @@ def test_two_workers_take_one_call_once() -> None:
 
     def work() -> None:
         try:
-            together.wait(10)
+            together.wait(120)
             while (placing := placing_take(now=timezone.now())) is not None:
                 taken.append(placing.pk)
         finally:
@@ -102,7 +102,7 @@ def test_two_workers_take_one_call_once() -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(20)
+        worker.join(120)
 
     assert sorted(taken) == sorted(Placing.objects.values_list("pk", flat=True))
     assert set(Placing.objects.values_list("attempts", flat=True)) == {1}
@@ -112,9 +112,13 @@ def test_two_workers_take_one_call_once() -> None:
 def test_the_worker_goes_from_one_to_the_next_and_tells_of_scheduled_ones(
     desk: Desk, kicked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statuses: list[str] = []
+    statuses: list[tuple[str, int]] = []
     monkeypatch.setattr(tasks, "TwilioTelephone", lambda: desk.telephone)
-    monkeypatch.setattr(tasks, "status_changed", lambda *told: statuses.append(told[1]))
+    monkeypatch.setattr(
+        tasks,
+        "status_changed",
+        lambda _, status, __: statuses.append((status, len(desk.telephone.orders))),
+    )
     desk.place(name="a")
     later = desk.place(name="b", schedulePlan={"earliestAt": timezone.now().isoformat()})
     Placing.objects.filter(pk=desk.call(later).pk).update(due_at=timezone.now())
@@ -122,7 +126,9 @@ def test_the_worker_goes_from_one_to_the_next_and_tells_of_scheduled_ones(
     tasks.placings_go_on()
 
     assert len(desk.telephone.orders) == 2
-    assert statuses == ["queued"]
+    assert statuses == [("queued", 0), ("queued", 1)], (
+        "each before it is dialled, so before Twilio says that it rings"
+    )
     assert [one.state for one in Placing.objects.all()] == ["placed", "placed"]
 
 

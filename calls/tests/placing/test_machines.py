@@ -6,15 +6,22 @@ from typing import Any
 
 import pytest
 from celery.exceptions import Retry
+from django.utils import timezone
 
 from assistants.snapshots import Snapshot, snapshot_take
 from assistants.tests.factories import make_assistant, make_version
-from calls.live.control import Outcome, Result
-from calls.models import Call
+from calls.costs.reckoning import call_reckon
+from calls.live.control import Outcome, Result, order_message
+from calls.models import Call, LiveOrder, Placing
+from calls.orders.book import unanswered
+from calls.orders.by import TANDEM
+from calls.orders.rows import orders_write
 from calls.placing import tasks
+from calls.placing.deeds import machines_due
 from calls.placing.machines import is_machine, machine_options, message_for, rings_for
 from calls.placing.telephone import TwilioTelephone
 from calls.tests.placing.desk import Desk
+from tools.tests.vapi_schema import complaints
 
 SID = f"CA{1:032}"
 
@@ -124,7 +131,7 @@ def test_the_message_is_left_or_the_call_is_just_ended(
         orders.append((content, how["reason"], how["end_after"], how["interrupt"]))
         return Outcome(Result.TAKEN)
 
-    def end(call_id: uuid.UUID, reason: str) -> Outcome:
+    def end(call_id: uuid.UUID, reason: str, **_: Any) -> Outcome:
         orders.append((None, reason, True, True))
         return Outcome(Result.TAKEN)
 
@@ -160,3 +167,79 @@ def test_a_stream_that_is_not_open_yet_is_waited_for_and_at_last_the_machine_is_
 
     assert (retried, hung_up) == ([1], [SID])
     assert desk.call(call.pk).ended_reason == "voicemail"
+
+
+def test_what_was_lost_with_its_worker_the_beat_does_and_nobody_does_it_twice(
+    desk: Desk, kicked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "TwilioTelephone", lambda: desk.telephone)
+    call = called(desk)
+    desk.tell(call.pk, "/machine", CallSid=SID, AnsweredBy="machine_end_beep")
+    Call.objects.filter(pk=call.pk).update(status=Call.Status.IN_PROGRESS)
+    kicked.clear()
+
+    tasks.placings_go_on()
+    assert "machine_answered" not in kicked, "the task for it may still come"
+    Placing.objects.filter(pk=call.pk).update(machine_due_at=timezone.now())
+    tasks.placings_go_on()
+    assert kicked.count("machine_answered") == 1
+
+    said: list[str] = []
+
+    def say(_: uuid.UUID, content: str, *, order_id: str, **__: Any) -> Outcome:
+        said.append(order_id)
+        return Outcome(Result.TAKEN)
+
+    monkeypatch.setattr(tasks, "call_say", say)
+    tasks.machine_answered(call_id=str(call.pk))
+    kicked.clear()
+    tasks.placings_go_on()
+    assert kicked == []
+
+    # It comes once more, as tasks may.
+    order = {**order_message({"type": "call.say", "content": "Hello", "order_id": said[0]}, TANDEM)}
+    written = {**(unanswered(order, LiveOrder.Result.NOBODY) or {}), "result": "taken"}
+    orders_write(call.pk, [written])
+    Placing.objects.filter(pk=call.pk).update(
+        machine_due_at=timezone.now()
+    )  # its worker died after the order
+    tasks.machine_answered(call_id=str(call.pk))
+    assert len(said) == 1
+    assert machines_due(now=timezone.now()) == [], "and nobody comes for it again and again"
+    assert desk.telephone.hung_up == []
+
+
+def test_of_a_call_that_is_over_nothing_is_due_any_more(desk: Desk) -> None:
+    call = called(desk)
+    desk.tell(call.pk, "/machine", CallSid=SID, AnsweredBy="machine_end_beep")
+    Placing.objects.filter(pk=call.pk).update(machine_due_at=timezone.now())
+    Call.objects.filter(pk=call.pk).update(status=Call.Status.ENDED)
+
+    assert machines_due(now=timezone.now()) == []
+    assert Placing.objects.get(pk=call.pk).machine_due_at is None
+
+
+def test_what_twilio_charges_for_listening_stands_where_vapi_has_it(desk: Desk) -> None:
+    told = desk.place()
+    desk.dial()
+    call = desk.call(told)
+    Placing.objects.filter(pk=call.pk).update(machine={"types": [], "options": {"async_amd": "true"}})
+    desk.tell(told["id"], CallSid=SID, CallStatus="in-progress")
+    desk.tell(told["id"], CallSid=SID, CallStatus="completed")
+
+    assert call_reckon(call_id=call.pk, now=timezone.now())
+    read = desk.ask("GET", f"/call/{told['id']}")
+
+    assert complaints("Call", read) == []
+    assert read["costBreakdown"]["voicemailDetectionCost"] == 0.0075
+    assert "voicemail-detection" in [one["type"] for one in read["costs"]]
+    assert round(sum(one["cost"] for one in read["costs"]), 6) == read["cost"] == 0.0215
+
+
+def test_numbers_beyond_all_numbers_are_no_time_to_ring(snapshot: Snapshot) -> None:
+    endless = [{"provider": "twilio", "timeout": float("inf")}]
+    plan = {"provider": "twilio", "machineDetectionTimeout": float("-inf")}
+    odd = replace(snapshot, placing={"transportConfigurations": endless, "voicemailDetection": plan})
+
+    assert rings_for(odd) == 600
+    assert machine_options(odd)["options"]["machine_detection_timeout"] == 3

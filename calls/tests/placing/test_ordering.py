@@ -5,13 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
 from calls.models import Call, CallRequest, CallVariables, Placing, SpendingLimit
+from calls.placing.guards import why_not_called
 from calls.tests.factories import make_phone_number
 from calls.tests.placing.desk import ACCOUNT, CALLEE, DID, Desk
 from tools.access.keys import key_create
+from tools.models import ApiWrite
 
 OTHER = "+13125550178"
 
@@ -247,6 +251,7 @@ def test_a_batch_tells_of_each_customer_and_is_known_again(desk: Desk) -> None:
     again = desk.place(customer=None, customers=customers, assistantOverrides=overrides)
 
     assert [one["customer"]["number"] for one in told["results"]] == [CALLEE, OTHER]
+    assert set(ApiWrite.objects.values_list("about", flat=True)) == {one["id"] for one in told["results"]}
     assert [one["customer"] for one in told["errors"]] == [customers[1], customers[3]]
     assert "E.164" in told["errors"][0]["error"]
     assert told["subscriptionLimits"]["concurrencyLimit"] == 10
@@ -258,6 +263,57 @@ def test_a_batch_tells_of_each_customer_and_is_known_again(desk: Desk) -> None:
     assert first.version_id == desk.assistant.live_version_id != second.version_id
     assert second.version is not None
     assert second.version.snapshot["first_message"] == "Hello again."
+
+
+def test_whoever_stands_twice_in_a_batch_is_called_once_and_the_other_lines_are_theirs(desk: Desk) -> None:
+    ann, bob = {"number": CALLEE, "name": "Ann"}, {"number": CALLEE, "name": "Bob"}
+    customers = [ann, bob, ann, "Ann", "Ann", {"number": "1"}, {"number": "1"}]
+
+    told = desk.place(customer=None, customers=customers)
+
+    assert [one["customer"]["name"] for one in told["results"]] == ["Ann", "Bob"]
+    assert [one["customer"] for one in told["errors"]] == [ann, *customers[3:]]
+    words = [one["error"] for one in told["errors"]]
+    assert "stands in this batch already" in words[0]
+    assert ["must be an object" in one for one in words[1:]] == [True, True, False, False]
+
+
+def test_a_batch_is_written_in_a_few_statements_and_lists_page_through_it(desk: Desk) -> None:
+    def batch(n: int) -> list[dict[str, Any]]:
+        return [{"number": f"+1312555{1000 + number}", "name": f"{n} and {number}"} for number in range(n)]
+
+    told: dict[str, Any] = {}
+    counted = []
+    for n in (2, 12):
+        with CaptureQueriesContext(connection) as queries:
+            told = desk.place(customer=None, customers=batch(n))
+        counted.append(len(queries))
+    assert counted[1] <= counted[0]
+    ids = [one["id"] for one in told["results"]]
+    first = desk.ask("GET", "/call?limit=5")
+    second = desk.ask("GET", f"/call?limit=7&createdAtLt={first[-1]['createdAt']}")
+    assert [one["id"] for one in (*first, *second)] == ids[::-1]
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_what_is_answered_is_what_is_read_afterwards(desk: Desk, days: int) -> None:
+    plan = {"earliestAt": (timezone.now() + timedelta(days=days)).isoformat()} if days else None
+    told = desk.place(
+        name="one",
+        metadata={"order": [1, None]},
+        customer={"number": CALLEE, "name": "Ann", "extension": "12"},
+        assistantOverrides={"variableValues": {"day": "Monday"}},
+        schedulePlan=plan,
+    )
+    told.pop("subscriptionLimits")
+
+    assert desk.ask("GET", f"/call/{told['id']}") == told
+    assert desk.ask("GET", "/call") == [told]
+
+
+def test_personal_numbers_are_dear_in_their_own_country(desk: Desk) -> None:
+    assert "personal number" in why_not_called("+447012345678", caller="+442071838750")
+    assert why_not_called("+447400123456", caller="+442071838750") == ""
 
 
 def test_a_batch_in_which_nobody_can_be_called_says_so(desk: Desk) -> None:

@@ -19,11 +19,11 @@ from calls.models import CallOpened, Recording
 from calls.recordings.links import LIVES_S
 from calls.recordings.sides import OneTrack, Side
 from calls.recordings.waveform import NoWavError
-from calls.tests.api.test_calls import Program
 from calls.tests.factories import make_call
 from calls.tests.recordings.factories import make_recording, wav_bytes
 from tools.access.keys import keys_revoke
 from tools.models import ApiKey
+from tools.tests.access.program import Program
 
 SIDES = ["mono", "stereo", "customer", "assistant"]
 
@@ -108,6 +108,57 @@ def test_a_player_may_ask_for_a_part(program: Program) -> None:
     assert part["Content-Range"] == f"bytes 100-199/{len(whole)}"
     assert behind.status_code == 416
     assert CallOpened.objects.count() == 1  # a part from the middle is the same listening
+
+
+def test_whoever_begins_within_has_heard_it_and_is_written_down_once(program: Program) -> None:
+    recording = make_recording()
+    place = link(program, f"/call/{recording.call_id}/stereo-recording")
+
+    for begins in (45, 1, 1000):
+        assert Client().get(place, headers={"Range": f"bytes={begins}-"}).status_code == 206
+    assert Client().head(place).status_code == 200
+
+    (row,) = CallOpened.objects.filter(call_id=str(recording.call_id))
+    assert (row.what, row.key) == ("recording", program.key)
+
+
+def test_a_part_that_makes_no_sense_breaks_nothing(program: Program) -> None:
+    place = link(program, f"/call/{make_recording().call_id}/mono-recording")
+    for asked in ("0-0,5-9", "-0", "9-1", "a-b", "-", "0-" + "9" * 5000, "\u0661-"):
+        assert Client().get(place, headers={"Range": f"bytes={asked}"}).status_code in (200, 206, 416), asked
+
+
+def test_no_link_can_be_turned_into_another(program: Program) -> None:
+    one, other = make_recording(), make_recording()
+    place = link(program, f"/call/{one.call_id}/mono-recording")
+    beginning, _, signed = place.rpartition("/")
+    told, at, seal = signed.split(":")
+    elsewhere = signing.dumps({"r": other.pk.hex, "s": "mono", "k": str(program.key.pk)}, salt="another")
+    forged = signing.dumps({"r": other.pk.hex, "s": "mono", "k": str(program.key.pk)}, key="guessed")
+    for tried in (
+        f"{elsewhere.split(':')[0]}:{at}:{seal}",
+        f"{told}:{at[:-1]}z:{seal}",
+        f"{told}:{at}:{seal[::-1]}",
+        f"{told}:{seal}",
+        f".{signed}",
+        f"{signed}%00",
+        f"{signed}%0a",
+        f"..%2f..%2fadmin%2f{signed}",
+        elsewhere,
+        forged,
+        "%ff",
+        ":" * 50,
+        "e" * 5000,
+    ):
+        assert Client().get(f"{beginning}/{tried}").status_code == 404, tried
+    assert Client().get(place).status_code == 200
+    assert not CallOpened.objects.filter(call_id=str(other.call_id)).exists()
+
+
+def test_a_link_ends_with_the_right_of_its_key(program: Program) -> None:
+    place = link(program, f"/call/{make_recording().call_id}/mono-recording")
+    ApiKey.objects.update(scopes=["call:write"])
+    assert Client().get(place).status_code == 404
 
 
 def test_nobody_without_a_key_gets_a_link(program: Program) -> None:

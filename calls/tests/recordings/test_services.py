@@ -346,6 +346,27 @@ def test_what_twilio_does_not_delete_yet_is_deleted_later_and_belongs_to_nobody(
     assert not Recording.objects.exists()
 
 
+def test_a_file_that_a_bucket_does_not_delete_is_told_of_and_keeps_no_other(
+    outside: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = make_recording(account_sid=ACCOUNT)
+    make_recording(account_sid=ACCOUNT)
+    Recording.objects.update(call=None)
+    delete = type(kept.file.storage).delete
+
+    def refuses(storage: Any, name: str) -> None:
+        if name == kept.file.name:
+            raise LookupError("NoSuchBucket")  # the library's own, which is no OSError
+        delete(storage, name)
+
+    monkeypatch.setattr(type(kept.file.storage), "delete", refuses)
+    tasks.recordings_go_on()
+
+    left = Recording.objects.get()
+    assert left.pk == kept.pk
+    assert left.error == "The file could not be deleted: LookupError. It is tried again."
+
+
 def test_a_deleted_call_takes_its_sound_along(outside: Simulator) -> None:
     recording = make_recording(account_sid=ACCOUNT)
     place, storage = str(recording.file.name), recording.file.storage

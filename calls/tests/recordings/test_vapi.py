@@ -4,10 +4,8 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -20,6 +18,7 @@ from calls.recordings.vapi import recording_fetch, recording_of_call_fetch, reco
 from calls.tests.factories import make_call
 from calls.tests.history.test_runs import a_call
 from calls.tests.recordings.factories import wav_bytes
+from tests.loopback import serving
 
 pytestmark = pytest.mark.django_db
 WAV, MP3 = wav_bytes(seconds=0.2), b"ID3" + bytes(200)
@@ -50,19 +49,9 @@ def store_running() -> Iterator[Store]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name in the base class
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as url:
+        state.url = url
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

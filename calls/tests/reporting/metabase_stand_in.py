@@ -5,12 +5,13 @@ are never given back, and queries come back in another form than they were sent 
 """
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import serving
 
 CARD = {
     "name",
@@ -310,16 +311,6 @@ def running(stand_in: StandIn) -> Iterator[StandIn]:
 
         do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815  # the names that it wants
 
-        def log_message(self, *args: Any) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    stand_in.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as url:
+        stand_in.url = url
         yield stand_in
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -3,7 +3,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,20 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
-from django.db.models.functions import TruncDate
+from django.utils import timezone
 
+from calls.costs.reckoning import cost_day
 from calls.models import Call
+from calls.models.counting import COUNTS_AT, COUNTS_ON, counts_at, counts_on
 from calls.reporting import building
 from calls.reporting.building import SQL_FOLDER, view_files, views_current, views_drop, views_make
 from calls.reporting.following import views_follow, views_step_aside
 from calls.reporting.odd_seeding import odd_calls_seed
 from calls.reporting.pages import described, docs_text, page_with
 from calls.reporting.seeding import calls_seed
+from calls.tests.factories import make_call
 from tools.models import ToolCall
-from transcripts.models import Utterance
+from transcripts.models import Transcript, Utterance
 
 NAMES = [one.name for one in view_files()]
 
@@ -203,12 +206,47 @@ def test_no_view_has_what_must_not_be_seen() -> None:
         assert not re.search(column, code), column
 
 
-def test_the_day_that_is_indexed_is_the_day_of_the_views() -> None:
-    (index,) = [one for one in Call._meta.indexes if one.name == "call_by_day"]
+@pytest.mark.django_db
+@pytest.mark.parametrize("view", ["v_calls", "v_cost_lines", "v_turns"])
+def test_a_day_of_a_view_is_found_by_the_index_of_days(view: str) -> None:
+    # Of tables with hardly a row in them, any is the best to begin with.
+    now = timezone.now()
+    calls = Call.objects.bulk_create([Call(did="+14155550100", call_sid=f"CA{n:032}") for n in range(300)])
+    Transcript.objects.bulk_create([Transcript(call_id=one.pk, started_at=now) for one in calls])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE calls_call, transcripts_transcript")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(
+            f"EXPLAIN SELECT call_id FROM reporting.{view} WHERE day = '2026-11-20'"
+        )  # our own names
+        plan = "\n".join(row for (row,) in cursor.fetchall())
 
-    assert "(c.created_at AT TIME ZONE 'UTC')::date AS day" in (SQL_FOLDER / "v_calls.sql").read_text("utf-8")
-    assert isinstance(index.expressions[0], TruncDate)
-    assert index.expressions[0].tzinfo is UTC
+    assert "call_by_day" in plan
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+@pytest.mark.parametrize("started", [None, 26, 49])
+@pytest.mark.parametrize("ended", [None, 50, 73])
+def test_the_day_that_a_call_counts_for_is_told_alike_everywhere(
+    direction: str, started: int | None, ended: int | None
+) -> None:
+    ordered = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+
+    def later(hours: int | None) -> datetime | None:
+        return ordered + timedelta(hours=hours) if hours is not None else None
+
+    made = make_call(direction=direction, started_at=later(started), ended_at=later(ended))
+    Call.objects.filter(pk=made.pk).update(created_at=ordered)
+    made.created_at = ordered
+    ran = later(started) or later(ended) or ordered
+    wanted = (ran if direction == "outbound" else ordered).date()
+
+    (row,) = rows("SELECT day FROM reporting.v_calls")
+    found = Call.objects.annotate(counts_at=COUNTS_AT, counts_on=COUNTS_ON).get()
+
+    assert [row["day"], found.counts_on, counts_on(made), cost_day(made)] == [wanted] * 4
+    assert found.counts_at == counts_at(made)
 
 
 # --- What they tell

@@ -21,9 +21,10 @@ def recorded(
         file.setnchannels(channels)
         file.setsampwidth(width)
         file.setframerate(rate)
-        tone = [round(volume * math.sin(2 * math.pi * 400 * n / rate)) for n in range(int(rate * seconds))]
+        tenth = [round(volume * math.sin(2 * math.pi * 400 * n / rate)) for n in range(rate // 10)]
         frame = "<h" if width == 2 else "<b"
-        file.writeframes(b"".join(struct.pack(frame, one) * channels for one in tone))
+        # Forty whole waves, again and again.
+        file.writeframes(b"".join(struct.pack(frame, one) * channels for one in tenth) * round(seconds * 10))
     return content.getvalue()
 
 

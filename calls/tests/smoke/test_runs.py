@@ -393,6 +393,28 @@ def test_a_call_that_broke_off_is_kept_apart_from_one_that_differs() -> None:
     assert (found.outcome, "broke off" in found.why) == ("errored", True)
 
 
+@pytest.mark.parametrize(
+    ("called", "late_s", "ended_reason", "outcome"),
+    [
+        (CALLED[:1], 12.0, "silence-timed-out", "errored"),
+        (CALLED[:1], 12.0, "exceeded-max-duration", "errored"),
+        (CALLED[:1], 0.5, "silence-timed-out", "drifted"),
+        (CALLED[:1], 12.0, "customer-ended-call", "drifted"),  # whoever is late does all the same
+        (CALLED, 12.0, "silence-timed-out", "same"),
+    ],
+)
+def test_a_call_that_ended_over_a_caller_who_was_late_broke_and_did_not_differ(
+    called: list[Any], late_s: float, ended_reason: str, outcome: str
+) -> None:
+    number, assistant = make_desk()
+    make_scenario(assistant, references=[make_vapi_call(assistant)])
+    call = make_spoken_call(called=called, smoke_test=True, ended_reason=ended_reason)
+
+    found = pair_judge(taken(make_run(number)), call, late_s=late_s)
+
+    assert (found.outcome, "12 s late" in found.why) == (outcome, outcome == "errored")
+
+
 def test_a_call_for_which_the_scenario_had_no_answer_breaks_its_pair() -> None:
     number, assistant = make_desk()
     make_scenario(assistant)

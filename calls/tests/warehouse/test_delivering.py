@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from calls.models import Call, WarehouseDelivery
+from calls.erasing.stripping import calls_strip
+from calls.models import Call, CallStripped, LiveOrder, WarehouseDelivery
 from calls.services import call_finish
 from calls.tests.factories import make_call, make_refused_call
 from calls.tests.warehouse.bigquery_stand_in import PROJECT, StandIn, bigquery_stand_in
@@ -59,6 +60,20 @@ def make_told_call(*texts: str, **fields: Any) -> Call:
     return call
 
 
+def make_orders(call: Call) -> list[LiveOrder]:
+    """What was ordered of it: something to be said, a message, and what was refused."""
+    now = timezone.now()
+    told: dict[str, Any] = {"call": call, "by": "user", "by_label": "maria", "asked_at": now}
+    taken = {**told, "result": "taken", "taken_at": now, "done_at": now}
+    return [
+        LiveOrder.objects.create(order_id="o1", kind="say", words="We call you back.", **taken),
+        LiveOrder.objects.create(
+            order_id="o2", kind="add-message", role="system", words="A regular.", **taken
+        ),
+        LiveOrder.objects.create(order_id="o3", kind="end-call", result="refused", why="It is over.", **told),
+    ]
+
+
 def send(*, after: timedelta = timedelta()) -> Delivered:
     at = timezone.now() + after + timedelta(milliseconds=5)
     ticks = iter(at + timedelta(milliseconds=n) for n in range(1000))
@@ -89,6 +104,49 @@ def seen(stand_in: StandIn, table: str) -> list[dict[str, Any]]:
 
 
 # --- Sending
+
+
+def test_what_was_ordered_of_a_call_goes_out_without_words_and_what_was_added_with_them(
+    bigquery: StandIn,
+) -> None:
+    call = make_told_call("Hello there.")
+    say, note, refused = make_orders(call)
+
+    send()
+
+    orders = {one["order_id"]: one for one in seen(bigquery, "orders")}
+    assert set(orders) == {say.order_id, note.order_id, refused.order_id}
+    assert (orders[say.order_id]["kind"], orders[say.order_id]["done"]) == ("say", True)
+    assert (orders[refused.order_id]["result"], orders[refused.order_id]["done"]) == ("refused", False)
+    (added,) = seen(bigquery, "messages_added")
+    assert (added["order_id"], added["role"], added["text"]) == (note.order_id, "system", "A regular.")
+    assert "maria" not in str(bigquery.rows)
+    assert "call you back" not in str(bigquery.rows)
+
+    calls_strip([call.pk], why=CallStripped.Why.ERASED)
+    send()
+    assert (seen(bigquery, "orders"), seen(bigquery, "messages_added")) == ([], [])
+    assert "A regular." not in str(bigquery.rows)
+
+
+def test_a_dataset_of_before_takes_calls_without_orders_and_gets_the_rest_by_create(
+    bigquery: StandIn,
+) -> None:
+    for name in ("orders", "messages_added"):
+        for place in (f"tandem.raw_{name}", f"tandem.{name}"):
+            del bigquery.tables[place]
+    without, call = make_told_call("One."), make_told_call("Two.")
+    make_orders(call)
+
+    assert "The table raw_orders is missing: run manage.py warehouse create." in bigquery_writer().check()
+    send()
+    assert delivery(call).state == State.WAITING
+    bigquery_writer().create()
+    send(after=timedelta(minutes=5))
+
+    assert {delivery(one).state for one in (without, call)} == {State.SENT}
+    assert len(seen(bigquery, "orders")) == 3
+    assert bigquery_writer().check() == []
 
 
 def test_a_finished_call_arrives_with_its_turns_and_is_seen_once(bigquery: StandIn) -> None:

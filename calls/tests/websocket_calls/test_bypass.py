@@ -30,12 +30,13 @@ async def streaming(
     *,
     signed: bool = False,
     good: bool = True,
+    call: StreamCall = CALL,
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """The consumer at work on a call whose SID nobody knows yet; what was claimed."""
     claims: list[dict[str, Any]] = []
 
     async def load(_call_id: uuid.UUID) -> StreamCall:
-        return replace(CALL, call_sid="", account_sid="")
+        return replace(call, call_sid="", account_sid="")
 
     def claim(**stream: Any) -> bool:
         claims.append(stream)
@@ -54,7 +55,7 @@ async def streaming(
     work = asyncio.ensure_future(BypassConsumer()(scope, stage.from_twilio.get, stage.twilio_send))
     try:
         yield claims
-        await asyncio.wait_for(work, 15)
+        await asyncio.wait_for(work, 60)
     finally:
         work.cancel()
 
@@ -65,7 +66,7 @@ async def test_a_stranger_s_stream_opens_the_model_only_when_its_token_was_good(
     opened: list[str] = []
     from_before = stage.realtime
 
-    async def connect(model: str) -> Any:
+    async def connect(model: str, **_: object) -> Any:
         opened.append(model)
         return from_before
 
@@ -81,6 +82,7 @@ async def test_a_stranger_s_stream_opens_the_model_only_when_its_token_was_good(
     assert len(opened) == 1
     assert claims[0] | {"token": ""} == {
         "call_id": CALL_ID, "call_sid": SID, "account_sid": ACCOUNT, "stream_sid": claims[0]["stream_sid"], "token": "",
+        "signed": False,
     }  # fmt: skip
 
 
@@ -118,3 +120,34 @@ async def test_the_assistant_hangs_up_by_ending_its_stream_and_nothing_else(
     assert stage.rest == []
     (end,) = stage.outbox.of("call_finish")
     assert end["ended_reason"] == "manually-canceled"
+
+
+async def test_nothing_is_ordered_from_twilio_for_a_call_of_which_only_a_stranger_tells(
+    stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = replace(CALL.snapshot, recording_enabled=True)
+    async with streaming(stage, settings, monkeypatch, call=replace(CALL, snapshot=snapshot)):
+        await stage.talk()
+        stage.layer.messages.put_nowait(
+            {
+                "type": "call.transfer",
+                "order_id": "o1",
+                "destination": {"type": "number", "number": "+14155550100", "message": ""},
+            }
+        )
+        await until(lambda: any("not known here" in str(event) for event in stage.realtime.sent))
+        stage.hang_up()
+
+    assert stage.rest == []
+    assert stage.outbox.of("recording_start") == []
+
+
+async def test_a_signed_call_of_somebody_elses_flow_is_recorded_as_any_other(
+    stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = replace(CALL.snapshot, recording_enabled=True)
+    async with streaming(stage, settings, monkeypatch, signed=True, call=replace(CALL, snapshot=snapshot)):
+        await stage.talk()
+        stage.hang_up()
+
+    assert stage.outbox.of("recording_start") == [{"call_id": str(CALL_ID)}]

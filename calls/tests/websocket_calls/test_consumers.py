@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from calls.draining.here import INSTANCE
+from calls.lines import shell
 from calls.tests.stage import CALL, CALL_ID, Stage, stage, until
 from calls.websocket_calls import consumers, line
 from calls.websocket_calls.consumers import SocketCallConsumer
@@ -49,8 +50,8 @@ class Client:
         written = text if isinstance(text, str) else orjson.dumps(text).decode()
         self.stage.from_twilio.put_nowait({"type": "websocket.receive", "text": written})
 
-    def leave(self, code: int = 1000) -> None:
-        self.stage.from_twilio.put_nowait({"type": "websocket.disconnect", "code": code})
+    def leave(self, code: int = 1000, **said: str) -> None:
+        self.stage.from_twilio.put_nowait({"type": "websocket.disconnect", "code": code, **said})
 
     async def talk(self) -> dict[str, Any]:
         """Until both sides are there; the session that was asked for."""
@@ -112,7 +113,7 @@ async def connected(
     work = asyncio.ensure_future(SocketCallConsumer()(scope, stage.from_twilio.get, stage.twilio_send))
     try:
         yield
-        await asyncio.wait_for(work, 15)
+        await asyncio.wait_for(work, 60)
     finally:
         work.cancel()
 
@@ -260,6 +261,23 @@ async def test_garbage_is_reported_a_few_times_and_a_flood_of_it_ends_the_call(
     assert {one["source"] for one in stage.outbox.of("problem_write")} == {"tandem"}
 
 
+async def test_more_messages_than_any_microphone_makes_end_the_call_and_nothing_more_is_heard(
+    stage: Stage, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_SOUNDS", (50, 1000.0))
+    async with connected(stage, monkeypatch):
+        await client.talk()
+        for _ in range(2000):
+            client.send(b"\x01")
+        client.send(FRAME * 10)
+        client.say({"type": "say", "message": "The shop closes at six."})
+        await until(lambda: stage.closed_with() is not None)
+
+    assert stage.closed_with() == 1008
+    assert stage.realtime.frames() == 0
+    assert "error" not in client.kinds()
+
+
 async def test_more_sound_than_anybody_can_have_spoken_ends_the_call(
     stage: Stage, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,7 +299,7 @@ async def test_a_client_that_does_not_read_is_let_go_and_has_heard_no_more_than_
 
     async def slow(message: dict[str, Any]) -> None:
         if stuck and message["type"] == "websocket.send":
-            await asyncio.sleep(10)
+            await asyncio.Event().wait()
         await send(message)
 
     monkeypatch.setattr(stage, "twilio_send", slow)
@@ -296,20 +314,68 @@ async def test_a_client_that_does_not_read_is_let_go_and_has_heard_no_more_than_
     assert "client_too_slow" in [one["code"] for one in stage.outbox.of("problem_write")]
 
 
+async def test_a_client_that_takes_nothing_at_all_and_stays_holds_nothing_here(
+    stage: Stage, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "SENT_WITHIN_S", 0.05)
+    monkeypatch.setattr(shell, "CLOSED_WITHIN_S", 0.05)
+    send, stuck = stage.twilio_send, False
+
+    async def full(message: dict[str, Any]) -> None:
+        if stuck:
+            await asyncio.Event().wait()  # as uvicorn does, also with a close
+        await send(message)
+
+    monkeypatch.setattr(stage, "twilio_send", full)
+    async with connected(stage, monkeypatch):
+        await client.talk()
+        client.model_speaks(2000)
+        await until(lambda: client.sound)
+        stuck = True  # and no disconnect ever comes
+
+    (end,) = stage.outbox.of("call_finish")
+    assert end["ended_reason"] == "phone-call-provider-closed-websocket"
+
+
+async def test_a_client_that_leaves_before_its_socket_is_open_breaks_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.gone = True
+
+    async with connected(stage, monkeypatch):
+        pass
+
+    assert stage.sent == []
+    assert stage.realtime.sent == []
+    assert stage.outbox.entries == []
+
+
 @pytest.mark.parametrize(
-    ("code", "reason"),
+    ("code", "said", "reason"),
     [
-        (1000, "customer-ended-call"),
-        (1006, "phone-call-provider-closed-websocket"),
-        (1012, "worker-shutdown"),
+        (1000, {"reason": ""}, "customer-ended-call"),
+        (1005, {"reason": ""}, "customer-ended-call"),
+        (4001, {"reason": "tab closed"}, "customer-ended-call"),
+        # Only our own server can say that it restarts; a client that says so is just going away.
+        (1012, {"reason": ""}, "customer-ended-call"),
+        (1012, {}, "worker-shutdown"),
+        (1002, {"reason": ""}, "phone-call-provider-closed-websocket"),
+        (1006, {}, "phone-call-provider-closed-websocket"),
+        # Uvicorn's word for a connection that was lost without any.
+        (1005, {}, "phone-call-provider-closed-websocket"),
     ],
 )
 async def test_how_the_socket_is_closed_says_why_the_call_is_over(
-    code: int, reason: str, stage: Stage, client: Client, monkeypatch: pytest.MonkeyPatch
+    code: int,
+    said: dict[str, str],
+    reason: str,
+    stage: Stage,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with connected(stage, monkeypatch):
         await client.talk()
-        client.leave(code)
+        client.leave(code, **said)
 
     (end,) = stage.outbox.of("call_finish")
     assert end["ended_reason"] == reason

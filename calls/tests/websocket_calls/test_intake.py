@@ -3,15 +3,20 @@
 import itertools
 from base64 import b64decode
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calls.bridge.twilio import Media
-from calls.websocket_calls.intake import MOST_AHEAD_MS, MOST_DROPPED_MS, Intake
+from calls.websocket_calls.intake import MOST_AHEAD_MS, MOST_DROPPED_MS, Convert, Intake
 
 
-def mulaw() -> Intake:
-    return Intake(None, sample_bytes=1, bytes_per_ms=8)
+def mulaw(began: float = 10.0) -> Intake:
+    return Intake(None, began=began, sample_bytes=1, bytes_per_s=8000, bytes_per_ms=8)
+
+
+def pcm(convert: Convert | None = None) -> Intake:
+    return Intake(convert, began=5.0, sample_bytes=2, bytes_per_s=48_000, bytes_per_ms=48)
 
 
 def sound_of(frames: list[Media]) -> bytes:
@@ -21,7 +26,7 @@ def sound_of(frames: list[Media]) -> bytes:
 @settings(max_examples=50, deadline=None)
 @given(sound=st.binary(max_size=3000), cuts=st.lists(st.integers(0, 3000), max_size=10))
 def test_however_it_is_cut_every_sample_comes_once_and_in_order(sound: bytes, cuts: list[int]) -> None:
-    intake = Intake(None, sample_bytes=2, bytes_per_ms=48)
+    intake = pcm()
     edges = [0, *sorted(min(cut, len(sound)) for cut in cuts), len(sound)]
 
     frames = [frame for a, b in itertools.pairwise(edges) for frame in intake.take(sound[a:b], 5.0)]
@@ -40,9 +45,9 @@ def test_half_a_sample_waits_for_its_other_half() -> None:
         seen.append(sound)
         return sound
 
-    intake = Intake(convert, sample_bytes=2, bytes_per_ms=48)
-    intake.take(b"abc", 0.0)
-    intake.take(b"def", 0.1)
+    intake = pcm(convert)
+    intake.take(b"abc", 5.0)
+    intake.take(b"def", 5.1)
 
     assert seen == [b"ab", b"cdef"]
 
@@ -54,6 +59,32 @@ def test_a_client_that_was_silent_on_its_side_is_further_on_in_time() -> None:
     (late,) = intake.take(b"\x20" * 160, 12.0)
 
     assert late.timestamp_ms == 1980
+
+
+def test_a_client_that_begins_to_speak_late_is_as_late_in_the_call() -> None:
+    first, second = mulaw(began=7.0), mulaw(began=7.0)
+
+    (frame,) = first.take(b"\x20" * 160, 10.02)
+    (soon,) = second.take(b"\x20" * 160, 7.32)
+
+    assert frame.timestamp_ms == 3000
+    assert soon.timestamp_ms == 300
+
+
+def test_nothing_is_made_of_what_comes_far_too_early() -> None:
+    seen: list[int] = []
+
+    def convert(sound: bytes) -> bytes:
+        seen.append(len(sound))
+        return sound
+
+    intake = pcm(convert)
+    intake.take(b"\x20" * 48 * MOST_AHEAD_MS, 5.0)
+    for _ in range(480):
+        intake.take(b"\x20" * 100, 5.0)
+
+    assert seen == [48 * MOST_AHEAD_MS]
+    assert intake.dropped_ms == pytest.approx(1000)
 
 
 def test_jitter_moves_no_clock() -> None:

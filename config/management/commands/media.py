@@ -1,13 +1,13 @@
 """The media role: carries the calls' sound, and lets calls end before it does."""
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
 from config.observing.traces import traces_observe
 from config.serving import media_server
+from tools.commandkit import ExampleCommand
 
 EXAMPLES = """\
 example:
@@ -18,14 +18,10 @@ A second one ends the process at once; what calls are left then go on in another
 """
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = "Serve the media streams until told to stop, and then until the calls have ended."
+    examples = EXAMPLES
     requires_system_checks: list[str] = []
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        return super().create_parser(
-            prog_name, subcommand, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")

@@ -20,7 +20,6 @@ PATHS: Final = Rules(
         "*.campaign.** *.v2.campaign.**",
         "There are no campaigns. A list of numbers is called with `customers` of POST /call.",
     ),
-    rules_for(ABSENT, "*.v2.phone-number", "Ask GET /phone-number, which is not paged."),
     rules_for(
         ABSENT,
         "*.file.** *.v2.knowledge-base.**",
@@ -77,6 +76,64 @@ PATHS: Final = Rules(
 _OF_OTHERS: Final = "It belongs to another carrier than Twilio."
 _NO_WORKFLOWS: Final = "Tandem runs no workflows; refused with 400."
 _NUMBER_SENT: Final = "The number must be known here, with its Twilio account: only which one it is, is read."
+_IN_WRITING: Final = "There are no sessions and no chats: Tandem answers telephones."
+# Of messages to servers: by kind, or by kind and field.
+MESSAGES: Final[dict[str, tuple[Verdict, str]]] = {
+    "chat": (ABSENT, _IN_WRITING),
+    "artifact": (SAME, "Where a kind has one of its own."),
+    "assistant": (
+        DIFFERENT,
+        "As it was published, without secrets; variables in its texts are not filled in.",
+    ),
+    "call": (SAME, "As it was when it was made."),
+    "phoneNumber": (DIFFERENT, "Without what opens its account."),
+    "assistant.speechStarted": (DIFFERENT, "Once the turn is over, with its whole text."),
+    "assistant.speechStarted timing": (ABSENT, "When each word is heard is not known."),
+    "assistant.started": (
+        DIFFERENT,
+        "Vapi's document lists it without a schema; `newAssistant` as its clients get it.",
+    ),
+    "call.artifact.upload": (ABSENT, "Nothing is uploaded to storage of the customer's."),
+    "call.delete.failed": (ABSENT, "Erasing leaves a receipt in the admin."),
+    "call.deleted": (ABSENT, "Erasing leaves a receipt in the admin, and tells nothing that names the call."),
+    "call.endpointing.request": (ABSENT, "The model itself hears when somebody has finished."),
+    "campaign.predial": (ABSENT, "There are no campaigns."),
+    "chat.created": (ABSENT, _IN_WRITING),
+    "chat.deleted": (ABSENT, _IN_WRITING),
+    "conversation-update": (DIFFERENT, "`conversation` besides, as on Vapi's wire."),
+    "end-of-call-report": (
+        DIFFERENT,
+        "Tried again for hours; with the fields besides that Vapi's wire has and its document has not.",
+    ),
+    "end-of-call-report compliance": (ABSENT, "It stands with the assistant."),
+    "function-call": (SAME, ""),
+    "handoff-destination-request": (ABSENT, "Destinations of a handover are fixed when a call begins."),
+    "knowledge-base-request": (
+        ABSENT,
+        "There is no custom knowledge base; put the search behind a webhook tool.",
+    ),
+    "language-change-detected": (ABSENT, "The model follows the caller's language without saying so."),
+    "language-changed": (ABSENT, "The model follows the caller's language without saying so."),
+    "model-output": (DIFFERENT, "Once for each turn, with its whole text, and not of tool calls."),
+    "phone-call-control": (ABSENT, "Tandem itself hangs up and forwards."),
+    "session.created": (ABSENT, _IN_WRITING),
+    "session.deleted": (ABSENT, _IN_WRITING),
+    "session.updated": (ABSENT, _IN_WRITING),
+    "speech-update": (SAME, "In passing: at once, or, where the server is slow, not at all."),
+    "status-update status": (DIFFERENT, "Never `not-found` or `deletion-failed`."),
+    "status-update summary": (ABSENT, "No summary is made in the middle of a call."),
+    "tool-calls": (DIFFERENT, "`toolCalls` besides, as on Vapi's wire."),
+    "transcript": (SAME, "Partial texts in passing."),
+    "transcript isFiltered": (ABSENT, "There is no security filter."),
+    "transcript detectedThreats": (ABSENT, "There is no security filter."),
+    "transcript originalTranscript": (ABSENT, "There is no security filter."),
+    'transcript[transcriptType="final"]': (SAME, "Who lists `transcript` as well gets that."),
+    "transfer-update fromStepRecord": (ABSENT, "There are no workflows."),
+    "transfer-update toStepRecord": (ABSENT, "There are no workflows."),
+    "user-interrupted turnId": (DIFFERENT, "The id of the item that was cut off."),
+    "voice-input": (ABSENT, "A speech-to-speech model has no text that goes into a voice."),
+    "voice-request": (ABSENT, "A speech-to-speech model has no text that goes into a voice."),
+}
 # By the title of the section.
 NOTES: Final[dict[str, Rules]] = {
     "Placing calls": Rules(
@@ -107,7 +164,9 @@ NOTES: Final[dict[str, Rules]] = {
         rules_for(SAME, "transport.provider transport.audioFormat.**", "For calls over a WebSocket."),
         rules_for(ABSENT, "transport.**", _OF_OTHERS),
         rules_for(
-            DIFFERENT, "metadata", "Not in Vapi's document, but sent by clients: given back with the call."
+            DIFFERENT,
+            "metadata",
+            "Not in Vapi's document, but sent by clients: given back with the call, and told to servers in `message.call`.",
         ),
         rules_for(
             DIFFERENT,

@@ -5,7 +5,7 @@ and an object that has its fields in place.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,18 +22,21 @@ _REF: Final = "#/components/schemas/"
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """``paths``: path, method, and what it takes and gives; ``schemas``: by name. ``date`` is that of Vapi's document."""
+    """``paths``: path, method, and what it takes and gives; ``schemas``: by name; ``messages``: the fields of each kind of message
+    to servers. ``date`` is that of Vapi's document.
+    """
 
     date: str
     paths: Mapping[str, Mapping[str, Mapping[str, Any]]]
     schemas: Mapping[str, Node]
+    messages: Mapping[str, Sequence[str]]
 
 
 @cache
 def outline() -> Outline:
     """The outline that is part of this project."""
     found = json.loads(FILE.read_text(encoding="utf-8"))
-    return Outline(found["date"], found["paths"], found["schemas"])
+    return Outline(found["date"], found["paths"], found["schemas"], found["messages"])
 
 
 def outline_of(document: Mapping[str, Any], *, date: str, within: Iterable[str]) -> dict[str, Any]:
@@ -53,13 +56,29 @@ def outline_of(document: Mapping[str, Any], *, date: str, within: Iterable[str])
         if name not in schemas:
             schemas[name] = _node(document["components"]["schemas"][name])
             wanted += _names(schemas[name])
-    return {"source": SOURCE, "date": date, "paths": paths, "schemas": dict(sorted(schemas.items()))}
+    return {
+        "source": SOURCE,
+        "date": date,
+        "paths": paths,
+        "schemas": dict(sorted(schemas.items())),
+        "messages": dict(sorted(_messages(document["components"]["schemas"]))),
+    }
+
+
+def _messages(schemas: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Each kind of message to servers with its fields; none of one that can be listed, but has no schema."""
+    listed: list[str] = schemas["CreateAssistantDTO"]["properties"]["serverMessages"]["enum"]
+    found: dict[str, list[str]] = {kind: [] for kind in listed}
+    for one in schemas["ServerMessage"]["properties"]["message"]["oneOf"]:
+        fields: Mapping[str, Any] = schemas[one["$ref"].removeprefix(_REF)]["properties"]
+        found |= {kind: sorted(fields) for kind in fields["type"]["enum"]}
+    yield from found.items()
 
 
 def outline_text(found: Mapping[str, Any]) -> str:
     """The outline as it is kept: a line for each path and each schema, so that changes can be read."""
     parts = [f'"source": {json.dumps(found["source"])}', f'"date": {json.dumps(found["date"])}']
-    for name in ("paths", "schemas"):
+    for name in ("paths", "schemas", "messages"):
         lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in found[name].items()]
         parts.append(f'"{name}": {{\n' + ",\n".join(lines) + "\n}")
     return "{\n" + ",\n".join(parts) + "\n}\n"

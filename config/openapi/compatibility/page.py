@@ -11,6 +11,7 @@ from config.openapi.compatibility.rows import (
     Status,
     described_rows,
     kind_rows,
+    message_rows,
     path_rows,
     rule_rows,
 )
@@ -66,6 +67,12 @@ def sections() -> Iterator[Section]:
         "Which kinds the model is offered.",
         "test_a_kind_of_tool_is_offered_where_its_row_says_so",
         tuple(kind_rows()),
+    )
+    yield Section(
+        "Server messages",
+        "What is sent to customers' servers: what all messages have, each kind, and its own fields. [More](server-messages.md).",
+        "test_a_message_is_sent_with_a_field_where_its_row_says_so",
+        tuple(message_rows(ours, known)),
     )
     described = "test_a_field_that_is_there_is_one_that_the_view_knows"
     for title, about, theirs, name in (

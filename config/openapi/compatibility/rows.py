@@ -12,7 +12,7 @@ from assistants.vapi.rules import Origin, Rule, Rules
 from assistants.vapi.shapes import TOOL_TYPES
 from assistants.vapi.tool_kinds import kind_for
 from assistants.vapi.tool_rules import STORED
-from config.openapi.compatibility.notes import NOTES, PATHS
+from config.openapi.compatibility.notes import MESSAGES, NOTES, PATHS
 from config.openapi.compatibility.outline import Outline, fields
 from config.openapi.shapes import shape
 from tools.kinds import why_not
@@ -98,6 +98,43 @@ def path_rows(document: Mapping[str, Any], known: Outline) -> Iterator[Row]:
                 )
 
 
+# Messages to servers --------------------------------------------------------------------------------------------
+
+# What every message has; told once, before the kinds.
+AROUND: Final = ("assistant", "assistantVersion", "artifact", "call", "chat", "customer", "phoneNumber", "timestamp", "type")  # fmt: skip
+_SAME_AS_SENT: Final = (Verdict.KEPT, "")
+
+
+def message_rows(document: Mapping[str, Any], known: Outline) -> Iterator[Row]:
+    """A row for what all messages have, for each kind, and for each of its own fields; then for kinds that only we have."""
+    sent = {
+        kind: _fields_of(one["post"]["requestBody"]["content"]["application/json"]["schema"])
+        for kind, one in document["webhooks"].items()
+    }
+    every = set[str]().union(*sent.values())
+    unexplained = []
+
+    def row(name: str, key: str, *, there: bool) -> Row:
+        verdict, why = MESSAGES.get(key, _SAME_AS_SENT)
+        if there == (verdict is Verdict.DROPPED):
+            unexplained.append(key)
+        return Row(name, STATUSES[verdict], why)
+
+    for name in AROUND:
+        yield row(f"message.{name}", name, there=name in every)
+    for kind, names in known.messages.items():
+        yield row(kind, kind, there=kind.partition("[")[0] in sent)
+        # A kind that is narrowed down has the fields of the kind.
+        for name in sorted({*names} - {*AROUND}) if kind in sent else ():
+            yield row(f"{kind}: {name}", f"{kind} {name}", there=name in sent[kind])
+    if unexplained:
+        raise UnexplainedError(f"messages: {', '.join(unexplained)}")
+
+
+def _fields_of(body: Mapping[str, Any]) -> set[str]:
+    return set(body["properties"]["message"]["properties"])
+
+
 # Fields that have rules -----------------------------------------------------------------------------------------
 
 
@@ -130,9 +167,14 @@ def rule_rows(kind: str, known: Outline) -> Iterator[Row]:
 
 
 def _ends(rules: Rules) -> Any:
+    exact = [rule.pattern for rule in rules.all if not rule.pattern.endswith(ANYTHING)]
+
     def ends(path: Steps, _: str) -> bool:
         rule = rules.match(path)
-        return rule is not None and (rule.whole or rule.pattern.endswith(ANYTHING))
+        if rule is None or rule.whole or not rule.pattern.endswith(ANYTHING):
+            return rule is not None and rule.whole
+        # Something below it may have a rule of its own.
+        return not any(one.startswith(f"{path_name(path)}.") for one in exact)
 
     return ends
 

@@ -42,7 +42,7 @@ from transcripts.models import Utterance
 DATABASE_AWAY_S = 12.0
 REDIS_AWAY_S = 3.0
 # Many times a busy machine's hiccup, and a fraction of each disturbance here.
-LONGEST_GAP_S = 1.0
+LONGEST_GAP_S = 2.5
 
 
 def tell(*caller: dict[str, Any], **parts: Any) -> Scenario:
@@ -56,8 +56,7 @@ ASK_HOURS = {"when": {"quiet_ms": 600}, "say": ASKS_HOURS}
 @pytest.fixture
 def connections(alone: Stack) -> list[Connection]:
     """The connections to the Realtime API that are made in this test."""
-    alone.outside.connections.clear()
-    return alone.outside.connections
+    return alone.outside.overhear(but=[str(one) for one in Call.objects.values_list("pk", flat=True)])
 
 
 def assert_audio_flowed(
@@ -200,8 +199,7 @@ def test_what_was_said_before_the_media_process_was_killed_is_written_when_it_is
     live = alone.call(tell(ASK_HOURS, {"when": {"quiet_ms": 30_000}, "hang_up": True}), desk.did)
     live.wait_for("assistant begins to speak")
     alone.redis_stop()  # so that everything is still in the spool
-    live.wait_for("turn answered")
-    time.sleep(3.5)  # until it was heard whole
+    eventually(lambda: any(HOURS.encode() in text for text in _files(alone)), "the answer was heard whole")
     try:
         alone.kill("media")
         report = live.report()
@@ -212,9 +210,8 @@ def test_what_was_said_before_the_media_process_was_killed_is_written_when_it_is
     eventually(
         lambda: [one.text for one in _utterances(report.call_sid)] == [GREETING, ASKS_HOURS, HOURS],
         "every word is in the transcript",
-        within_s=40,
     )
-    eventually(lambda: _files(alone) == [], "the spool is empty", within_s=30)
+    eventually(lambda: _files(alone) == [], "the spool is empty")
     rows = read(report.call_sid)
     assert rows is not None
     assert [one.heard_text for one in rows.utterances if one.speaker == "assistant"] == [GREETING, HOURS]
@@ -250,7 +247,7 @@ def test_a_media_process_that_is_told_to_stop_writes_its_calls_down(alone: Stack
     assert_written_as_said(told)
     assert_written_as_heard(told)
     assert set(told.rows.codes()) == {"stream_error", "stream_lost"}
-    eventually(lambda: _files(alone) == [], "the spool is empty", within_s=30)
+    eventually(lambda: _files(alone) == [], "the spool is empty")
 
 
 def test_a_worker_killed_in_the_middle_of_a_tool_call_is_told_honestly_and_nothing_is_asked_twice(

@@ -30,6 +30,7 @@ def twilio(settings: Settings, stack: Stack) -> None:
     settings.TWILIO_ACCOUNT_SID = ACCOUNT_SID
     settings.TWILIO_AUTH_TOKEN = AUTH_TOKEN
     settings.TWILIO_AUTH_TOKENS = [AUTH_TOKEN]
+    settings.VOICE_ANSWER_WITHIN_MS = 12_000  # a busy machine is not away
 
 
 def make_number(stack: Stack) -> tuple[Desk, PhoneNumber]:
@@ -135,7 +136,8 @@ def test_a_caller_reaches_the_old_provider_by_its_bypass_too(stack: Stack) -> No
 
 
 @pytest.mark.usefixtures("twilio")
-def test_callers_reach_the_old_provider_when_web_is_gone_or_hangs(alone: Stack) -> None:
+def test_callers_reach_the_old_provider_when_web_is_gone_or_hangs(alone: Stack, settings: Settings) -> None:
+    settings.VOICE_ANSWER_WITHIN_MS = 2500
     desk, number = make_number(alone)
     number = move(number, "cutover")
 
@@ -154,7 +156,7 @@ def test_callers_reach_the_old_provider_when_web_is_gone_or_hangs(alone: Stack) 
         assert report.answered_by == f"{alone.outside.http_url}{OLD_PREFIX}/inbound_call"
         assert report.waited_ms is not None
         # Twilio's own limits would be 15 s.
-        assert report.waited_ms < 8000
+        assert report.waited_ms < 15_000
     assert gone.errors
     assert rollback(number, reason="The end of a test.", actor_label="a test").ok
     assert dial(alone, desk, "+12025550003").report().spoken_by_twilio == [SENTENCE]

@@ -8,7 +8,8 @@ import orjson
 from tests.integration.stack import ROOT, Stack
 
 LOOKED_AT = (
-    "database", "broker", "queue_tools", "queue_records", "queue_messages", "storage", "twilio", "realtime", "clock", "encryption",
+    "database", "broker", "queue_tools", "queue_records", "queue_messages", "storage", "recordings", "twilio", "realtime", "clock",
+    "encryption",
 )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import requests
 
 from calls.models import Call, Placing
-from tests.integration.outside import MEDIA_ORIGIN, PUBLIC_ORIGIN
+from simulator.harness import CallReport
+from tests.integration.outside import LONGEST_CALL_S, MEDIA_ORIGIN, PUBLIC_ORIGIN
 from tests.integration.rows import GREETING, make_desk, written
 from tests.integration.stack import Stack, eventually
 from tests.integration.stories import ASKS, CHECKING, READY_ON
@@ -29,7 +30,7 @@ def test_a_program_has_people_called_and_reads_what_came_of_it(stack: Stack) -> 
 
     def ask(method: str, path: str, body: Any = None) -> Any:
         answer = requests.request(
-            method, f"http://127.0.0.1:{stack.ports.web}{path}", json=body, headers=headers, timeout=20
+            method, f"http://127.0.0.1:{stack.ports.web}{path}", json=body, headers=headers, timeout=60
         )
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
@@ -50,15 +51,19 @@ def test_a_program_has_people_called_and_reads_what_came_of_it(stack: Stack) -> 
         found = ask("GET", f"/call/{call_id}")
         return found if found["status"] == "ended" else None
 
-    assert eventually(lambda: over(busy), "busy", within_s=60)["endedReason"] == "customer-busy"
-    ended = eventually(lambda: over(talked), "talked", within_s=90)
+    assert eventually(lambda: over(busy), "busy")["endedReason"] == "customer-busy"
+    ended = eventually(lambda: over(talked), "talked", within_s=LONGEST_CALL_S)
     rows = written(Call.objects.get(pk=talked).call_sid)
     assert ended["type"] == "outboundPhoneCall"
     assert ended["customer"] == {"number": PERSON, "name": "Marta Ilves"}
-    said = [one.text for one in rows.utterances]
-    assert said[:4] == [GREETING, ASKS, CHECKING, READY_ON]
+    assert rows.said("assistant")[:3] == [GREETING, CHECKING, READY_ON]
+    assert rows.said("caller")[0] == ASKS
     assert Placing.objects.get(pk=talked).attempts == 1
     assert not Call.objects.get(pk=talked).problems.exists()
-    reports = [stack.outside.run(simulator.outbound_report()) for _ in told["results"]]
-    assert sorted(one.answered for one in reports) == [False, True]
-    assert not any(one.violations for one in reports)
+    placed = {Call.objects.get(pk=one).call_sid for one in (talked, busy)}
+    reports: dict[str, CallReport] = {}
+    while not placed <= reports.keys():  # of others, too: calls of this folder go on side by side
+        report = stack.outside.run(simulator.outbound_report())
+        reports[report.call_sid] = report
+    assert sorted(reports[one].answered for one in placed) == [False, True]
+    assert not any(reports[one].violations for one in placed)

@@ -21,8 +21,7 @@ POLICY_VIOLATION = 1008
 @pytest.fixture
 def connections(alone: Stack) -> list[Connection]:
     """The connections to the Realtime API that are made in this test."""
-    alone.outside.connections.clear()
-    return alone.outside.connections
+    return alone.outside.overhear(but=[str(one) for one in Call.objects.values_list("pk", flat=True)])
 
 
 def assert_model_heard_nothing(connections: list[Connection]) -> None:
@@ -30,7 +29,7 @@ def assert_model_heard_nothing(connections: list[Connection]) -> None:
     for one in connections:
         assert one.frames_at == []
         assert set(one.said) <= {"session.update"}
-        eventually(lambda one=one: not one.open, "the model's socket is closed", within_s=5)  # type: ignore[misc]
+        eventually(lambda one=one: not one.open, "the model's socket is closed")  # type: ignore[misc]
 
 
 # Who is let in
@@ -134,7 +133,7 @@ def test_two_streams_that_race_for_a_token_make_one_call(alone: Stack, connectio
 def _opened(socket: Line) -> str:
     try:
         socket.frames(3)
-        socket.expect("media", within_s=5)
+        socket.expect("media", within_s=60)
     except Exception:  # noqa: BLE001 - whichever way it was closed
         return f"closed {socket.close_code()}"
     return "opened"
@@ -285,17 +284,17 @@ def test_a_socket_that_vanishes_without_a_word_ends_its_call(
     rows = written(good.call_sid)
     assert rows.call.ended_reason == "phone-call-provider-closed-websocket"
     assert rows.utterances[0].interrupted
-    eventually(lambda: not any(one.open for one in connections), "the model's socket is closed", within_s=5)
+    eventually(lambda: not any(one.open for one in connections), "the model's socket is closed")
 
 
 def test_a_socket_that_says_nothing_at_all_is_closed(alone: Stack, connections: list[Connection]) -> None:
     good = ticket(alone, make_desk(alone).did)
 
     with line(alone, good.url) as socket:
-        assert socket.close_code(within_s=10) == POLICY_VIOLATION
+        assert socket.close_code(within_s=60) == POLICY_VIOLATION
 
     assert_model_heard_nothing(connections)
     rows = read(good.call_sid)
     assert rows is not None
     assert rows.transcript is None
-    eventually(lambda: not any(one.open for one in connections), "the model's socket is closed", within_s=5)
+    eventually(lambda: not any(one.open for one in connections), "the model's socket is closed")

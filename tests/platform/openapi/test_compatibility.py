@@ -17,6 +17,7 @@ from config.management.commands.vapi_compatibility import WITHIN
 from config.openapi.compatibility.outline import outline, outline_of
 from config.openapi.compatibility.page import FILE, page_text, sections
 from config.openapi.compatibility.rows import Row, Status
+from config.openapi.parts import PARTS
 from tests.platform.openapi.asking import Program
 
 SECTIONS = {one.title: one for one in sections()}
@@ -27,11 +28,23 @@ PROMPT = {"model": {"messages": [{"role": "system", "content": "Be kind."}]}}
 NAMED: dict[str, Any] = {
     "server.url": "https://hooks.example.com",
     "serverUrl": "https://hooks.example.com",
+    "url": "https://hooks.example.com",
+    "type": "function",
     "model.tools[]": {"type": "endCall"},
     "model.messages[].role": "user",
     "members[].assistant": PROMPT,
     "members[].assistantOverrides": {"firstMessage": "Hello."},
     "membersOverrides": {"firstMessage": "Hello."},
+    **{
+        f"{at}.{name}": sample
+        for at in ("destinations[]", "members[].assistantDestinations[]")
+        for name, sample in {
+            "assistant": PROMPT,
+            "assistantOverrides": {"firstMessage": "Hello."},
+            "squad": {"members": [{"assistant": PROMPT}]},
+            "squadOverrides": {"firstMessage": "Hello."},
+        }.items()
+    },
     "hooks[].do": [{"type": "say", "exact": "Hello."}],
 }
 # Two settings say the same, and one of them counts.
@@ -92,6 +105,7 @@ def test_the_outline_has_the_names_of_vapis_document() -> None:
     for path, methods in again["paths"].items():
         assert outline().paths[path] == methods
     assert {name: outline().schemas[name] for name in again["schemas"]} == again["schemas"]
+    assert outline().messages == again["messages"]
 
 
 def test_every_row_is_one_of_a_kind_and_says_why_where_it_is_not_the_same() -> None:
@@ -148,6 +162,21 @@ def test_a_kind_of_tool_is_offered_where_its_row_says_so() -> None:
         found = findings("tool", {"type": row.name, "server": {"url": "https://hooks.example.com"}})
         verdict = next(one.verdict for one in found if one.path == "type")
         assert (verdict in (Verdict.KEPT, Verdict.CONVERTED)) == (row.status is Status.SAME), row
+
+
+def test_a_message_is_sent_with_a_field_where_its_row_says_so() -> None:
+    # That bodies are as they are described, and all that is described is sent, `test_webhooks.py` says with real ones.
+    sent = {
+        one.kind: one.body["properties"]["message"]["properties"] for part in PARTS for one in part.webhooks
+    }
+    for row in SECTIONS["Server messages"].rows:
+        kind, _, name = row.name.partition(": ")
+        if kind.startswith("message."):
+            there = any(kind.removeprefix("message.") in fields for fields in sent.values())
+        else:
+            fields = sent.get(kind.partition("[")[0])
+            there = fields is not None and (not name or name in fields)
+        assert there == (row.status is not Status.ABSENT), row
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.urls import get_resolver
 from jsonschema import Draft202012Validator
+from pytest_django import Settings
 
 from assistants.tests.factories import make_realtime_model, make_transcription_model, make_voice
 from calls.routing import websocket_urlpatterns
@@ -77,7 +78,8 @@ def test_a_method_is_answered_where_it_is_described_and_nowhere_else() -> None:
 
 
 @pytest.mark.django_db
-def test_nothing_is_answered_without_a_key_or_without_the_scope_that_is_described() -> None:
+def test_nothing_is_answered_without_a_key_or_without_the_scope_that_is_described(settings: Settings) -> None:
+    settings.API_FAILURES_PER_MINUTE = 0
     nobody, powerless = Program(with_key=False), Program(scopes=[])
     public = Program(kind="public")
     for one in OPERATIONS:

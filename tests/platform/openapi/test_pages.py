@@ -75,7 +75,7 @@ def test_a_field_is_told_with_its_kind_its_choices_and_what_it_is_made_of() -> N
         field.name: field.kind
         for section in sections(document())
         for one in section.shown
-        for field in one.query
+        for field in (*one.query, *one.headers)
     }
     assert limit["limit"] == "number, from 0, up to 1000, by default 100"
 

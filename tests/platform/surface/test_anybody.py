@@ -1,7 +1,11 @@
 """What somebody without a key, a password or Twilio's signature gets: nothing, wherever they knock."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from django.test import Client
+from django.urls import URLResolver, get_resolver
 
 from tests.platform.surface.routes import METHODS, Route, api_routes, routes
 
@@ -56,3 +60,24 @@ def test_a_session_of_the_admin_opens_nothing_of_the_api(admin_client: Client) -
     for one in api_routes():
         answer = admin_client.get(one.path)
         assert answer.status_code in (401, 405), (one.path, answer.status_code)
+
+
+def views(patterns: list[Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every route as it is written, and its view."""
+    for one in patterns:
+        if isinstance(one, URLResolver):
+            yield from views(one.url_patterns, above + str(one.pattern))
+        else:
+            yield above + str(one.pattern), one.callback
+
+
+def test_whatever_people_do_in_the_admin_needs_a_token_of_its_page() -> None:
+    """Browsers send a session along wherever they are led; only what takes no session may do without the token."""
+    without = {
+        written for written, view in views(get_resolver().url_patterns) if getattr(view, "csrf_exempt", False)
+    }
+    expected = ("twilio/", "vapi/events/", "capture/", "^(?!admin")
+    programs = {one.written for one in api_routes()}
+    assert {one for one in without if not one.startswith(expected)} <= programs
+    assert not {one for one in without if one.startswith(("admin", "docs"))}
+    assert len(without) > 20

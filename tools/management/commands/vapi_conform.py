@@ -2,16 +2,17 @@
 
 import json
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
 from tools.captures.conform import Difference, NotComparableError, differences
 from tools.captures.store import token_hash
+from tools.commandkit import ExampleCommand
 from tools.encryption import SecretUnreadableError
 from tools.models import Capture
 from tools.snapshots import tool_snapshot_take
@@ -28,15 +29,14 @@ exit status: 0 nothing differs but what Tandem wants so, 1 something else does, 
 """
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Render the webhook of each captured request by our own code, and print in which fields it differs from "
         "what Vapi sent. Ids and moments are left out of the comparison."
     )
+    examples = EXAMPLES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.epilog = EXAMPLES
         parser.add_argument("--token", help="of one capture point, as it stands in its URL")
         parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -101,7 +101,7 @@ def test_more_numbers_do_not_take_more_queries(
     assert asked(mover) == few
 
 
-def test_two_thousand_numbers_are_listed_searched_and_previewed_with_few_queries(
+def test_hundreds_of_numbers_are_listed_searched_and_previewed_with_few_queries(
     mover: Client, desk: Assistant, settings: Settings
 ) -> None:
     PhoneNumber.objects.bulk_create(
@@ -109,7 +109,7 @@ def test_two_thousand_numbers_are_listed_searched_and_previewed_with_few_queries
             did=f"+1202{n:07}", label=f"Shop {n}", assistant=desk, twilio_sid=f"PN{n:032}", account_sid="AC" + "0" * 32,
             state="on_vapi", answered_by="vapi", config={"voice_url": "https://api.vapi.ai/twilio/inbound_call"},
         )
-        for n in range(2000)
+        for n in range(500)
     )  # fmt: skip
     numbers = list(PhoneNumber.objects.all())
     CutoverEvent.objects.bulk_create(
@@ -129,7 +129,7 @@ def test_two_thousand_numbers_are_listed_searched_and_previewed_with_few_queries
 
     assert asked(mover) <= 25
     assert asked(mover, "?o=-4.-7&p=3") <= 25
-    assert len(mover.get(LIST + "?q=(202)+000-1999").context["cl"].result_list) == 1
+    assert len(mover.get(LIST + "?q=(202)+000-0499").context["cl"].result_list) == 1
 
     order = {
         "action": "move_cutover",
@@ -142,7 +142,7 @@ def test_two_thousand_numbers_are_listed_searched_and_previewed_with_few_queries
     assert "/preview/" in answer.headers["Location"]
     assert len(queries) <= 60
     page = mover.get(answer.headers["Location"])
-    assert page.context["counts"].total == 2000
+    assert page.context["counts"].total == 500
     assert len(page.context["rows"]) == 25
 
 

@@ -1,0 +1,1 @@
+"""How many calls go on at a time, and who gets the next place."""
