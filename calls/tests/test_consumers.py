@@ -14,7 +14,7 @@ from calls import clients
 from calls.bridge.conversation import Conversation
 from calls.clients import RealtimeRefusedError, TwilioRefusedError
 from calls.database_threads import in_database_thread
-from calls.lines import shell
+from calls.lines import lookups
 from calls.sockets.media import EXTENSION
 from calls.tests.stage import ACCOUNT, CALL_ID, SID, FakeRealtime, Stage, playing, stage, until
 
@@ -153,7 +153,7 @@ async def test_a_token_that_takes_too_long_to_check_is_refused(
 ) -> None:
     free = threading.Event()
     stage.claim = lambda **_: free.wait(120)
-    monkeypatch.setattr(shell, "LOAD_WITHIN_S", 0.05)
+    monkeypatch.setattr(lookups, "LOAD_WITHIN_S", 0.05)
 
     async with playing(stage, settings):
         stage.start()

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from calls import clients, consumers
 from calls.clients import RealtimeRefusedError
-from calls.lines import shell
+from calls.lines import lookups
 from calls.selectors import Member, StreamCall
 from calls.tests.stage import CALL, LOOKUP, SNAPSHOT, FakeRealtime, Stage, playing, stage, until
 from tools.auth.credentials import ServerAuth
@@ -157,7 +157,9 @@ async def test_a_caller_who_hangs_up_while_the_second_socket_opens_leaves_none_o
 async def test_whoever_cannot_take_over_is_told_of_to_the_model(
     stage: Stage, sockets: Sockets, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shell, "member_prepare", lambda *_, **__: "the assistant Billing was never published")
+    monkeypatch.setattr(
+        lookups, "member_prepare", lambda *_, **__: "the assistant Billing was never published"
+    )
 
     async with playing(stage, settings):
         await stage.talk()
