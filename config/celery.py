@@ -7,8 +7,11 @@ from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
 
+from config import redis_transport
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
+redis_transport.use_in_this_process()
 app = Celery("tandem")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Periodic tasks; an app adds its own by app.conf.beat_schedule.update({...}) here.
