@@ -1,6 +1,6 @@
 """Fixtures that more than one app uses."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import redis
@@ -9,12 +9,20 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.emptying import empty_quickly
+from tests.outboxes import end_of_this_process
 
 # The clocks of busy machines lie, so no example fails for being slow. Each day draws other examples, so the few of one day
 # add up; `bin/test --hypothesis-profile=thorough -k …` draws many at once, where a test names no number of its own.
 hypothesis_settings.register_profile("tandem", deadline=None, max_examples=50)
 hypothesis_settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis_settings.load_profile("tandem")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """What a test said to the workers ends with it: its outbox would hand it over again in the next one, whose Redis knows nothing of it."""
+    yield
+    end_of_this_process()
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def pytest_worker_begins(number: int) -> None:
     if first := os.environ.get("TEST_REDIS_DATABASE"):
         place = settings.REDIS_URL.rpartition("/")[0]
         os.environ["REDIS_URL"] = f"{place}/{int(first) + number + 1}"
+    settings.SPOOL_DIR = settings.SPOOL_DIR.with_name(str(os.getpid()))
     url = os.environ["REDIS_URL"]
     settings.REDIS_URL = settings.CELERY_BROKER_URL = url
     current_app.conf.update(broker_url=url)

@@ -31,7 +31,7 @@ REPORTING_PASSWORD = "reads-only"
 METABASE_URL = "http://metabase.test"
 METABASE_USER = "ops@example.com"
 METABASE_PASSWORD = "metabase-password"
-SPOOL_DIR = VAR_DIR / "test" / "spool"
+SPOOL_DIR = VAR_DIR / "test" / "spool" / str(os.getpid())  # an outbox adopts what others left in its folder
 STORAGES = {**STORAGES, "recordings": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
 # A pool and Channels' communicators do not go together: they never give connections back.
 DATABASES = {"default": database_from_url(DATABASE_URL, pool=False)}
