@@ -30,7 +30,7 @@ def run(item: pytest.Item, nextitem: pytest.Item | None, *, late_of: Callable[[]
         item.stash[LASTED] = (time.monotonic(), math.inf)
         # What this test shares with others stays, for it may be run again.
         reports = runtestprotocol(item, log=False, nextitem=item.parent)  # type: ignore[arg-type]  # its parents are asked for
-        failures = [report.longreprtext for report in reports if report.failed]
+        failures = [_all_of(report) for report in reports if report.failed]
         late = late_of()
         if not failures or not left or late is None:
             break
@@ -49,6 +49,12 @@ def run(item: pytest.Item, nextitem: pytest.Item | None, *, late_of: Callable[[]
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+def _all_of(report: pytest.TestReport) -> str:
+    """What failed, and what the processes logged meanwhile."""
+    logs = [f"{title}\n{text}" for title, text in report.sections if title.startswith("log of")]
+    return "\n".join([report.longreprtext, *logs])
 
 
 def told(reports: Iterable[object]) -> list[str]:

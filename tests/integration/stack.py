@@ -62,6 +62,14 @@ def eventually(look: Callable[[], T], what: str, *, within_s: float = 180.0) -> 
         time.sleep(0.05)
 
 
+def becomes(look: Callable[[], T], wanted: T, what: str, *, within_s: float = 180.0) -> None:
+    """Wait until a look gives what is wanted. Fails with what it gives instead."""
+    until = time.monotonic() + within_s
+    while (found := look()) != wanted:
+        assert time.monotonic() < until, f"not within {within_s:.0f} s: {what}; but {found!r}"
+        time.sleep(0.05)
+
+
 @dataclass(frozen=True, slots=True)
 class LogMark:
     """How long each log was at some moment."""
@@ -246,9 +254,7 @@ class Stack:
         valkey_stop(find_place(self._var))
 
     def redis_start(self) -> None:
-        """Start Redis again, where it was. A worker may have ended over it: kombu 5.7 stumbles over a connection that
-        is lost while a message is not acknowledged yet ("Unrecoverable error: AttributeError ... 'hostname'").
-        """
+        """Start Redis again, where it was."""
         url = valkey_ensure(find_place(self._var), disposable=False)
         assert url == self.redis_url
 

@@ -1,5 +1,6 @@
 """`GET /v2/phone-number`: pages of the numbers, and what is said of all of them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ PATH = "/v2/phone-number"
 def numbers() -> list[PhoneNumber]:
     """Five numbers, the oldest first, one of them an address of SIP that became no number here."""
     made = [make_phone_number(did=f"+1312555010{n}", label=f"Line {n}") for n in range(4)]
+    for n, one in enumerate(made):  # lists tell, and sort by, milliseconds
+        PhoneNumber.objects.filter(pk=one.pk).update(created_at=timezone.now() - timedelta(minutes=4 - n))
     long_ago = "2020-01-01T00:00:00.000Z"
     sip = {"id": "sip-1", "provider": "vapi", "sipUri": "sip:desk@sip.vapi.ai", "createdAt": long_ago}
     run = VapiImport.objects.create(source="x", status=VapiImport.Status.DONE)
