@@ -141,6 +141,20 @@ ANALYSIS: Final = record(
     },
     more=True,
 )
+DESTINATION: Final = record(
+    {
+        "type": text("`number` or `sip`."),
+        "number": text("In E.164 form."),
+        "extension": text(),
+        "numberE164CheckEnabled": flag(),
+        "sipUri": text(),
+        "callerId": text("What was to be shown."),
+        "message": anything("Said to the caller before."),
+        "description": text(),
+        "transferPlan": anything("How it was to be done."),
+    },
+    "Where the call was transferred to, the last time; not told while nobody was reached, nor once an assistant has the call again.",
+)
 CALL_FIELDS: Final[dict[str, Schema]] = {
     "id": text("Of an imported call, Vapi's."),
     "orgId": text(),
@@ -152,6 +166,7 @@ CALL_FIELDS: Final[dict[str, Schema]] = {
     "status": one_of(("scheduled", "queued", "ringing", "in-progress", "forwarding", "ended")),
     "endedReason": text("In Vapi's words."),
     "endedMessage": text(),
+    "destination": DESTINATION,
     "name": text(maxLength=NAME_MAX),
     "assistantId": text(),
     "assistant": mapping(description="The assistant that came with the call."),

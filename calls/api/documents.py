@@ -27,6 +27,12 @@ _DIALLED = {
     "failed": "failed",
     "canceled": "cancelled",
 }
+_NOT_REACHED = frozenset(_DIALLED) - {"completed"}
+# Vapi's fields of a destination but the headers, in which passwords may stand. A server that names one may send others besides.
+_DESTINATION = (
+    *("type", "number", "extension", "numberE164CheckEnabled", "sipUri", "callerId"),
+    *("message", "description", "transferPlan"),
+)
 
 
 class Talk(NamedTuple):
@@ -58,6 +64,7 @@ def call_document(
         "type": (vapi.call_type if vapi is not None else "") or _TYPES[call.direction],
         "status": _STATUSES.get(call.status, call.status),
         "endedReason": call.ended_reason or None,
+        "destination": _destination(record) or None,
         "endedMessage": (vapi.ended_message if vapi is not None else call.refused_because) or None,
         "name": call.name or (vapi.name if vapi is not None else "") or None,
         **_who(record),
@@ -198,6 +205,18 @@ def _transfer(one: Transferred) -> dict[str, Any]:
         "mode": one.mode,
         "status": _DIALLED.get(one.dial_status, one.dial_status or "failed" if one.error else "connected"),
     }
+
+
+def _destination(record: Record) -> dict[str, Any]:
+    """Who has the call, or had it last, besides its assistants."""
+    gone = [one for one in record.transfers if _is_connected(one) and isinstance(one.destination, Mapping)]
+    stored = gone[-1].destination if gone else {}
+    return {name: stored[name] for name in _DESTINATION if name in stored}
+
+
+def _is_connected(one: Transferred) -> bool:
+    """Whether the call went there and has not come back. Until the dialling has ended, it counts as gone."""
+    return one.dialled and not one.error and not one.resumed and one.dial_status not in _NOT_REACHED
 
 
 def _metrics(record: Record) -> dict[str, Any]:

@@ -108,6 +108,7 @@ class Transferred(NamedTuple):
     dial_status: str
     error: str
     dialled: bool
+    resumed: bool
 
 
 class Kept(NamedTuple):

@@ -72,7 +72,7 @@ SELECT call_id::text, 'parts', part.n, json_build_array(part.assistant_id, ran_o
     WHERE call_id IN (TABLE wanted)
 UNION ALL
 SELECT call_id::text, 'transfers', extract(epoch FROM requested_at),
-        json_build_array(id, destination, mode, dial_status, error, dialled_at IS NOT NULL)::text
+        json_build_array(id, destination, mode, dial_status, error, dialled_at IS NOT NULL, resumed_at IS NOT NULL)::text
     FROM calls_calltransfer WHERE call_id IN (TABLE wanted)
 UNION ALL
 SELECT call_id::text, 'recording', -extract(epoch FROM created_at), json_build_array(channels, content_type)::text

@@ -216,7 +216,7 @@ records = st.builds(
     analysis=st.none() | st.builds(Analysed, texts, values, st.lists(objects, max_size=1), texts),
     ordered=st.none() | st.builds(Ordered, st.none() | moments, st.none() | moments, objects, values),
     parts=st.lists(st.builds(Part, named, st.integers(1, 9)), max_size=2).map(tuple),
-    transfers=st.lists(st.builds(Transferred, texts, objects, texts, texts, texts, st.booleans()), max_size=2).map(tuple),
+    transfers=st.lists(st.builds(Transferred, texts, objects, texts, texts, texts, st.booleans(), st.booleans()), max_size=2).map(tuple),
     spoken=st.builds(spoken_of, said, moments),
     tool_calls=asked.map(tuple),
     added=added.map(tuple),

@@ -202,7 +202,11 @@ NOTES: Final[dict[str, Rules]] = {
             "All of the speech-to-speech model: hearing, thinking and speaking.",
         ),
         rules_for(DIFFERENT, "costBreakdown.tts costBreakdown.vapi costBreakdown.ttsCharacters", "Always 0."),
-        rules_for(ABSENT, "destination.**", "Where a call went is told in `artifact.transfers`."),
+        rules_for(
+            ABSENT,
+            "destination.sipHeaders",
+            "Passwords may stand in it.",
+        ),
         rules_for(ABSENT, "transport.**", _OF_OTHERS),
         rules_for(ABSENT, "artifactPlan.** compliance.**", "It stands with the assistant."),
         rules_for(ABSENT, "campaignId", "There are no campaigns."),

@@ -36,7 +36,17 @@ def calls() -> Iterator[Call]:
     """Calls that have everything between them."""
     number = make_phone_number()
     whole = talked(phone_number=number, account_sid="AC" + "1" * 32, name="The bike")
-    make_transfer(call=whole, destination={"type": "number", "number": "+13125550142"})
+    for_everybody = {
+        "message": "One moment.",
+        "description": "The desk.",
+        "transferPlan": {"mode": "blind-transfer"},
+    }
+    make_transfer(
+        call=whole, dialled_at=NOW, destination={
+            "type": "number", "number": "+13125550142", "extension": "7", "numberE164CheckEnabled": True,
+            "callerId": "+13125550177", **for_everybody,
+        },
+    )  # fmt: skip
     Recording.objects.create(
         call=whole,
         state=Recording.State.STORED,
@@ -69,7 +79,9 @@ def calls() -> Iterator[Call]:
     Utterance.objects.filter(transcript__call_id=handed.pk).update(assistant="Front desk")
     CallPart.objects.create(call=handed, n=0, assistant=first, version=version, began_at=NOW)
     yield handed
-    yield talked(assistant=first, version=version)
+    to_sip = talked(assistant=first, version=version)
+    make_transfer(call=to_sip, dialled_at=NOW, destination={"type": "sip", "sipUri": "sip:desk@example.org"})
+    yield to_sip
     yield make_call(status=Call.Status.IN_PROGRESS, ended_at=None, ended_reason="")
     yield make_call(status=Call.Status.REFUSED, refused_because="Nobody answers this number.")
 
