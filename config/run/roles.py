@@ -65,10 +65,10 @@ def worker(node: str, schedule: Path, *, queues: str = f"{TOOLS},{ALL_BUT_TOOLS}
     return Role("worker", "worker.log", command, 10.0)
 
 
-def tools_worker(node: str, environ: Mapping[str, str]) -> Role:
+def tools_worker(node: str, environ: Mapping[str, str], ports: Ports) -> Role:
     """The jobs that a caller waits for, in a process whose threads nothing else takes."""
     port = environ.get("METRICS_PORT", "")
-    own = {"METRICS_PORT": str(int(port) + 1)} if port.isdecimal() and 0 < int(port) < 65535 else {}
+    own = _metrics_beside(int(port), ports) if port.isdecimal() and int(port) > 0 else {}
     return Role("worker-tools", "worker-tools.log", _worker(node, TOOLS), 10.0, own)
 
 
@@ -132,6 +132,13 @@ def is_all_simulated(given: Mapping[str, str]) -> bool:
 def has(environ: Mapping[str, str], name: str) -> bool:
     """Whether a variable is given, as a value or as a file."""
     return bool(environ.get(name) or environ.get(f"{name}_FILE"))
+
+
+def _metrics_beside(port: int, ports: Ports) -> dict[str, str]:
+    """The first port above that no server here listens on; nothing where there is none."""
+    taken = (ports.web, ports.media, ports.simulator)
+    free = next((one for one in range(port + 1, 65536) if one not in taken), None)
+    return {} if free is None else {"METRICS_PORT": str(free)}
 
 
 def _worker(node: str, queues: str) -> list[str]:

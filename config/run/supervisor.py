@@ -211,7 +211,7 @@ class Supervisor:
             ("Worker", rest, worker_ready(celery_app, node)),
             (
                 "Worker for tool calls",
-                roles.tools_worker(tools_node, self._environment),
+                roles.tools_worker(tools_node, self._environment, ports),
                 worker_ready(celery_app, tools_node),
             ),
         ]

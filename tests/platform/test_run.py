@@ -229,7 +229,7 @@ def queues_of(role: roles.Role) -> list[str]:
 
 
 def test_what_a_caller_waits_for_has_a_worker_of_its_own(tmp_path: Path) -> None:
-    tools = roles.tools_worker("tools@x", {})
+    tools = roles.tools_worker("tools@x", {}, PORTS)
     rest = roles.worker("rest@x", tmp_path / "beat", queues=roles.ALL_BUT_TOOLS)
     both = roles.worker("both@x", tmp_path / "beat")
 
@@ -240,10 +240,16 @@ def test_what_a_caller_waits_for_has_a_worker_of_its_own(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [("9100", {"METRICS_PORT": "9101"}), ("", {}), ("0", {}), ("65535", {})]
+    ("given", "told"),
+    [
+        ("9100", {"METRICS_PORT": "9101"}),
+        ("7999", {"METRICS_PORT": "8003"}),  # web, media and the simulator have those between
+        ("8001", {"METRICS_PORT": "8003"}),
+        *[("", {}), ("0", {}), ("65535", {})],
+    ],
 )
 def test_the_worker_of_tools_serves_its_metrics_beside_the_others(given: str, told: dict[str, str]) -> None:
-    assert roles.tools_worker("tools@x", {"METRICS_PORT": given}).environment == told
+    assert roles.tools_worker("tools@x", {"METRICS_PORT": given}, PORTS).environment == told
 
 
 # --- Being asked to stop -------------------------------------------------------------------------------------
