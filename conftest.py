@@ -5,16 +5,19 @@ from collections.abc import Generator, Iterator
 import pytest
 import redis
 from django.conf import settings as django_settings
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.emptying import empty_quickly
 from tests.outboxes import end_of_this_process
 
-# The clocks of busy machines lie, so no example fails for being slow. Each day draws other examples, so the few of one day
+# The clocks of busy machines lie, so no example fails for being slow, nor the drawing of it. Each day draws other examples, so the few of one day
 # add up; `bin/test --hypothesis-profile=thorough -k …` draws many at once, where a test names no number of its own.
-hypothesis_settings.register_profile("tandem", deadline=None, max_examples=50)
-hypothesis_settings.register_profile("thorough", deadline=None, max_examples=2000)
+for name, examples in (("tandem", 50), ("thorough", 2000)):
+    hypothesis_settings.register_profile(
+        name, deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow]
+    )
 hypothesis_settings.load_profile("tandem")
 
 

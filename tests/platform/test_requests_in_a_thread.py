@@ -107,6 +107,8 @@ def asked(where: str, body: bytes = b"") -> tuple[int, bytes]:
 @pytest.fixture(autouse=True)
 def _nothing_seen() -> None:
     seen.clear()
+    began.clear()
+    goes_on.clear()
 
 
 def test_all_middleware_and_the_view_run_in_one_thread_that_is_not_the_loops() -> None:
@@ -135,18 +137,20 @@ def test_a_thread_that_nobody_waits_for_any_more_gives_back_what_it_holds() -> N
 
     async def ask() -> None:
         given: list[dict[str, Any]] = [{"type": "http.request", "body": b""}]
+        gone = asyncio.Event()
 
         async def receive() -> dict[str, Any]:
             if given:
                 return given.pop()
-            await asyncio.to_thread(began.wait, 5)
+            await asyncio.to_thread(began.wait, 60)
+            gone.set()
             return {"type": "http.disconnect"}
 
         async def send(_: Any) -> None:
             raise AssertionError
 
         request = asyncio.ensure_future(ThreadHandler()(scope_of("slow"), receive, send))
-        await asyncio.to_thread(began.wait, 5)
+        await gone.wait()
         for _ in range(50):
             await asyncio.sleep(0)
         request.cancel()

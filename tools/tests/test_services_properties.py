@@ -87,7 +87,7 @@ class Ledger:
             self.ended_as = row.status
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(STEPS), min_size=1, max_size=10), OUTCOMES)
 def test_any_order_and_repetition_ends_in_one_honest_outcome(steps: list[str], outcome: Outcome) -> None:
     ledger = Ledger(outcome)

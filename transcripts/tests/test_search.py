@@ -181,7 +181,7 @@ def test_a_turn_that_is_longer_than_any_index_takes_is_kept() -> None:
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(typed=st.text(max_size=40) | st.text(alphabet="ab\"*-'\\:&|!()<> %\x00", max_size=30))
 def test_nothing_that_is_typed_fails(typed: str) -> None:
     if not Transcript.objects.exists():

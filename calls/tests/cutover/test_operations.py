@@ -412,7 +412,9 @@ interruptions = st.one_of(
 
 
 @pytest.mark.django_db
-@hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(resource=resources(), going=interruptions, back=interruptions, share=st.sampled_from([10, 100]))
 def test_rollback_restores_the_snapshot_from_any_interruption(
     resource: dict[str, Any], going: Any, back: Any, share: int, desk: Assistant

@@ -100,7 +100,7 @@ def test_a_worker_tells_of_no_other_file(kept_in: Any) -> None:
 
     folders.recording_seen(name="call.mp3", token="t1")
 
-    assert store().blpop([key("doctor", "seen", "t1")], timeout=5)[1] == "no"  # type: ignore[index]
+    assert store().blpop([key("doctor", "seen", "t1")], timeout=60)[1] == "no"  # type: ignore[index]
 
 
 @pytest.mark.django_db

@@ -307,7 +307,9 @@ def test_a_conversation_moves_with_a_beginning_or_end_that_is_known_later(missin
     assert first[0] == last[0]
 
 
-@hypothesis_settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.tuples(st.sampled_from(SMALL_PLACES), JSON | st.just("gone")), max_size=5))
 def test_whatever_is_damaged_in_a_body_it_is_written_and_order_makes_no_difference(
     changes: list[Any],

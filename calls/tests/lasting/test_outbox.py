@@ -57,8 +57,8 @@ def test_any_story_of_failures_and_deaths_publishes_everything_in_order(steps: l
                     broker.forget()
                 case "restart":
                     outbox.close()
-                    outbox = started(folder, broker)
                     lives.append(len(broker.taken))
+                    outbox = started(folder, broker)
                 case _:
                     assert outbox.written(60)
                     (journal,) = outbox._journal.paths[-1:]
@@ -66,8 +66,8 @@ def test_any_story_of_failures_and_deaths_publishes_everything_in_order(steps: l
                     if step == "die in a write":
                         with journal.open("ab") as file:
                             file.write(b'{"task":"task","kwargs":{"n":99')
-                    outbox = started(folder, broker)
                     lives.append(len(broker.taken))
+                    outbox = started(folder, broker)
         broker.failures = 0
         assert outbox.settle(60)
         outbox.close()

@@ -73,12 +73,12 @@ def stage(redis_client: "redis.Redis", monkeypatch: pytest.MonkeyPatch) -> Stage
 
 async def taken(messages_: AsyncIterator[dict[str, Any]], n: int) -> list[dict[str, Any]]:
     """The next so many messages."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await anext(messages_) for _ in range(n)]
 
 
 async def everything(messages_: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [one async for one in messages_]
 
 
