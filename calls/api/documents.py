@@ -201,10 +201,17 @@ def _recording(record: Record, public_origin: str) -> dict[str, Any]:
 
 def _transfer(one: Transferred) -> dict[str, Any]:
     return {
-        "destination": one.destination,
+        "destination": _without_headers(one.destination),
         "mode": one.mode,
         "status": _DIALLED.get(one.dial_status, one.dial_status or "failed" if one.error else "connected"),
     }
+
+
+def _without_headers(destination: Any) -> Any:
+    """A destination as it was used, but for what goes with it to another switch, in which passwords may stand."""
+    if not isinstance(destination, Mapping):
+        return destination
+    return {name: value for name, value in destination.items() if name != "sipHeaders"}
 
 
 def _destination(record: Record) -> dict[str, Any]:

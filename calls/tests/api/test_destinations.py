@@ -55,6 +55,7 @@ def test_headers_and_what_is_no_field_of_a_destination_are_not_told() -> None:
     call = make_call()
     transferred(call, {**SIP, "sipHeaders": {"X-Auth": "hunter2"}, "token": "hunter2"}, **REACHED)
     assert destination_told(call) == SIP
+    assert "X-Auth" not in str(Program().ask("GET", f"/call/{call.pk}"))
 
 
 @pytest.mark.parametrize(
