@@ -152,7 +152,7 @@ def _workers(here: Place, hops: Hops | None) -> ExitStack:
         environment["HOPS_FILE"] = str(hops.path)
     started = []
     for role in (
-        roles.tools_worker(f"tools-{mark}", environment),
+        roles.tools_worker(f"tools-{mark}", environment, roles.Ports(web=0, media=0, simulator=0)),
         roles.worker(f"bench-{mark}", VAR / f"beat-{os.getpid()}", queues=roles.ALL_BUT_TOOLS),
     ):
         child = children.start(
