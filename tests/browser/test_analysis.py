@@ -61,6 +61,7 @@ def test_analyses_and_deliveries_can_be_read_and_sent_again(ops: Page, live_serv
     expect(ops.get_by_text("Partly done").first).to_be_visible()
     ops.goto(f"{live_server.url}{reverse('admin:calls_callanalysis_change', args=[row.pk])}")
     expect(ops.get_by_text("Asked 2 times.")).to_be_visible()
+    ops.wait_for_load_state()  # its styles and scripts may move things
     assert ops.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
     ops.goto(f"{live_server.url}{reverse('admin:calls_warehousedelivery_changelist')}")

@@ -32,5 +32,6 @@ def test_a_field_is_found_read_and_tried(ops: Page, live_server: LiveServer) -> 
     expect(ops.locator("#analytics pre")).to_have_text(re.compile("curl -X POST .*/analytics"))
 
     ops.set_viewport_size({"width": 800, "height": 900})
+    ops.wait_for_load_state()  # its styles and scripts may move things
     assert ops.evaluate("document.documentElement.scrollWidth") <= 800
     assert complaints == []

@@ -37,6 +37,7 @@ def test_a_click_on_a_line_is_heard_and_the_line_found_by_its_words(
 
     later = ops.get_by_role("button", name="Hear it from 0:06")
     later.focus()
+    ops.wait_for_load_state()  # what is pressed before the page's scripts have run is heard by nobody
     ops.keyboard.press("Enter")
 
     audio = ops.locator("audio")

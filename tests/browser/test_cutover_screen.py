@@ -323,6 +323,7 @@ def test_every_page_fits_whatever_is_in_it(
 
     def shown(name: str) -> None:
         picture(ops, f"{name}-{width}-{scheme}")
+        ops.wait_for_load_state()  # its styles and scripts may move things
         fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         assert ops.evaluate(fits), f"{name} is wider than {width} px"
 

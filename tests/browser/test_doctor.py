@@ -48,5 +48,6 @@ def test_somebody_runs_the_doctor_by_keyboard_and_reads_what_to_do(
     ops.set_viewport_size({"width": 800, "height": 900})
     ops.emulate_media(color_scheme="dark")
     ops.reload()
+    ops.wait_for_load_state()  # its styles and scripts may move things
     assert ops.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     picture(ops, "doctor-800-dark")

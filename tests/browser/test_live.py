@@ -157,6 +157,7 @@ def test_somebody_reads_along_and_says_something_by_keyboard(
     ops.emulate_media(color_scheme="dark")
     ops.reload()
     expect(log).to_contain_text("It is ready.")
+    ops.wait_for_load_state()  # its styles and scripts may move things
     assert ops.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     picture(ops, "live-800-dark")
     told.over("customer-ended-call")

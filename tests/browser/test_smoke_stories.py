@@ -44,6 +44,7 @@ def failed_run() -> SmokeRun:
 
 def assert_fits(page: Page) -> None:
     """Nothing has to be scrolled sideways."""
+    page.wait_for_load_state()  # its styles and scripts may move things
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert over <= 0
 

@@ -36,6 +36,7 @@ def test_a_squad_shows_what_is_wrong_with_it_and_takes_a_number(ops: Page, live_
     expect(ops.get_by_text("Billing was never published: handing a call to it fails")).to_be_visible()
     expect(ops.get_by_text("Nobody: not found")).to_be_visible()
     expect(ops.get_by_text("takes the call", exact=True)).to_be_visible()
+    ops.wait_for_load_state()  # its styles and scripts may move things
     assert ops.evaluate("document.documentElement.scrollWidth") <= 800
 
     ops.goto(f"{live_server.url}/admin/calls/phonenumber/{number.pk}/change/")
