@@ -22,6 +22,7 @@ from calls.bridge.limits import (
     MODEL_FAILED,
     NOT_STARTED,
     OVERTIME_S,
+    STREAM_CLOSED,
     USAGE_WITHIN_S,
     WORDS_KNOWN_WITHIN_S,
 )
@@ -84,6 +85,7 @@ class Ending:
         self._transfer: Transfer | None = None  # to be ordered, or ordered and not yet answered
         self._ordered = False
         self.keys_by = 0.0  # when keys are pressed at the latest that wait for nothing but the caller's words
+        self._gone_for = ""  # the reason of Twilio's side, which is over; empty where we gave it up
         self._message_left = ""
         self._guarded = False  # the message is not cut short by the caller's voice
         self._words_by = ""  # the order that the message came with
@@ -250,6 +252,8 @@ class Ending:
         if transfer is None:
             return None
         self._ordered = False
+        if self._line.phase is Phase.DRAINING:
+            self.reason = self._gone_for or STREAM_CLOSED  # nobody was being connected when the stream ended
         if self._line.phase is not Phase.LEAVING or self.failing or not self._line.realtime_open:
             return None
         self._go_on(now)
@@ -349,6 +353,7 @@ class Ending:
         if not self._ordered:
             self._call_off_transfer(gone=True)
         self._handover.call_off(gone=True)
+        self._gone_for = reason
         self.reason = self.reason or reason
         line.phase = Phase.DRAINING
         line.disarm_all()

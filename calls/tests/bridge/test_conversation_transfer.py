@@ -5,8 +5,9 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from calls.bridge import realtime
+from calls.bridge import realtime, twilio
 from calls.bridge.commands import Apologise, Ended, Forward, HangUp, RunTool, ToolDone, ToolRefused
+from calls.bridge.limits import FORWARDED_WITHIN_S
 from calls.bridge.line import Phase
 from calls.bridge.plan import Place, Plan, ToolSpec
 from calls.bridge.toolcalls import ToolResult
@@ -338,6 +339,28 @@ def test_a_refusal_after_the_caller_has_gone_is_only_written_down() -> None:
 
     assert [(one.call_id, one.orphaned) for one in call.all(ToolRefused)] == [("c1", True)]
     assert call.outputs == {}
+
+
+def test_a_caller_who_had_gone_when_the_order_was_refused_was_not_forwarded() -> None:
+    call = announced()
+    call.created("r3")  # what it used is told when it is cancelled, and waited for
+    call.take(call.conversation.receive_twilio(twilio.Stop(), now=call.now))
+    assert call.conversation.phase is Phase.DRAINING
+    fails(call)
+    call.wait(5)
+
+    assert call.ended.reason == "customer-ended-call"
+
+
+def test_an_order_that_was_refused_after_it_was_given_up_forwarded_nobody() -> None:
+    call = announced()
+    call.created("r3")
+    call.wait(FORWARDED_WITHIN_S)
+    assert call.conversation.phase is Phase.DRAINING
+    fails(call)
+    call.wait(5)
+
+    assert call.ended.reason == "phone-call-provider-closed-websocket"
 
 
 # A place that a server names ------------------------------------------------------------------------------------------------

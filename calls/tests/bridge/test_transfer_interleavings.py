@@ -36,6 +36,7 @@ class TransferWitness(Witness):
 
     def __init__(self, plan: Plan) -> None:
         self.ordered: Forward | None = None
+        self.taken = False  # by Twilio, who refuses it no more
         self.answers: Counter[str] = Counter()
         super().__init__(plan)
         self.deadline_s += MAX_DURATION_S + LONGEST_LIFE_S + FORWARDED_WITHIN_S
@@ -65,11 +66,12 @@ class TransferWitness(Witness):
     def do_forwarded(self) -> None:
         """Twilio takes the order; then the stream ends."""
         if self.ordered is not None:
+            self.taken = True
             self.take(self.conversation.forwarded())
             self.do_twilio_gone()
 
     def do_forward_failed(self) -> None:
-        if self.ordered is not None:
+        if self.ordered is not None and not self.taken:
             ordered, self.ordered = self.ordered, None
             self.take(self.conversation.forward_failed("transfer_failed", "No.", now=self.now))
             assert self.answers[ordered.call_id] == 1, "a refused transfer is answered"
