@@ -1,7 +1,8 @@
-"""The web server: daphne, taught three things.
+"""The web server: daphne, taught four things.
 
 It takes in a whole body before anybody is asked who sent it: there is a limit now, for what would fill memory and disk (what is
-behind it refuses smaller bodies in words of its own). Its log shows no queries. And it closes WebSockets with the codes it is told.
+behind it refuses smaller bodies in words of its own). It leaves forms to Django, which reads them in a thread and counts their fields.
+Its log shows no queries. And it closes WebSockets with the codes it is told.
 """
 
 from io import BytesIO
@@ -29,6 +30,11 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]  # daphne has no types
     content: Any
     _received = 0
     _refused = False
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        # Twisted would take forms apart on the loop, for nobody: 4 MB of semicolons in the head of one part keep it for minutes,
+        # and whoever calls meanwhile.
+        super().__init__(*args, **named, parsePOSTFormSubmission=False)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
         """The headers are read; ``length`` is None where the body comes in chunks."""

@@ -1,5 +1,6 @@
 """Assistants that are parts of what programs send: a squad's own copies, and those inside destinations of tools."""
 
+import json
 from collections.abc import Callable, Iterable, Sized
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,12 +10,14 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from assistants.api.checking import TOO_MANY_PARTS
+from assistants.api.documents import stored_headers
 from assistants.imports.keys import key_stored
 from assistants.imports.summary import ImportSummary
 from assistants.models import Assistant, AssistantTool, VapiObject
 from assistants.services import assistant_publish
 from assistants.squads import MOST_MEMBERS
 from assistants.vapi.drafts import AssistantDraft
+from assistants.vapi.hiding import with_secret_headers
 from tools.access.errors import ApiError
 from tools.auth.allowing import asked_url
 from tools.models import ApiKey, Tool
@@ -98,6 +101,16 @@ def _same_place(tool: Tool) -> tuple[str, str, str]:
 
 def _take(row: Assistant | Tool, twin: Any) -> None:
     row.server_secret = row.server_secret or twin.server_secret
-    row.server_headers = row.server_headers or twin.server_headers
+    row.server_headers = _headers(row, twin)
     row.credential_id = row.credential_id or twin.credential_id
     row.save(update_fields=[*_SECRETS, "credential"])
+
+
+def _headers(row: Assistant | Tool, twin: Assistant | Tool) -> str:
+    own = stored_headers(row)
+    # What is sent to a program, and by it, has the open ones of them alone.
+    return (
+        json.dumps(with_secret_headers(own, stored_headers(twin)), ensure_ascii=False)
+        if own
+        else twin.server_headers
+    )

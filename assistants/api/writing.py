@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from assistants.api.checking import READ_ONLY
 from assistants.api.documents import Row, stored_headers
+from assistants.api.turns import turn
 from assistants.imports.columns import column_read
 from assistants.imports.keys import Draft, key_stored, keys_of
 from assistants.imports.policies import Choice
@@ -20,7 +21,7 @@ from assistants.imports.writing import SECRETS, Writer, import_lock
 from assistants.mcp_lists import McpLists
 from assistants.models import ClientDocument, VapiImport, VapiObject
 from assistants.vapi.drafts import AssistantDraft, Drafts, Finding, ToolDraft
-from assistants.vapi.hiding import is_secret_header
+from assistants.vapi.hiding import with_secret_headers
 from assistants.vapi.merge import Merged
 from assistants.vapi.servers import same_server
 from tools.access.errors import ApiError
@@ -131,7 +132,7 @@ class ClientWriter(Writer):
 def writing() -> Iterator[None]:
     """All or nothing, one writer at a time."""
     try:
-        with transaction.atomic():
+        with turn(), transaction.atomic():
             import_lock()
             yield
     except IntegrityError as exc:
@@ -173,8 +174,8 @@ def _headers_keep(given: dict[str, str], before: Mapping[str, str], ours: Row) -
     if given["server_headers"] == before.get("server_headers"):
         del given["server_headers"]
         return
-    kept = {name: value for name, value in stored_headers(ours).items() if is_secret_header(name)}
-    given["server_headers"] = json.dumps({**kept, **json.loads(given["server_headers"])}, ensure_ascii=False)
+    whole = with_secret_headers(json.loads(given["server_headers"]), stored_headers(ours))
+    given["server_headers"] = json.dumps(whole, ensure_ascii=False)
 
 
 def _addresses(row: Any) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from assistants.services import FaultsFound, publish_faults
 from assistants.snapshots import Snapshot, snapshot_read, snapshot_take
 from assistants.transient.rows import Rows
 from assistants.vapi.drafts import AssistantDraft, Catalogue, Finding, ToolDraft, Verdict
-from assistants.vapi.hiding import is_secret_header
+from assistants.vapi.hiding import with_secret_headers
 from assistants.vapi.overrides import fields_set
 from assistants.vapi.servers import same_server
 from tools.auth.allowing import asked_url, credential_faults
@@ -304,9 +304,9 @@ class Maker:
         if after.secrets.get("server_headers") == before.secrets.get("server_headers"):
             row.server_headers = own.server_headers
         else:
-            kept = {name: value for name, value in stored_headers(own).items() if is_secret_header(name)}
             given = json.loads(after.secrets.get("server_headers") or "{}")
-            row.server_headers = json.dumps({**kept, **given}, ensure_ascii=False)
+            whole = with_secret_headers(given, stored_headers(own))
+            row.server_headers = json.dumps(whole, ensure_ascii=False)
         if after.credential_id == before.credential_id:
             row.credential_id = own.credential_id
             self.rows.credentials[:] = [one for one in self.rows.credentials if one[0] is not row]

@@ -5,6 +5,7 @@ secret stays visible, with a mark instead of its value.
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -58,6 +59,15 @@ _STAND_IN = re.compile("\0(\\d+)\0")
 def is_secret_header(name: str) -> bool:
     """Whether a header of that name usually carries a secret."""
     return _SECRET_HEADER.search(name) is not None
+
+
+def with_secret_headers(given: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
+    """The headers that were given, and those stored ones that are never given back and that nobody has sent anew, in whatever case."""
+    named = {name.lower() for name in given}
+    kept = {
+        name: value for name, value in stored.items() if is_secret_header(name) and name.lower() not in named
+    }
+    return {**kept, **given}
 
 
 def is_open_header(name: str) -> bool:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import TooManyFieldsSent
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -21,6 +22,10 @@ from tools.models import ApiKey
 logger = logging.getLogger(__name__)
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_DATABASE_AWAY = (
+    "The database does not answer, so nobody knows whose key that is. Nothing was done; try again."
+)
+_TRY_AGAIN_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,7 @@ def api_view(resource: str, **handlers: Handler) -> Callable[..., HttpResponse]:
     def view(request: HttpRequest, **named: Any) -> HttpResponse:
         key: ApiKey | None = None
         try:
-            key = key_authenticate(request.headers.get("Authorization", ""), address=request_address(request))
-            use_count(key)
+            key = _let_in(request)
             scope = _scope(resource, request.method or "")
             scope_require(key, scope)
             response = _carried_out(request, key, handlers, named, writes=scope.endswith(":write"))
@@ -74,6 +78,17 @@ def api_view(resource: str, **handlers: Handler) -> Callable[..., HttpResponse]:
         return response
 
     return view
+
+
+def _let_in(request: HttpRequest) -> ApiKey:
+    """Whose request it is, counted. Raises ApiError: 503 where nobody can be asked for keys, since certainly nothing is done then."""
+    try:
+        key = key_authenticate(request.headers.get("Authorization", ""), address=request_address(request))
+        use_count(key)
+    except OperationalError as exc:
+        logger.exception("the database does not answer a request of the api")
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, _DATABASE_AWAY, retry_after_s=_TRY_AGAIN_S) from exc
+    return key
 
 
 def _scope(resource: str, method: str) -> str:

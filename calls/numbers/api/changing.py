@@ -139,7 +139,9 @@ def _problems(body: Mapping[str, Any]) -> list[str]:
     if body.get("workflowId"):
         found.append(_NO_WORKFLOWS)
     fallback = body.get("fallbackDestination")
-    if isinstance(fallback, dict) and not (number_dialled(fallback) or sip_uri_dialled(fallback)):
+    if fallback is not None and not isinstance(fallback, dict):
+        found.append("fallbackDestination must be an object")
+    elif fallback is not None and not (number_dialled(fallback) or sip_uri_dialled(fallback)):
         found.append(
             "fallbackDestination must be a destination of the type number or sip that can be dialled"
         )
