@@ -161,7 +161,7 @@ def _sip_address(stored: Mapping[str, Any], faults: list[str]) -> str:
     pairs = []
     for name, value in _mapping(stored, "sipHeaders").items():
         if _SIP_HEADER.fullmatch(str(name)) and isinstance(value, str | int | float):
-            pairs.append(f"{name}={quote(str(value), safe='')}")
+            pairs.append(f"{name}={quote(_header_value(value), safe='')}")
         else:
             faults.append(f"Twilio passes on no SIP header named {str(name)[:60]}.")
     address = f"{uri}?{'&'.join(pairs)}" if pairs else uri
@@ -169,6 +169,11 @@ def _sip_address(stored: Mapping[str, Any], faults: list[str]) -> str:
         faults.append("The SIP headers are too long for Twilio and were left out.")
         return uri
     return address
+
+
+def _header_value(value: str | float) -> str:
+    """On one line: what a caller has said may stand in it, and is to begin no header of its own."""
+    return "".join(one if one.isprintable() else " " for one in str(value))
 
 
 def _extension(stored: Mapping[str, Any], faults: list[str]) -> str:

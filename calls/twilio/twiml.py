@@ -1,5 +1,8 @@
 """The documents that tell Twilio what to do with a call."""
 
+import re
+from typing import Final
+
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 from calls.transfers import Destination
@@ -140,9 +143,12 @@ def hang_up_document() -> str:
 
 
 _LONGEST_SAY = 3000  # what the strictest of Twilio's voices takes
+# No XML may hold these, however they are written: Twilio would refuse the whole document, and the call end with its own apology.
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _say(response: VoiceResponse, text: str, language: str) -> None:
+    text = _NO_XML.sub(" ", text)
     said_in = _SAY_LANGUAGES.get(language[:2].lower())
     if said_in:
         response.say(text, language=said_in)
