@@ -163,6 +163,11 @@ class Outbox:
         self._publisher.start()
         look_at = time.monotonic() + ADOPT_EVERY_S
         while not self._closing:
+            # Not once it closes: the other thread lets go of the journal then, and what was adopted after that would stay locked.
+            if time.monotonic() >= look_at:
+                self._open()
+                self._adopt()
+                look_at = time.monotonic() + ADOPT_EVERY_S
             sync_s = self._journal.sync_due_s()
             wait_s = look_at - time.monotonic()
             try:
@@ -172,10 +177,6 @@ class Outbox:
             if news:
                 self._accept([one for one in news if one is not None], closing=None in news)
             self._sync()
-            if time.monotonic() >= look_at:
-                self._open()
-                self._adopt()
-                look_at = time.monotonic() + ADOPT_EVERY_S
 
     def _open(self) -> None:
         if self._on_disk:

@@ -38,8 +38,8 @@ class Taker:
             raise ConnectionError("the broker is away")
         lines = kwargs["lines"].splitlines() if task == "many" else []
         numbers = [orjson.loads(line)["kwargs"]["n"] for line in lines] or [kwargs["n"]]
-        self.messages.append(numbers)
         self._inside.append((number, numbers))
+        self.messages.append(numbers)  # by which tests see that it is here
         if not self.keeps:
             self.work()
 
@@ -92,7 +92,13 @@ def die(outbox: Outbox) -> None:
         outbox._journal.done = lambda place: None  # type: ignore[method-assign]  # noqa: ARG005  # a receipt that is on its way
     for segment in segments:
         os.close(segment.handle)
-    outbox.close()
+    end(outbox)
+
+
+def end(outbox: Outbox) -> None:
+    """Close it, and see that its threads are gone, so that nothing of it mixes with what comes after."""
+    outbox.close(60)
+    assert not outbox.state().works
 
 
 def eventually(look: Callable[[], bool]) -> None:

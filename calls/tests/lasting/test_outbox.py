@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calls.lasting.journal import BROKEN
-from calls.tests.lasting.broker import Taker, die, eventually, first_times, started
+from calls.lasting.outbox import Outbox
+from calls.tests.lasting.broker import SORTING, Taker, die, end, eventually, first_times, started
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 def assert_nothing_twice_in_one_life(taken: list[int], lives: list[int]) -> None:
     """Each life of the process, by where it began, has handed over each number once."""
-    for begin, end in zip(lives, [*lives[1:], len(taken)], strict=True):
-        life = taken[begin:end]
+    for begin, until in zip(lives, [*lives[1:], len(taken)], strict=True):
+        life = taken[begin:until]
         assert life == first_times(life)
 
 
@@ -56,7 +56,7 @@ def test_any_story_of_failures_and_deaths_publishes_everything_in_order(steps: l
                 case "forget":
                     broker.forget()
                 case "restart":
-                    outbox.close()
+                    end(outbox)
                     lives.append(len(broker.taken))
                     outbox = started(folder, broker)
                 case _:
@@ -70,7 +70,7 @@ def test_any_story_of_failures_and_deaths_publishes_everything_in_order(steps: l
                     outbox = started(folder, broker)
         broker.failures = 0
         assert outbox.settle(60)
-        outbox.close()
+        end(outbox)
 
         assert first_times(broker.taken) == list(range(put))
         if "forget" not in steps:
@@ -94,7 +94,7 @@ def test_put_never_waits_for_the_broker_and_the_disk_has_it_meanwhile(tmp_path: 
     assert outbox.settle(60)
     assert broker.taken == list(range(100))
     assert [path.read_bytes() for path in outbox._journal.paths] == [b""]
-    outbox.close()
+    end(outbox)
 
 
 def test_what_json_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_json_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         outbox.put("task", {"n": object()})
 
-    outbox.close()
+    end(outbox)
 
 
 def test_a_process_that_lives_adopts_the_journal_of_one_that_died(tmp_path: Path) -> None:
@@ -117,25 +117,30 @@ def test_a_process_that_lives_adopts_the_journal_of_one_that_died(tmp_path: Path
 
     eventually(lambda: broker.taken == [7])
     assert living.settle(60)
-    living.close()
+    end(living)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_journal_of_a_process_that_lives_is_left_alone(tmp_path: Path) -> None:
+def test_the_journal_of_a_process_that_lives_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broker, elsewhere = Taker(), Taker()
     elsewhere.failures = 1_000_000
     owner = started(tmp_path, elsewhere)
     owner.put("task", {"n": 7})
     assert owner.written(60)
-    other = started(tmp_path, broker)
+    other, looks = Outbox(tmp_path, broker, SORTING), list[None]()
+    really = other._adopt
+    monkeypatch.setattr(other, "_adopt", lambda: looks.append(really()))
+    other.start()
 
-    time.sleep(0.3)  # several looks
+    eventually(lambda: len(looks) > 5)
 
     assert broker.taken == []
     elsewhere.failures = 0
     assert owner.flush(60)
     for outbox in (owner, other):
-        outbox.close()
+        end(outbox)
 
 
 def test_close_gives_up_after_its_time_and_leaves_the_rest_for_the_next(tmp_path: Path) -> None:
@@ -152,7 +157,34 @@ def test_close_gives_up_after_its_time_and_leaves_the_rest_for_the_next(tmp_path
 
     assert heir.flush(60)
     assert broker.taken == [1]
-    heir.close()
+    end(heir)
+
+
+def test_whoever_comes_to_an_end_adopts_no_journal_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not its own either: the thread that would let go of it has ended, and nobody else could ever take it."""
+    monkeypatch.setattr("calls.lasting.outbox.ADOPT_EVERY_S", 0.0)
+    broker = Taker()
+    broker.failures = 1_000_000
+    ending = started(tmp_path, broker)
+    ending.put("task", {"n": 1})
+    assert ending.written(60)
+    really = ending._sync
+
+    def slowly() -> None:
+        really()
+        if ending._closing:
+            ending._publisher.join(60)
+
+    monkeypatch.setattr(ending, "_sync", slowly)
+    end(ending)
+    broker.failures = 0
+    heir = started(tmp_path, broker)
+
+    assert heir.flush(60)
+    assert broker.taken == [1]
+    end(heir)
 
 
 CHILD = """
@@ -195,7 +227,7 @@ def test_a_process_that_is_really_killed_loses_nothing_that_was_written(tmp_path
     heir = started(tmp_path / "spool", broker)
 
     assert heir.flush(60)
-    heir.close()
+    end(heir)
     for first in (0, 100):
         ours = [n for n in broker.taken if first <= n < first + 40]
         assert ours[:30] == list(range(first, first + 30))

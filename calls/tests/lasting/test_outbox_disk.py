@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from calls.lasting.journal import BROKEN
-from calls.tests.lasting.broker import Taker, eventually, started
+from calls.tests.lasting.broker import Taker, end, eventually, started
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -27,7 +27,7 @@ def test_broken_lines_are_put_aside_and_the_rest_is_published(
 
     assert outbox.settle(60)
     assert broker.taken == [0, 1, 2]
-    outbox.close()
+    end(outbox)
     aside = tmp_path / BROKEN / "1-dead.txt"
     assert aside.read_bytes().split(b"\n")[:-1] == bad
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -48,7 +48,7 @@ def test_without_a_folder_the_memory_has_to_do(tmp_path: Path, caplog: pytest.Lo
     assert outbox.flush(60)
     assert broker.taken == [0, 1, 2, 3, 4]
     assert "entries are kept in memory only" in caplog.text
-    outbox.close()
+    end(outbox)
 
 
 def test_a_full_disk_keeps_nothing_from_the_workers_and_no_foreign_journal_is_lost(
@@ -62,14 +62,15 @@ def test_a_full_disk_keeps_nothing_from_the_workers_and_no_foreign_journal_is_lo
         full = os.open("/dev/full", os.O_RDWR)
         os.dup2(full, segment.handle)
         os.close(full)
-    (tmp_path / "1-dead.jsonl").write_bytes(orjson.dumps({"task": "task", "kwargs": {"n": 1}}) + b"\n")
+    (tmp_path / "1-dead.new").write_bytes(orjson.dumps({"task": "task", "kwargs": {"n": 1}}) + b"\n")
+    (tmp_path / "1-dead.new").rename(tmp_path / "1-dead.jsonl")  # never there without its line
 
     outbox.put("task", {"n": 2})
 
     eventually(lambda: set(broker.taken) == {1, 2})
     assert outbox.settle(60)
     assert outbox.state().bytes_used == 0
-    outbox.close()
+    end(outbox)
     assert "the spool cannot be written" in caplog.text
 
 
@@ -98,7 +99,7 @@ def test_what_a_full_disk_took_a_half_of_is_taken_back(
     broker.failures = 0
     assert outbox.settle(60)
     assert broker.taken == [1, 2]
-    outbox.close()
+    end(outbox)
 
 
 def test_a_process_that_began_without_a_disk_takes_to_it_once_it_is_there(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_process_that_began_without_a_disk_takes_to_it_once_it_is_there(tmp_pa
     assert outbox.settle(60)
     assert broker.taken == [1, 2]
     assert outbox.state().well
-    outbox.close()
+    end(outbox)
     assert not outbox.state().works
 
 
@@ -135,8 +136,15 @@ def test_a_journal_that_somebody_emptied_costs_its_entries_and_keeps_nobody_else
     assert outbox.written(60)
     (journal,) = outbox._journal.paths
 
-    os.truncate(journal, 0)
-    broker.failures = 0
+    really = broker.send
+
+    def emptied(*_: Any, **__: Any) -> None:
+        """In the outbox's own thread: from ours it could come between its reading of the line and its handing over."""
+        os.truncate(journal, 0)
+        broker.failures, broker.send = 0, really  # type: ignore[method-assign]
+        raise ConnectionError("the broker is away")
+
+    broker.send = emptied  # type: ignore[method-assign]
     eventually(lambda: outbox.state().dropped == 1)
     outbox.put(task, {"n": 2})
 
@@ -144,7 +152,7 @@ def test_a_journal_that_somebody_emptied_costs_its_entries_and_keeps_nobody_else
     assert broker.taken == [2]
     assert outbox.state().bytes_used == 0
     assert "cannot be read and are lost" in caplog.text
-    outbox.close()
+    end(outbox)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from calls.lasting import waiting
-from calls.tests.lasting.broker import Taker, die, eventually, started
+from calls.tests.lasting.broker import Taker, die, end, eventually, started
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -23,7 +23,7 @@ def test_an_entry_stays_on_disk_until_a_worker_has_done_it(tmp_path: Path) -> No
     broker.work()
     assert outbox.settle(60)
     assert outbox._journal.paths[0].read_bytes() == b""
-    outbox.close()
+    end(outbox)
 
 
 def test_a_broker_that_forgot_what_it_had_is_given_it_again_in_order(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_broker_that_forgot_what_it_had_is_given_it_again_in_order(tmp_path: P
 
     assert outbox.settle(60)
     assert broker.taken == [0, 1, 2]
-    outbox.close()
+    end(outbox)
 
 
 def test_what_nobody_calls_done_is_handed_over_again_and_ever_later(
@@ -66,7 +66,7 @@ def test_what_nobody_calls_done_is_handed_over_again_and_ever_later(
     assert len(broker.messages) >= 3
     broker.work()
     assert outbox.settle(60)
-    outbox.close()
+    end(outbox)
 
 
 def test_what_a_killed_process_had_handed_over_is_handed_over_by_the_next(tmp_path: Path) -> None:
@@ -81,4 +81,4 @@ def test_what_a_killed_process_had_handed_over_is_handed_over_by_the_next(tmp_pa
 
     assert heir.settle(60)
     assert broker.taken == [1]
-    heir.close()
+    end(heir)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from calls.lasting.sorting import Rank, Sorting
-from calls.tests.lasting.broker import Taker, started
+from calls.tests.lasting.broker import Taker, end, started
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -50,7 +50,7 @@ def test_a_full_journal_keeps_the_last_words_longest_and_tells_of_what_it_droppe
     assert outbox.settle(60)
     assert sum(-n for n in broker.taken if n < 0) == state.dropped
     assert broker.taken[-1] == 1000
-    outbox.close()
+    end(outbox)
 
 
 def test_what_the_disk_does_not_take_is_bounded_in_memory_as_well(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_the_disk_does_not_take_is_bounded_in_memory_as_well(tmp_path: Path
     broker.failures = 0
     assert outbox.settle(60)
     assert outbox.state().bytes_used == 0
-    outbox.close()
+    end(outbox)
 
 
 def test_what_was_dropped_without_a_disk_is_told_once_there_is_room_again(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_what_was_dropped_without_a_disk_is_told_once_there_is_room_again(tmp_pa
 
     assert outbox.settle(60)
     assert broker.taken[-2:] == [-dropped, 1000]
-    outbox.close()
+    end(outbox)
 
 
 def test_segments_that_are_done_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,5 +106,5 @@ def test_segments_that_are_done_are_deleted(tmp_path: Path, monkeypatch: pytest.
 
     assert broker.taken == list(range(100))
     assert len(outbox._journal.paths) == 1
-    outbox.close()
+    end(outbox)
     assert list(tmp_path.iterdir()) == []

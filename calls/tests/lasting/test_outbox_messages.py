@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from calls.lasting import waiting
-from calls.tests.lasting.broker import Taker, eventually, first_times, started
+from calls.tests.lasting.broker import Taker, end, eventually, first_times, started
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -28,7 +28,7 @@ def test_small_records_travel_together_and_nobody_overtakes_but_what_is_waited_f
     assert first_times([min(one) for one in broker.messages if one != [4]]) == [0, 2, 3]
     assert sorted(broker.taken) == [0, 1, 2, 3, 4]
     assert broker.messages.index([4]) < broker.messages.index([3])
-    outbox.close()
+    end(outbox)
 
 
 def test_a_message_holds_no_more_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,7 @@ def test_a_message_holds_no_more_than_it_may(tmp_path: Path, monkeypatch: pytest
     assert outbox.settle(60)
     assert max(len(one) for one in broker.messages) <= 10
     assert broker.taken == list(range(95))
-    outbox.close()
+    end(outbox)
 
 
 def test_what_was_tried_for_an_hour_goes_to_whoever_takes_records_of_every_kind(
@@ -66,4 +66,4 @@ def test_what_was_tried_for_an_hour_goes_to_whoever_takes_records_of_every_kind(
     assert sent[: sent.index("many")] == ["a task that is gone"] * waiting.GATHER_AFTER_TRIES
     broker.work()
     assert outbox.settle(60)
-    outbox.close()
+    end(outbox)
