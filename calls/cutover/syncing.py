@@ -185,9 +185,10 @@ def _news(
 ) -> None:
     config = row
     if unexpected(number, row):
-        # A list may lag behind, and nobody is to be alarmed by that. Raises TwilioRefusedError.
-        config = twilio.fetch(account_sid=number.account_sid, sid=number.twilio_sid)
+        # A list may lag behind, and nobody is to be alarmed by that. It is as old as the question: while the answer is on
+        # its way somebody may write to the number, and has the last word. Raises TwilioRefusedError.
         at = timezone.now()
+        config = twilio.fetch(account_sid=number.account_sid, sid=number.twilio_sid)
     look: Look | None = look_write(number.pk, config, at=at, actor=actor)
     if look is not None and look.kind in _LISTS:
         _LISTS[look.kind](found).append(number.did)

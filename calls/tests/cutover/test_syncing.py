@@ -312,6 +312,28 @@ def test_a_list_that_lags_behind_alarms_nobody(make_number: MakeNumber, twilio: 
     assert number.state == State.OURS
 
 
+def test_a_look_whose_answer_comes_after_a_move_is_over_changes_nothing(
+    make_number: MakeNumber, twilio: FakeTwilio
+) -> None:
+    number = make_number()
+    move(number, twilio)
+    twilio.numbers.change(number.did, by="vapi", voice_url=VAPIS)
+    really = twilio.fetch
+
+    def fetch(**asked: Any) -> dict[str, Any]:
+        found = really(**asked)
+        twilio.fetch = really  # type: ignore[method-assign]
+        assert move(number, twilio).result == "refused"
+        assert move(number, twilio).result == "done"  # having seen it, they may
+        return found
+
+    twilio.fetch = fetch  # type: ignore[method-assign]
+
+    assert numbers_verify(twilio=twilio).round.changed == []
+    number.refresh_from_db()
+    assert number.state == State.OURS
+
+
 def test_the_watch_leaves_a_number_alone_that_somebody_is_writing_to(
     make_number: MakeNumber, twilio: FakeTwilio
 ) -> None:
