@@ -52,9 +52,9 @@ def run(item: pytest.Item, nextitem: pytest.Item | None, *, late_of: Callable[[]
 
 
 def _all_of(report: pytest.TestReport) -> str:
-    """What failed, and what the processes logged meanwhile."""
+    """What the processes logged meanwhile, and what failed. That last: whoever keeps the end of an output only has it."""
     logs = [f"{title}\n{text}" for title, text in report.sections if title.startswith("log of")]
-    return "\n".join([report.longreprtext, *logs])
+    return "\n".join([*logs, report.longreprtext])
 
 
 def told(reports: Iterable[object]) -> list[str]:

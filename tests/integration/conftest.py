@@ -15,7 +15,9 @@ from tests.integration.rows import written
 from tests.integration.stack import LogMark, Stack
 from tests.integration.stories import Begun, Story, Told
 
-LOG_SHOWN = 6000
+LOG_SHOWN = 3000
+# What processes log without end while nothing happens to them.
+_HUM = ('"logger": "celery.beat"', '"logger": "config.observing.requests"')
 HERE = Path(__file__).parent
 _marks = pytest.StashKey[tuple[Stack, LogMark]]()
 
@@ -49,8 +51,13 @@ def pytest_runtest_makereport(
     if report.failed and _marks in item.stash:
         stack, since = item.stash[_marks]
         for name in stack.names():
-            report.sections.append((f"log of {name}", stack.log(name, since)[-LOG_SHOWN:]))
+            report.sections.append((f"log of {name}", _without_hum(stack.log(name, since))[-LOG_SHOWN:]))
+        report.sections.append(("log of what was on its way", stack.on_its_way()))
     return report
+
+
+def _without_hum(log: str) -> str:
+    return "".join(line for line in log.splitlines(keepends=True) if not any(hum in line for hum in _HUM))
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,6 @@ class LiveCall:
     """A call that was placed: what the simulator tells of it, and at its end the report."""
 
     def __init__(self) -> None:
-        self.call_sid = ""
         self.began, self.ended = (
             time.monotonic(),
             math.inf,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import redis
 from celery import Celery
 from celery.exceptions import OperationalError as BrokerError
 from cryptography.fernet import Fernet
@@ -257,6 +258,17 @@ class Stack:
         """Start Redis again, where it was."""
         url = valkey_ensure(find_place(self._var), disposable=False)
         assert url == self.redis_url
+
+    def on_its_way(self) -> str:
+        """What stands in the queues, with the workers and in the spool: who has it that does not go on with it."""
+        spool = [f"{path.name}: {path.stat().st_size} bytes" for path in sorted(self.spool.glob("*.jsonl"))]
+        try:
+            with redis.Redis.from_url(self.redis_url, socket_timeout=2) as store:
+                queues = [f"{name}: {store.llen(name)}" for name in ("tools", "records", "messages")]
+                queues.append(f"with workers: {store.hlen('unacked')}")
+        except RedisError as exc:
+            queues = [f"Redis: {exc}"]
+        return "\n".join([*queues, *spool]) + "\n"
 
     # Logs -----------------------------------------------------------------------------------------------------
 
