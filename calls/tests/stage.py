@@ -18,6 +18,7 @@ from websockets.frames import Close
 
 from assistants.snapshots import Snapshot
 from calls import clients, consumers, recorder, services
+from calls.bridge import commands as do
 from calls.consumers import MediaStreamConsumer
 from calls.lines import breaks, shell
 from calls.selectors import StreamCall
@@ -77,7 +78,35 @@ CALL = StreamCall(
     tool_auths={LOOKUP.id: ServerAuth()},
 )
 
+RUN = do.RunTool("call_1", "get_repair_status", {"ticket": "481"}, 20.0)
 BEGUN = breaks.Begun(uuid.UUID(int=7), "t0ken")
+
+
+def spoken(**fields: Any) -> do.Spoken:
+    """Something that was said."""
+    usual: dict[str, Any] = {
+        "item_id": "item_1",
+        "speaker": do.Speaker.ASSISTANT,
+        "text": "Good morning.",
+        "heard_text": "Good",
+        "began_ms": 100,
+        "ended_ms": 900,
+        "generated_ms": 1000,
+        "heard_ms": 800,
+    }
+    return do.Spoken(**{**usual, **fields})
+
+
+def ended(**fields: Any) -> do.Ended:
+    """The last word of a conversation."""
+    usual: dict[str, Any] = {
+        "reason": "customer-ended-call",
+        "spoken": (spoken(),),
+        "barge_ins": 1,
+        "frames_in": 50,
+        "first_sound_ms": 300,
+    }
+    return do.Ended(**{**usual, **fields})
 
 
 class FakeRealtime:
