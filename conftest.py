@@ -11,6 +11,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests.emptying import empty_quickly
 from tests.outboxes import end_of_this_process
+from tools import shared_state
 
 # The clocks of busy machines lie, so no example fails for being slow, nor the drawing of it. Each day draws other examples, so the few of one day
 # add up; `bin/test --hypothesis-profile=thorough -k …` draws many at once, where a test names no number of its own.
@@ -19,6 +20,8 @@ for name, examples in (("tandem", 50), ("thorough", 2000)):
         name, deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow]
     )
 hypothesis_settings.load_profile("tandem")
+# Without Redis much goes another way, and silently; on a machine that stood still for a moment it is there all the same.
+shared_state._TIMEOUT_S = 30.0
 
 
 @pytest.hookimpl(wrapper=True)

@@ -114,7 +114,7 @@ def test_a_call_reads_from_top_to_bottom(admin_client: Client) -> None:
         interrupted=True, generated_ms=2000, heard_ms=900, began_ms=9000,
     )  # fmt: skip
     make_tool_call(
-        call_id=call.pk, name="lookup", arguments={"ticket": "44712"}, status="failed", error="HTTP status 500.",
+        call_id=call.pk, name="lookup", arguments={"ticket": "R44712"}, status="failed", error="HTTP status 500.",
         requested_at=transcript.started_at + timedelta(seconds=5),
     )  # fmt: skip
     make_problem(call=call, code="tool_failed", message="lookup failed.")
@@ -126,7 +126,7 @@ def test_a_call_reads_from_top_to_bottom(admin_client: Client) -> None:
         "Version 1",
         "Is it ready?",
         "lookup",
-        "44712",
+        "R44712",
         "Let me look.",
         "It may",
         "tool_failed",

@@ -11,6 +11,7 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from calls import clients
+from calls.bridge import ending
 from calls.bridge.conversation import Conversation
 from calls.clients import RealtimeRefusedError, TwilioRefusedError
 from calls.database_threads import in_database_thread
@@ -109,8 +110,9 @@ async def test_a_short_way_carries_frames_at_once_and_stops_the_model_while_nobo
 
 
 async def test_the_last_words_come_although_twilio_is_gone_in_the_middle_of_an_answer(
-    stage: Stage, settings: Settings
+    stage: Stage, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ending, "LAST_WORDS_WITHIN_S", 9.0)  # less than the shell waits for the end
     async with playing(stage, settings):
         await stage.talk()
         for number in range(1, 10):
@@ -130,6 +132,9 @@ async def test_the_last_words_come_although_twilio_is_gone_in_the_middle_of_an_a
             item_id="item_c",
             content_index=0,
             transcript="Is my bike ready?",
+        )
+        stage.realtime.say(
+            type="response.done", response={"id": "resp_1", "status": "cancelled", "output": []}
         )
 
     closing = stage.outbox.of("utterances_write")[-1]

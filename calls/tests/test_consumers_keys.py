@@ -1,5 +1,6 @@
 """The shell: keys are written down before they are ordered, and the call goes on after them."""
 
+import asyncio
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -91,13 +92,17 @@ async def test_keys_are_written_down_then_ordered_and_the_call_is_not_over(
 
 
 async def test_keys_whose_order_may_have_been_lost_and_ends_the_stream_were_taken(
-    stage: Stage, settings: Settings, pressed: list[Any]
+    stage: Stage, settings: Settings, pressed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.rest_error = TwilioRefusedError("Lost.", unsure=True)
+    loop = asyncio.get_running_loop()
+
+    def lost(**_: Any) -> None:
+        loop.call_soon_threadsafe(stage.hang_up)
+        raise TwilioRefusedError("Lost.", unsure=True)
+
+    monkeypatch.setattr(clients, "redirect", lost)
     async with playing(stage, settings):
         await ask_for_keys(stage)
-        await until(lambda: stage.rest)
-        stage.hang_up()
 
     assert len(pressed) == 1
     assert len(stage.outbox.of("call_forwarded")) == 1

@@ -96,10 +96,12 @@ async def ask_for_transfer(stage: Stage) -> None:
 async def test_a_transfer_is_written_down_then_ordered_then_noted_although_the_stream_ends_at_once(
     stage: Stage, settings: Settings, transfers: Transfers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    loop = asyncio.get_running_loop()
+
     def slow(**details: Any) -> None:
         assert transfers.written == ["begun"]
         stage.rest.append(("redirect", details))
-        stage.hang_up()  # Twilio stops the stream before it answers
+        loop.call_soon_threadsafe(stage.hang_up)  # Twilio stops the stream before it answers
         time.sleep(0.3)
 
     monkeypatch.setattr(clients, "redirect", slow)

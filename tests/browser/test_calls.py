@@ -11,6 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from assistants.tests.factories import make_assistant
 from calls.tests.factories import make_call
 from calls.tests.recordings.factories import make_recording, wav_bytes
+from tests.browser.conftest import SLOWLY
 from transcripts.tests.factories import make_transcript, make_utterance
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -38,9 +39,10 @@ def test_a_click_on_a_line_is_heard_and_the_line_found_by_its_words(
     later = ops.get_by_role("button", name="Hear it from 0:06")
     later.focus()
     ops.wait_for_load_state()  # what is pressed before the page's scripts have run is heard by nobody
+    audio = ops.locator("audio")
+    audio.evaluate(SLOWLY)
     ops.keyboard.press("Enter")
 
-    audio = ops.locator("audio")
     ops.wait_for_function("document.querySelector('audio').currentTime >= 7")
     assert audio.evaluate("player => player.currentTime") < 9
     expect(ops.locator(".t-turn-assistant")).to_have_attribute("aria-current", "true")

@@ -21,8 +21,13 @@ from calls.cutover.tasks import batch_run
 from calls.models import CutoverBatch, CutoverEvent, CutoverSchedule, PhoneNumber
 from calls.tests.factories import make_call, make_problem
 from simulator.harness import Simulator
+from tests.browser.conftest import WITHIN_MS
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("patient_probes"),
+]
 
 ACCOUNT = "AC" + "1" * 32
 TOKEN = "a token of nobody's"
@@ -52,6 +57,7 @@ class Worker:
         """Wait until everything has been carried out."""
         for thread in self.threads:
             thread.join(timeout=60)
+            assert not thread.is_alive(), "it is still being carried out"
 
 
 @pytest.fixture
@@ -158,6 +164,7 @@ def test_numbers_are_read_cut_over_and_given_back_by_mouse(
 def tab_to(page: Page, target: Locator, *, back: bool = False) -> None:
     """Press Tab until the target has the focus; on a page that is new, past the sidebar first."""
     target.wait_for(state="attached")
+    page.wait_for_load_state()  # what is pressed before the page's scripts have run is heard by nobody
     if page.evaluate("document.activeElement === document.body && !location.hash"):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the page"
@@ -242,6 +249,7 @@ def test_progress_is_told_while_it_goes_on_and_by_refresh_without_a_script(
     expect(ops.get_by_role("status").filter(has_text="Waiting for a worker.")).to_be_visible()
     plain = browser.new_context(java_script_enabled=False, storage_state=ops.context.storage_state())
     page = plain.new_page()
+    page.set_default_timeout(WITHIN_MS)
     page.goto(address)
     expect(page.get_by_role("link", name="Look again")).to_be_visible()
 

@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from calls.models import DoctorRun
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("patient_probes")]
 NOWHERE = "127.0.0.1:9"
 
 

@@ -64,7 +64,8 @@ class Web:
         assert self._server is not None
         assert self._thread is not None
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(60)
+        assert not self._thread.is_alive(), "the web process does not end"
 
 
 @pytest.fixture

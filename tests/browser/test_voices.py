@@ -19,6 +19,7 @@ from assistants.voices import admin as voice_admin
 from assistants.voices.tasks import voices_record
 from assistants.voices.wav import wav
 from simulator import ulaw
+from tests.browser.conftest import SLOWLY
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -74,7 +75,10 @@ def test_only_one_clip_plays_at_a_time_and_any_place_of_it_can_be_heard(voices: 
     for label in ("Vapi, morning", "Vapi, evening"):
         upload(voices, label, nine_seconds())
         expect(voices.get_by_role("rowheader", name=label)).to_be_visible()
+    voices.wait_for_load_state()  # until its scripts have run, nobody stops the others
     evening, morning = voices.locator("audio").nth(0), voices.locator("audio").nth(1)
+    for player in (evening, morning):
+        player.evaluate(SLOWLY)
 
     morning.evaluate("async (player) => { await player.play(); }")
     evening.evaluate("async (player) => { await player.play(); player.currentTime = 7; }")

@@ -156,6 +156,7 @@ def line(stack: Stack, url: str, *, signature: str | None = None) -> Iterator[Li
         user_agent_header="Twilio.TmeWs/1.0",
         compression=None,
         proxy=None,
+        open_timeout=60,
         close_timeout=2,
     ) as socket:
         yield Line(socket)

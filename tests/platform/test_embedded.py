@@ -80,7 +80,7 @@ def kill_and_wait(pid: int) -> None:
     process = identify(pid)
     assert process
     os.kill(pid, signal.SIGKILL)
-    assert wait_ended(process, 5)
+    assert wait_ended(process, 60)
 
 
 def test_both_servers_answer_keep_their_data_and_stop_with_the_last_user(var: Path) -> None:

@@ -102,7 +102,7 @@ def notes(folder: Path) -> list[str]:
 
 
 def until_noted(folder: Path, what: str, count: int) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while sum(one.startswith(what) for one in notes(folder)) < count:
         assert time.monotonic() < until, notes(folder)
         time.sleep(0.02)

@@ -20,7 +20,7 @@ from config.run.stopping import Stopping, StopRequestedError
 PORTS = roles.Ports(web=8000, media=8001, simulator=8002)
 
 
-def child(tmp_path: Path, code: str, shown: list[str] | None = None, *, grace_s: float = 5.0) -> Child:
+def child(tmp_path: Path, code: str, shown: list[str] | None = None, *, grace_s: float = 60.0) -> Child:
     return start(
         "helper",
         [sys.executable, "-u", "-c", code],

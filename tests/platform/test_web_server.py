@@ -138,6 +138,8 @@ def test_a_server_that_could_not_listen_is_no_success(monkeypatch: pytest.Monkey
         server.listen_error(Failure(taken))  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr(server, "run", run)
+    # Not the application itself: it would tell of this process, every two seconds, until the last test.
+    monkeypatch.setattr("config.management.commands.web.import_string", lambda _: None)
     monkeypatch.setattr("config.management.commands.web.web_server", lambda *_, **__: server)
 
     with pytest.raises(CommandError, match=r"Nothing is served: .*127\.0\.0\.1:8000.*in use.*--port"):

@@ -27,6 +27,7 @@ class ToolServer:
     methods: list[str] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0  # times that `reaching` had it asked
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -98,12 +99,15 @@ def serve(
 def reaching(server: ToolServer, ask: Callable[[float], T], *, first_s: float = 1.0) -> T:
     """What comes of asking with so many seconds of time; with ever more of them, until a request has reached the server.
 
-    A busy machine may need all of the first merely to connect.
+    A busy machine may need all of the first merely to connect. A request that was given up before the server took it up
+    may still be taken up afterwards: there are as many requests as `asked`, or fewer.
     """
     for timeout_s in (first_s, 10 * first_s):
+        server.asked += 1
         found = ask(timeout_s)
         if server.requests:
             return found
+    server.asked += 1
     return ask(60 * first_s)
 
 
@@ -175,18 +179,22 @@ def closing(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
     """Takes the request and hangs up."""
 
 
-def five_megabytes(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
-    """Answers 5 MB without saying so before; notes when the other side hangs up."""
+def endless(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
+    """Answers without end and without saying so before; notes when the other side hangs up."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")
-    for _ in range(5 * 16):
+    # Some megabytes alone could all be under way before anybody hangs up.
+    while not server.stopping.is_set():
         handler.wfile.write(b"x" * 65_536)
         time.sleep(0.001)
 
 
 def refused_url() -> str:
-    """A URL on loopback at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/vapi"
+    """A URL on loopback at which nobody listens, nor can: the port is taken for as long as this process lives."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    taken.detach()  # open, and nobody's to close
+    return f"http://127.0.0.1:{port}/vapi"
 
 
 @contextmanager

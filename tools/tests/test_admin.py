@@ -205,7 +205,7 @@ def test_search_and_filters_find_a_tool_call(admin_client: Client) -> None:
         name="lookup", item_id="call_abc", call_id=uuid.uuid4(), status="failed", error="HTTP status 500"
     )
     make_tool(name="lookup")
-    make_tool_call(name="other")
+    make_tool_call(name="other", item_id="call_xyz")
     queries: list[dict[str, Any]] = [
         {"q": "lookup"},
         {"q": "call_abc"},

@@ -105,7 +105,10 @@ def test_nothing_is_counted_and_the_history_tells_of_it_without_arguments(admin_
     assert entries == ["Sent a test request: failed, HTTP status 503."] * (breaker.FAILURES_TO_OPEN + 1)
 
 
-def test_a_host_that_calls_leave_alone_is_asked_by_a_test_request(admin_client: Client) -> None:
+def test_a_host_that_calls_leave_alone_is_asked_by_a_test_request(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "OPEN_S", 600.0)
     with serve(answering(RESULT)) as server:
         tool = make_tool(server_url=server.url)
         permit = breaker.permit(breaker.host_of(server.url))

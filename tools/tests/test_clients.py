@@ -18,7 +18,7 @@ from tools.tests.servers import (
     answering,
     closing,
     deaf,
-    five_megabytes,
+    endless,
     half_a_body,
     reaching,
     refused_url,
@@ -73,12 +73,12 @@ def test_a_redirect_to_anywhere_is_a_failure(location: str) -> None:
 
 
 def test_the_body_of_a_redirect_is_not_read() -> None:
-    def endless(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
+    def leading_away(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
         handler.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nConnection: close\r\n\r\n")
         while not server.stopping.is_set():
             handler.wfile.write(b"x" * 65_536)
 
-    with serve(endless) as server:
+    with serve(leading_away) as server:
         assert failing(server.url).code == "redirected"
         assert server.hung_up.wait(60)
 
@@ -92,7 +92,7 @@ def test_the_deadline_holds_whatever_trickles_in(behaviour: Behaviour) -> None:
 
     assert (error.code, error.sent, error.late) == ("timeout", True, True)
     assert 0.4 <= took < 150  # these servers go on for ten minutes
-    assert len(server.requests) == 1
+    assert 1 <= len(server.requests) <= server.asked
 
 
 def test_a_trickling_server_is_hung_up_on() -> None:
@@ -133,8 +133,8 @@ def test_half_a_body_is_no_answer() -> None:
     assert (error.code, error.sent, error.http_status) == ("answer_incomplete", True, 200)
 
 
-def test_five_megabytes_are_not_read() -> None:
-    with serve(five_megabytes) as server:
+def test_an_answer_without_end_is_not_read() -> None:
+    with serve(endless) as server:
         error = failing(server.url)
 
         assert server.hung_up.wait(60)
@@ -169,7 +169,7 @@ def test_a_bug_of_ours_is_logged_without_its_text_and_still_told(
     error = failing("https://127.0.0.1:1/")
 
     assert not error.sent
-    (record,) = caplog.records
+    (record,) = [one for one in caplog.records if one.name == clients.__name__]
     assert record.message == "webhook attempt failed for no known reason"
     assert text not in str(vars(record))
 

@@ -1,5 +1,6 @@
 """Connections of a worker: kept for the next request to the same server, and for nothing else."""
 
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
@@ -34,9 +35,16 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pyte
 
 
 def test_a_connection_that_the_server_has_ended_meanwhile_is_not_used_again() -> None:
-    with serve(answering("x", headers={"Connection": "keep-alive"})) as server:  # and hangs up all the same
+    ended = threading.Event()
+
+    def hanging_up(handler: BaseHTTPRequestHandler, server: ToolServer) -> None:
+        keeping(handler, server)
+        handler.connection.shutdown(socket.SHUT_RDWR)  # all the same
+        ended.set()
+
+    with serve(hanging_up, keep_alive=True) as server:
         post(server.url)
-        time.sleep(0.1)
+        assert ended.wait(60)
 
         assert post(server.url).http_status == 200
     assert len(server.requests) == 2

@@ -101,11 +101,18 @@ def test_an_unreadable_secret_of_the_tool_breaks_no_page(admin_client: Client, s
 # --- Tool servers in trouble
 
 
+@pytest.fixture
+def closed_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment for which a host is left alone is longer than any page takes."""
+    monkeypatch.setattr(breaker, "OPEN_S", 600.0)
+
+
 def fail(times: int) -> None:
     for n in range(times):
         breaker.failed(Permit(HOST, n), code="timeout")
 
 
+@pytest.mark.usefixtures("closed_for_long")
 def test_a_host_that_is_left_alone_is_shown_and_can_be_asked_again(admin_client: Client) -> None:
     fail(breaker.FAILURES_TO_OPEN)
 
@@ -135,6 +142,7 @@ def test_the_page_opens_without_redis(admin_client: Client, monkeypatch: pytest.
     assert "Redis could not be reached" in asked.content.decode()
 
 
+@pytest.mark.usefixtures("closed_for_long")
 def test_who_may_only_look_cannot_have_a_host_asked_again() -> None:
     fail(breaker.FAILURES_TO_OPEN)
     client = viewer("view_toolcall")

@@ -47,7 +47,7 @@ def order(
         ),
         arguments=arguments if arguments is not None else {"day": "Tuesday"},
         requested_at=NOW,
-        expires_at=datetime.now(UTC) + timedelta(seconds=30),
+        expires_at=NOW + timedelta(seconds=30),
         context={"messages": []},
         server_from="tool",
         auth=ServerAuth(secret_token="gAAAA-secret"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tools.patterns import PatternError, TooSlowError, pattern_found, pattern_problem
 
 
-def found(pattern: str, text: str, within_s: float = 5.0) -> bool:
+def found(pattern: str, text: str, within_s: float = 60.0) -> bool:
     return pattern_found(pattern, [text], until=time.monotonic() + within_s)
 
 

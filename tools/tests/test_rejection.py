@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tools import rejection
 from tools.rejection import Rejection, plan_problems, rejects, request_rejected
 from tools.tests.factories import MOMENT
 
@@ -19,6 +20,12 @@ MET: dict[str, Any] = {"type": "liquid", "liquid": "true"}
 UNMET: dict[str, Any] = {"type": "liquid", "liquid": "false"}
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pattern may take as long as a busy machine lets it wait."""
+    monkeypatch.setattr(rejection, "PATTERNS_WITHIN_S", 60.0)
+
+
 def rejected(*conditions: Any, variables: dict[str, Any] | None = None) -> bool:
     plan = {"conditions": list(conditions)}
     return rejects(plan, messages=MESSAGES, variables=variables or {}, now=MOMENT).refused
@@ -28,6 +35,7 @@ def regex(pattern: str, **fields: Any) -> dict[str, Any]:
     return {"type": "regex", "regex": pattern, **fields}
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(
     ("condition", "met"),
     [
@@ -115,6 +123,7 @@ def test_a_pattern_that_takes_too_long_is_passed_over_and_named() -> None:
         assert "aaaa" not in fault
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_plan_is_held_against_the_call_of_an_order() -> None:
     plan = {"conditions": [regex("wait", target={"role": "user", "position": -1})]}
     waits: dict[str, Any] = {"messages": [{"role": "user", "message": "No, wait."}]}

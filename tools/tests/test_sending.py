@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -332,7 +333,9 @@ SSN = {"type": "object", "properties": {"ssn": {"type": "string"}}}
 
 def guarded(url: str, *, key: str = PEM, **tool: Any) -> ToolOrder:
     made = make_order_tool(parameters=SSN, encrypted_paths=["ssn"], **tool)
-    order = make_order(tool=made, url=url, arguments={"ssn": "123-45-6789"})
+    # An id of its own, for any other may hold a part of the number.
+    call_id = uuid.UUID("91e4c7a2-0d3b-4f58-9c26-6a7b8d9e0f66")
+    order = make_order(tool=made, url=url, arguments={"ssn": "123-45-6789"}, call_id=call_id)
     return replace(order, auth=ServerAuth(encryption_key=key))
 
 

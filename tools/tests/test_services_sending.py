@@ -15,7 +15,7 @@ from tools.tests.servers import (
     answering,
     booking,
     closing,
-    five_megabytes,
+    endless,
     half_a_body,
     reaching,
     refused_url,
@@ -51,11 +51,11 @@ def test_an_answer_reaches_the_model(behaviour: Behaviour, status: str, output: 
         (answering("oops", status=500), "failed", "http_error", 500),
         (answering("", status=302, headers={"Location": "https://x.example/"}), "failed", "redirected", 302),
         (half_a_body, "failed", "answer_incomplete", 200),
-        (five_megabytes, "failed", "answer_too_large", 200),
+        (endless, "failed", "answer_too_large", 200),
         (closing, "timed_out", "connection_lost", None),
         (silent, "timed_out", "timeout", None),
     ],
-    ids=["wrong id", "html", "500", "redirect", "half", "5 MB", "closes", "silent"],
+    ids=["wrong id", "html", "500", "redirect", "half", "endless", "closes", "silent"],
 )
 def test_a_bad_server_leaves_the_outcome_open(
     behaviour: Behaviour, status: str, code: str, http_status: int | None, loopback: None
@@ -71,7 +71,7 @@ def test_a_bad_server_leaves_the_outcome_open(
     assert (outcome.status, told["error"], outcome.http_status) == (status, code, http_status)
     assert "may or may not" in told["message"]
     assert outcome.sent
-    assert len(server.requests) == 1
+    assert 1 <= len(server.requests) <= server.asked
 
 
 def test_an_unreachable_server_did_certainly_nothing(loopback: None) -> None:

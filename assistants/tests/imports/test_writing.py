@@ -453,7 +453,7 @@ def test_two_imports_at_once_come_one_after_the_other() -> None:
 
     with ThreadPoolExecutor() as threads:
         for one in [threads.submit(work, words) for words in ("One.", "Two.")]:
-            one.result(30)
+            one.result(120)
 
     assert VapiObject.objects.count() == 2
     last = VapiObject.objects.get(key=DESK)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -79,8 +79,8 @@ def make_analysed(plan: dict[str, Any], *, said: int = 2, **fields: Any) -> Call
     return call
 
 
-def run(call: Call, *, after: timedelta = timedelta()) -> CallAnalysis:
-    now = timezone.now() + after
+def run(call: Call, *, after: timedelta = timedelta(), begun_at: datetime | None = None) -> CallAnalysis:
+    now = (begun_at or timezone.now()) + after
     analyses_order(now=now)
     for call_id in analyses_due(now=now + timedelta(seconds=1)):
         analysis_run(call_id, now=now)
@@ -175,11 +175,11 @@ def test_what_fails_for_now_is_asked_again_and_what_is_done_is_not(
     openai: Simulator, status: int, code: str
 ) -> None:
     openai.responses.failures.append((status, code, "90"))
-    call = make_analysed({})
+    call, now = make_analysed({}), timezone.now()
 
-    first = run(call)
-    too_soon = run(call, after=timedelta(seconds=80))
-    then = run(call, after=timedelta(seconds=95))
+    first = run(call, begun_at=now)
+    too_soon = run(call, begun_at=now, after=timedelta(seconds=80))
+    then = run(call, begun_at=now, after=timedelta(seconds=95))
 
     assert first.state == too_soon.state == State.WAITING
     assert first.parts["summary"]["why"].startswith(f"OpenAI answered {status}")

@@ -11,6 +11,7 @@ from assistants.tests.api.test_objects import PROMPT, program
 from calls.choosing.services import RefusedError, choose
 from calls.tests.choosing.test_services import INLINE, desk, placed, snapshot_of
 from simulator.harness import Simulator
+from tools import shared_state
 from tools.mcp import lists
 from tools.models import Tool
 from tools.snapshots import mcp_list
@@ -28,6 +29,16 @@ NAMES = ["repairs_lookup", "book_appointment"]
 def one_simulator() -> Iterator[Simulator]:
     with simulated() as sim:
         yield sim
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A busy machine is slow, and neither the server nor Redis is given up for that."""
+    monkeypatch.setattr(mcp_lists, "WAIT_S", 600.0)
+    monkeypatch.setattr(shared_state, "_TIMEOUT_S", 60.0)
+    shared_state._client.cache_clear()
+    yield
+    shared_state._client.cache_clear()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 PROMPT = {"provider": "openai", "model": "gpt-4o", "messages": [{"role": "system", "content": "Sell bikes."}]}
 END: dict[str, Any] = {"type": "endCall"}
-INLINE: dict[str, Any] = {"name": "Mary", "firstMessage": "Hello.", "model": {**PROMPT, "tools": [END]}}
+INLINE: dict[str, Any] = {"name": "Mary Ann", "firstMessage": "Hello.", "model": {**PROMPT, "tools": [END]}}
 SECRET: dict[str, Any] = {"server": {"url": "https://desk.example.com", "secret": "hush"}}
 
 
@@ -59,7 +59,8 @@ def told(call: Call) -> dict[str, Any]:
 
 
 def test_a_call_of_an_assistant_sent_along_is_told_with_its_document(admin_client: Client) -> None:
-    values = {"who": "Ida", "apiKey": "k1"}
+    # With hyphens, which no token of a form on the page has: nothing but this can be found there.
+    values = {"who": "Ida", "apiKey": "k-e-y"}
     call = placed({"assistant": {**INLINE, **SECRET}, "assistantOverrides": {"variableValues": values}})
 
     read = told(call)
@@ -75,7 +76,7 @@ def test_a_call_of_an_assistant_sent_along_is_told_with_its_document(admin_clien
     assert "Sent along with the call by a program" in shown
     assert "What was sent along" in shown
     assert "who: Ida" in shown
-    assert "k1" not in shown
+    assert "k-e-y" not in shown
     assert call.version is not None
     assert "API key tandem_ab12" in page(admin_client, "assistants_assistantversion", call.version.pk)
 
@@ -117,7 +118,7 @@ def test_what_was_sent_along_is_in_no_list_of_the_admin(admin_client: Client) ->
 
     for name in ("assistants_assistant", "assistants_assistantversion", "assistants_squad", "tools_tool"):
         listed = admin_client.get(reverse(f"admin:{name}_changelist")).content.decode()
-        assert "Mary" not in listed, name
+        assert "Mary Ann" not in listed, name
         assert str(tool.pk) not in listed, name
     assert "sent along with calls" in page(admin_client, "tools_toolcall", used.pk)
     assert (Transient.objects.count(), Assistant.every.count(), Squad.every.count()) == (3, 2, 1)

@@ -16,7 +16,7 @@ from calls.models import CallCost, CostLine, Price, SpendingAlert, SpendingLimit
 from calls.tests.costs.factories import make_limit, make_price, make_usage
 from calls.tests.factories import make_call
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("midday")]
 
 BY_DAY = "admin:calls_callcost_by_day"
 
@@ -59,11 +59,12 @@ def test_a_price_is_entered_and_never_changed(admin_client: Client) -> None:
         reverse("admin:calls_price_add"), {"item": "gpt-realtime-2.1", "part": "audio_out"}
     )
     assert 'value="gpt-realtime-2.1"' in form.content.decode()
+    soon = timezone.now() + timedelta(days=10)
     answer = admin_client.post(
         reverse("admin:calls_price_add"),
         {
             "provider": "openai", "item": "gpt-realtime-2.1", "part": "audio_out", "usd": "48", "per": "1000000",
-            "valid_from_0": "2026-12-01", "valid_from_1": "00:00:00", "source": "Our contract.",
+            "valid_from_0": f"{soon:%Y-%m-%d}", "valid_from_1": "00:00:00", "source": "Our contract.",
         },
     )  # fmt: skip
 

@@ -20,13 +20,11 @@ from calls.tests.costs.factories import make_usage
 from calls.tests.factories import make_call
 from tools import shared_state
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_client")]
-
-TODAY = timezone.now().date()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("midday", "redis_client")]
 
 
 def day_of(n: int) -> date:
-    return TODAY - timedelta(days=n)
+    return timezone.now().date() - timedelta(days=n)
 
 
 def costed(n: int, **fields: Any) -> CallCost:
@@ -65,18 +63,18 @@ def test_only_days_that_have_changed_are_read(django_assert_num_queries: DjangoA
     for n in (0, 1, 1, 5):
         costed(n, assistant=assistant, smoke_test=n == 5)
     with django_assert_num_queries(4):
-        first = days_figures(day_of(6), TODAY)
+        first = days_figures(day_of(6), day_of(0))
     with django_assert_num_queries(1):
-        again = days_figures(day_of(6), TODAY)
+        again = days_figures(day_of(6), day_of(0))
 
     assert again == first
     assert list(first[day_of(1)].assistants) == [assistant.pk]
     assert first[day_of(1)].assistants[assistant.pk].calls_n == 2
-    assert set(first) == {TODAY, day_of(1), day_of(5)}, "smoke tests cost as well"
+    assert set(first) == {day_of(0), day_of(1), day_of(5)}, "smoke tests cost as well"
 
     costed(5)
     with django_assert_num_queries(4):
-        changed = days_figures(day_of(6), TODAY)
+        changed = days_figures(day_of(6), day_of(0))
     assert changed[day_of(5)].assistants.keys() == {assistant.pk, None}
     assert changed[day_of(1)] == first[day_of(1)]
 
@@ -97,7 +95,7 @@ def test_whatever_changes_the_figures_are_the_sums_of_the_calls() -> None:
                 call_reckon(call_id=row.pk, now=timezone.now())
             case _:  # it counts for another day
                 CallCost.objects.filter(pk=row.pk).update(day=day_of(choice.randrange(3)))
-        figures = days_figures(day_of(2), TODAY)
+        figures = days_figures(day_of(2), day_of(0))
         for n in range(3):
             counted = plain(day_of(n))
             assert (told(figures[day_of(n)]) if day_of(n) in figures else (0, 0, 0, 0)) == counted
@@ -105,10 +103,10 @@ def test_whatever_changes_the_figures_are_the_sums_of_the_calls() -> None:
 
 def test_without_redis_or_with_what_nobody_understands_all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     costed(1)
-    first = days_figures(day_of(1), TODAY)
+    first = days_figures(day_of(1), day_of(0))
     name = shared_state.key("costs", "day", day_of(1).isoformat())
     shared_state.store().set(name, '{"mark": "0 of another release", "things": 7}')
-    assert days_figures(day_of(1), TODAY) == first
+    assert days_figures(day_of(1), day_of(0)) == first
 
     class Away:
         def mget(self, *_: Any) -> Any:
@@ -118,7 +116,7 @@ def test_without_redis_or_with_what_nobody_understands_all_is_read(monkeypatch: 
             raise redis.ConnectionError
 
     monkeypatch.setattr(shared_state, "store", Away)
-    assert days_figures(day_of(1), TODAY) == first
+    assert days_figures(day_of(1), day_of(0)) == first
     assert days_figures(day_of(9), day_of(8)) == {}
 
 
@@ -135,7 +133,7 @@ def fresh() -> dict[date, DayFigures]:
     """The figures of all days with nothing remembered."""
     for place in shared_state.store().scan_iter(shared_state.key("costs", "day", "*")):
         shared_state.store().delete(place)
-    return days_figures(day_of(5), TODAY)
+    return days_figures(day_of(5), day_of(0))
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.long) for n in range(2, 12))])

@@ -19,7 +19,7 @@ from calls.models import Call, CallCost, CallProblem, SpendingAlert, SpendingLim
 from calls.tests.costs.factories import make_limit, make_usage
 from calls.tests.factories import make_call, make_phone_number
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("midday")]
 
 END = {"when_call": SpendingLimit.WhenCall.END}
 

@@ -17,7 +17,7 @@ from calls.models import Price
 from calls.tests.costs.factories import make_usage, make_vapi_call
 from calls.tests.factories import make_call, make_phone_number
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("midday")]
 
 
 def printed(*arguments: str) -> str:

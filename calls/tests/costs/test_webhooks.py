@@ -1,7 +1,7 @@
 """Money where calls come in and go out: Twilio's webhooks, the bridge's reports, the notes for operators."""
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +28,7 @@ from calls.tests.test_views import DID, FORM, SID, Post, post, verbs
 
 __all__ = ["post"]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("midday")]
 
 
 def spent_day(**fields: Any) -> None:
@@ -181,7 +181,7 @@ def test_a_note_for_an_operator_is_charged_to_its_call_even_if_it_is_empty(
         transfer_id=str(transfer.pk),
         model=MODEL,
         request={"instructions": "Sum up.", "texts": []},
-        expires_at=(datetime.now(UTC) + timedelta(seconds=5)).isoformat(),
+        expires_at=(timezone.now() + timedelta(minutes=5)).isoformat(),
     )
 
     (kwargs,) = sent

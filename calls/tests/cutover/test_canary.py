@@ -149,10 +149,13 @@ def test_two_webhooks_at_once_write_one_call_and_say_the_same(post: Post, percen
 )
 def test_a_call_that_began_before_the_number_came_to_us_is_the_old_providers(
     post: Post,
+    monkeypatch: pytest.MonkeyPatch,
     talked_s: str,
     counts: bool,
 ) -> None:
-    make_shared(percent=100, cut_over_at=timezone.now() - timedelta(seconds=60))
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    make_shared(percent=100, cut_over_at=now - timedelta(seconds=60))
 
     post("/twilio/status", CallStatus="completed", CallDuration=talked_s)
 

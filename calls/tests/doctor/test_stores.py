@@ -60,7 +60,9 @@ def test_a_broker_that_is_away_is_told(settings: Settings) -> None:
     assert stores.beat().verdict is Verdict.FAILED
 
 
-def test_a_broker_that_answers_is_well(redis_client: "redis.Redis") -> None:
+def test_a_broker_that_answers_is_well(redis_client: "redis.Redis", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_SLOW_REDIS_MS", 60_000)  # a busy machine is slow
+
     assert "Redis answers" in stores.broker().found
 
 

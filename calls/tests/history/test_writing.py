@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.forms.models import model_to_dict
+from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -289,8 +290,12 @@ def test_an_erased_call_is_gone_with_all_rows_and_stays_away() -> None:
 
 
 def rows_after(*bodies: CallRecord) -> tuple[list[Any], Any]:
-    """What is there after these bodies came one by one, and what the last one did; nothing of it stays."""
-    with transaction.atomic():
+    """What is there after these bodies came one by one, and what the last one did; nothing of it stays.
+
+    The moment at which they come is always the same: a body without any time is put there.
+    """
+    with pytest.MonkeyPatch.context() as patch, transaction.atomic():
+        patch.setattr(timezone, "now", lambda: datetime(2026, 11, 22, tzinfo=UTC))
         done = [calls_write([one], source=API) for one in bodies]
         rows = everything()
         transaction.set_rollback(True)
@@ -305,6 +310,16 @@ def test_a_conversation_moves_with_a_beginning_or_end_that_is_known_later(missin
     first, last = rows_after(read(poorer), read(whole)), rows_after(read(whole), read(poorer))
 
     assert first[0] == last[0]
+
+
+def test_a_body_without_any_time_makes_no_difference_to_the_order_either() -> None:
+    whole = body("call.json")
+    timeless = {key: SMALL[key] for key in SMALL if key not in ("messages", "createdAt", "startedAt")}
+
+    first, last = rows_after(read(timeless), read(whole)), rows_after(read(whole), read(timeless))
+
+    assert first[0] == last[0]
+    assert rows_after(read(timeless))[0] == rows_after(read(timeless), read(timeless))[0]
 
 
 @hypothesis_settings(

@@ -18,7 +18,7 @@ from calls.live.feed import CallFeed, Feed, stream_key
 from calls.live.reading import BEGINNING, BadPlaceError, SlowReaderError, follow, place_read
 from calls.live.selectors import Standing
 
-CLOCK = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CLOCK = datetime(2020, 11, 22, 12, tzinfo=UTC)  # places are times of Redis, behind which everything was said
 ZERO_MS = round(CLOCK.timestamp() * 1000)
 
 

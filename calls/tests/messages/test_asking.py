@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -263,6 +265,7 @@ def test_where_the_number_has_a_fallback_the_caller_goes_there_and_the_reason_st
     assert "fallback destination" in CallProblem.objects.get().message
 
 
+@pytest.mark.usefixtures("midday")
 def test_on_a_spent_day_whoever_the_server_names_takes_no_call() -> None:
     assistant, other = make_assistant(published=True, language="de"), make_assistant(published=True)
     make_limit(
@@ -313,13 +316,14 @@ def test_a_second_webhook_waits_for_the_first_ones_answer(monkeypatch: pytest.Mo
     assistant, number = make_assistant(published=True), make_asking_number()
     seen: list[str] = []
     first = Server({"assistantId": str(assistant.pk)})
-    monkeypatch.setattr(asking, "_LOOK_EVERY_S", 0)
+    monkeypatch.setattr(asking, "_OTHERS_WITHIN", timedelta(hours=1))
 
     def decided(_: float) -> None:
         Call.objects.update(assistant=assistant, version=assistant.live_version)
         seen.append("waited")
 
-    monkeypatch.setattr("calls.messages.asking.time.sleep", decided)
+    # Not in the module of time, by which threads of other tests sleep as well.
+    monkeypatch.setattr(asking, "time", SimpleNamespace(sleep=decided))
     first.meanwhile = lambda: seen.append(type(ask(number, Server({}))).__name__)
 
     ask(number, first)

@@ -51,7 +51,8 @@ def test_the_list_of_problems_costs_the_same_for_many(
 def test_problems_are_found_by_their_call_and_by_their_own_words(admin_client: Client, term: str) -> None:
     call = make_call(caller="+13125550142", call_sid="CA7e57" + "0" * 28)
     found = make_problem(call=call, code="twilio_11200", message="The fetch timed out.")
-    make_problem(call=make_call(caller="+12025550177"), code="other", message="Something else.")
+    other = make_call(caller="+12025550177", call_sid="CA" + "1" * 32)
+    make_problem(call=other, code="other", message="Something else.")
 
     term = term.format(id=call.pk, sid=call.call_sid)
     response = admin_client.get(reverse(PROBLEMS), {"q": term})

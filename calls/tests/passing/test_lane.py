@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from types import SimpleNamespace
 
 import pytest
 import redis
@@ -32,7 +33,9 @@ def test_of_a_call_that_nobody_sends_for_the_newest_are_kept(redis_client: "redi
     assert all(redis_client.ttl(one) > 0 for one in redis_client.scan_iter("*passing*"))
 
 
-def test_somebody_is_needed_where_nobody_sends_or_too_few() -> None:
+def test_somebody_is_needed_where_nobody_sends_or_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(lane, "time", SimpleNamespace(time=lambda: now))  # or the call has waited for long
     assert lane.put([(ONE, {})])
     lane.alive("a")
     assert not lane.put([(ONE, {})])
@@ -48,7 +51,7 @@ def test_somebody_is_needed_for_a_call_that_has_waited_whoever_says_that_they_se
     assert not lane.put([(ONE, {})])
 
     later = time.time() + 3
-    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr(lane, "time", SimpleNamespace(time=lambda: later))
 
     assert lane.put([(OTHER, {})])
 
@@ -96,12 +99,22 @@ def test_no_partial_text_goes_once_the_final_one_is_on_its_way() -> None:
     assert lane.goes_first(OTHER, "a")
 
 
-def test_a_final_text_waits_for_the_partial_one_that_is_on_its_way_and_for_no_other() -> None:
+def test_a_final_text_waits_for_the_partial_one_that_is_on_its_way_and_for_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = threading.Event()
+
+    def pause(seconds: float) -> None:
+        looked.set()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(lane, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pause))
     lane.goes_first(ONE, "b")
     lane.finish(ONE, "a", within_s=60)
+    assert not looked.is_set()
     waits = threading.Thread(target=lane.finish, args=(ONE, "b"), kwargs={"within_s": 60})
     waits.start()
-    waits.join(0.05)
+    assert looked.wait(60)
     assert waits.is_alive()
 
     lane.went(ONE)

@@ -43,10 +43,12 @@ def test_a_request_is_new_when_it_says_something_else_or_comes_from_another_key(
     ("seconds", "over", "known"), [(9, True, True), (30, False, True), (30, True, False), (130, False, False)]
 )
 def test_for_how_long_the_same_body_is_the_same_request(
-    desk: Desk, seconds: int, over: object, known: object
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, seconds: int, over: object, known: object
 ) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
     first = desk.place()
-    CallRequest.objects.update(created_at=timezone.now() - timedelta(seconds=seconds))
+    CallRequest.objects.update(created_at=now - timedelta(seconds=seconds))
     if over:
         Call.objects.update(status=Call.Status.ENDED, ended_at=timezone.now())
 

@@ -57,7 +57,7 @@ def test_a_call_that_twilio_never_took_does_not_say_that_there_was_no_room(
 ) -> None:
     told = desk.place()
     desk.telephone.faults = [fault]
-    assert desk.dial() == [Dialled.LATER]
+    assert desk.dial(now=NOW()) == [Dialled.LATER]
 
     placings_give_up(now=NOW() + timedelta(hours=2))
 

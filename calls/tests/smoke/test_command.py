@@ -45,11 +45,12 @@ class PlayedLine:
         with self._lock:
             called = self.calls[self.n % len(self.calls)]
             self.n += 1
-            if self.stop_after is not None and self.n > self.stop_after:
-                assert self.stop is not None
-                self.stop.set()
-        if self.stop is not None and self.stop.is_set():
-            stop.wait(10)
+            # Not by the event: the call before may not have come to look at it yet.
+            stopped = self.stop_after is not None and self.n > self.stop_after
+        if stopped:
+            assert self.stop is not None
+            self.stop.set()
+            stop.wait(60)
             raise StoppedError
         if isinstance(called, Exception):
             raise called
@@ -185,7 +186,7 @@ def test_a_run_that_is_cancelled_meanwhile_ends_at_once() -> None:
     line = PlayedLine([CALLED])
 
     def cancel(counted: Any) -> None:
-        if counted["judged"] == 1:
+        if counted["judged"]:
             SmokeRun.objects.filter(pk=run.pk).update(status=SmokeRun.Status.CANCELLED)
 
     assert not run_play(run.pk, line=line, tell=cancel)

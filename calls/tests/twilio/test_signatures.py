@@ -230,10 +230,10 @@ async def test_the_upgrade_as_the_app_sees_it(voice: Settings, monkeypatch: pyte
         scope: dict[str, Any] = communicator.scope  # type: ignore[assignment]  # routing adds to it
         scope["url_route"] = {"kwargs": {"call_id": "of nobody"}}
 
-        connected, _ = await communicator.connect()
+        connected, _ = await communicator.connect(timeout=60)
 
         assert connected is let_in
-        await communicator.wait()
+        await communicator.wait(timeout=60)
 
 
 def send(case: dict[str, Any]) -> Any:

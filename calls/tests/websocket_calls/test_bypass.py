@@ -73,7 +73,7 @@ async def test_a_stranger_s_stream_opens_the_model_only_when_its_token_was_good(
     monkeypatch.setattr("calls.clients.realtime_connect", connect)
     async with streaming(stage, settings, monkeypatch) as claims:
         await until(lambda: any(one["type"] == "websocket.accept" for one in stage.sent))
-        await asyncio.sleep(0.02)
+        await until(lambda: stage.layer.joined)  # which comes after the model's socket would be opened
         before_start = list(opened)
         await stage.talk()
         stage.hang_up()

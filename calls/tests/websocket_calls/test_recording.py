@@ -14,8 +14,8 @@ from calls.recordings.taking.keeper import Keeper
 from calls.recordings.taking.process import Sounds
 from calls.recordings.taking.writer import Ended, Writer
 from calls.tests.stage import CALL, CALL_ID, Stage, stage, until
-from calls.tests.websocket_calls.test_consumers import Client, client, connected
-from calls.websocket_calls import consumers
+from calls.tests.websocket_calls.test_consumers import LEAD_MS, Client, client, connected
+from calls.websocket_calls import consumers, pacing
 from calls.websocket_calls.consumers import SocketCallConsumer
 from calls.websocket_calls.formats import ClientFormat
 
@@ -63,13 +63,22 @@ def where(side: "np.ndarray[tuple[int], np.dtype[np.int16]]", rate: int) -> tupl
     return (found[0] / rate, (found[-1] + 1) / rate) if len(found) else (0.0, 0.0)
 
 
+async def begun() -> None:
+    """Until the recording has begun for so long that a frame which comes then lies in it: it is taken to have begun 20 ms before."""
+    loop = asyncio.get_running_loop()
+    at = loop.time() + 0.05
+    await until(lambda: loop.time() > at)
+
+
 async def test_both_sides_are_recorded_where_they_were_heard(
     stage: Stage, client: Client, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pacing, "LEAD_MS", LEAD_MS)
     loop = asyncio.get_running_loop()
     async with connected(stage, monkeypatch, PCM):
         zero = loop.time()
         await client.talk()
+        await begun()
         for _ in range(10):
             client.send(LOUD * (24 * 20))
         await until(lambda: stage.realtime.frames() >= 10)
@@ -85,9 +94,8 @@ async def test_both_sides_are_recorded_where_they_were_heard(
     assert rate == 24_000
     began, ended = where(both[:, 0], rate)
     assert 0 < began <= heard_at - zero + 0.02  # places are counted in frames
-    assert ended - began == pytest.approx(0.2, abs=0.021)  # the first 20 ms may lie before the beginning
+    assert ended - began == pytest.approx(0.2, abs=0.001)
     began, ended = where(both[:, 1], rate)
-    # Not from its beginning to its end: where this process is late, the client hears a gap, and so does whoever plays it.
     assert np.count_nonzero(both[:, 1]) / rate == pytest.approx(0.3, abs=0.001)
     said = stage.outbox.of("utterances_write")[-1]["utterances"][0]
     assert said["speaker"] == Speaker.ASSISTANT
@@ -100,11 +108,12 @@ async def test_both_sides_are_recorded_where_they_were_heard(
 async def test_an_interruption_leaves_in_the_recording_what_was_heard(
     stage: Stage, client: Client, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pacing, "LEAD_MS", LEAD_MS)
     async with connected(stage, monkeypatch, PCM):
         await client.talk()
         client.send(b"\x00" * 960)
-        client.model_speaks(4000)
-        await until(lambda: len(client.sound) > 300 * 48)
+        client.model_speaks(8000)
+        await until(lambda: len(client.sound) > (LEAD_MS + 300) * 48)
         stage.realtime.say(type="input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_c")
         await until(lambda: any(e["type"] == "conversation.item.truncate" for e in stage.realtime.sent))
         client.leave()
@@ -121,6 +130,7 @@ async def test_mu_law_is_recorded_at_its_own_rate(
 ) -> None:
     async with connected(stage, monkeypatch, ClientFormat("mulaw", 8000)):
         await client.talk()
+        await begun()
         for _ in range(5):
             client.send(b"\x20" * 160)
         await until(lambda: stage.realtime.frames() >= 5)
@@ -130,7 +140,7 @@ async def test_mu_law_is_recorded_at_its_own_rate(
 
     assert rate == 8000
     assert set(both[:, 0].tolist()) == {0, -7932}
-    assert np.count_nonzero(both[:, 0]) in (640, 800)  # the first 20 ms may lie before the beginning
+    assert np.count_nonzero(both[:, 0]) == 800
     assert not both[:, 1].any()
 
 

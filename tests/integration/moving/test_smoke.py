@@ -260,10 +260,10 @@ def realtime_that(plays: PlaysCallers) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_until_complete, args=(listen(),), name="plays-callers")
     thread.start()
     try:
-        yield at.result(10)
+        yield at.result(60)
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
