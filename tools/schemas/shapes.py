@@ -194,7 +194,8 @@ def _rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
             continue
         if rule.values is not None and not rule.hints and twin is not None:
             values = kept[twin].values or ()
-            kept[twin] = Rule(values=tuple(dict.fromkeys([*values, *rule.values])))
+            both = tuple(dict.fromkeys([*values, *rule.values]))
+            kept[twin] = Rule(both, whole=rule.whole and kept[twin].whole)
         else:
             kept.append(rule)
     bare = [rule for rule in kept if rule.values is None and not rule.hints]
@@ -218,7 +219,10 @@ def _rule_narrowed(one: Rule, other: Rule) -> Rule | None:
         values = tuple(value for value in one.values if value in other.values)
         if not values:
             return None
-    return Rule(values, merged_hints(one.hints, other.hints), one.whole or other.whole)
+    whole = (
+        one.whole or other.whole or (values is not None and all(isinstance(value, int) for value in values))
+    )
+    return Rule(values, merged_hints(one.hints, other.hints), whole)
 
 
 # Lists and objects -------------------------------------------------------------------------------------------

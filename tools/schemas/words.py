@@ -28,7 +28,8 @@ _FORMATS = {
 def description(author: str, *own: str) -> str:
     """The author's words and ours. Where it gets too long the author's end is cut, since ours say what is valid."""
     ours = " ".join(text for text in own if text and text not in author)
-    room = max(_AUTHOR_MIN, DESCRIPTION_MAX - len(ours) - 1)
+    # Between them a space, and perhaps a full stop.
+    room = max(_AUTHOR_MIN, DESCRIPTION_MAX - len(ours) - 2) if ours else DESCRIPTION_MAX
     kept = clipped(author, room)
     return clipped(f"{ended(kept)} {ours}" if kept and ours else kept or ours, DESCRIPTION_MAX)
 

@@ -323,6 +323,40 @@ def test_a_root_that_is_no_object_with_fields_is_wrapped_in_one(schema: dict[str
     assert parameters["properties"]["value"]["type"] == type_
 
 
+@pytest.mark.parametrize(
+    ("node", "type_"),
+    [
+        ({"anyOf": [{"const": 5}, {"type": "integer", "enum": [1, 2]}]}, "integer"),
+        ({"anyOf": [{"const": 5}, {"type": "number", "enum": [1, 2.5]}]}, "number"),
+        ({"type": "number", "enum": [1, 2.5], "allOf": [{"enum": [1, 3]}]}, "integer"),
+    ],
+)
+def test_numbers_of_which_each_is_whole_are_whole_numbers(node: dict[str, Any], type_: str) -> None:
+    once = shown({"type": "object", "properties": {"day": node}})
+
+    assert once["properties"]["day"]["type"] == type_
+    assert shown(once) == once
+
+
+@pytest.mark.parametrize("null", [False, True])
+def test_a_description_as_long_as_may_be_is_shown_whole_and_the_same_when_it_is_read_again(
+    null: bool,
+) -> None:
+    ours = " Leave it out, or give null, when there is none." if null else ""
+    for room in (1_000 - len(ours), 999 - len(ours)):
+        written = "word " * 300
+        author = written[: room - 1] + "y"
+        node = {"type": ["string", "null"] if null else "string", "description": author}
+        once = flatten({"type": "object", "properties": {"day": node}}).parameters
+        told = once["properties"]["day"]["description"]
+
+        assert told.endswith(ours)
+        assert len(told) <= 1_000
+        if not null:
+            assert told == author
+        assert flatten(once).parameters == once
+
+
 def test_long_descriptions_are_cut_but_not_what_goes_together() -> None:
     variants = [
         {"properties": {"kind": {"const": f"kind-{n}"}, f"field_{n}": {"type": "string"}}, "required": ["kind", f"field_{n}"]}
