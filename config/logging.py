@@ -48,6 +48,20 @@ class PathlessFilter(logging.Filter):
         return True
 
 
+class HostFilter(logging.Filter):
+    """Makes a warning of what Django calls an error: that a request names a host which is not ours.
+
+    Whoever scans addresses does so all day, and nothing is broken. The name is theirs to choose, so it is left out.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "django.security.DisallowedHost":
+            record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+            record.msg = "a request names a host that is not in ALLOWED_HOSTS; it was answered 400"
+            record.args, record.exc_info, record.exc_text = (), None, None
+        return True
+
+
 class FieldsFormatter(logging.Formatter):
     """What the formats have in common: a line's fields, from the record and from what is being done."""
 
@@ -108,12 +122,15 @@ def logging_config(*, level: str, reveal_pii: bool, form: str = "json") -> dict[
             "json": {"()": "config.logging.JsonFormatter", "reveal_pii": reveal_pii},
             "console": {"()": "config.logging.ConsoleFormatter", "reveal_pii": reveal_pii},
         },
-        "filters": {"pathless": {"()": "config.logging.PathlessFilter"}},
+        "filters": {
+            "pathless": {"()": "config.logging.PathlessFilter"},
+            "hostless": {"()": "config.logging.HostFilter"},
+        },
         "handlers": {
             "stderr": {
                 "class": "config.logging.CountingHandler",
                 "formatter": form,
-                "filters": ["pathless"],
+                "filters": ["pathless", "hostless"],
             }
         },
         "root": {"handlers": ["stderr"], "level": level},

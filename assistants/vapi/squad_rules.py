@@ -37,7 +37,15 @@ SQUAD: Final = Rules(
     rules_for(CONVERTED, "members[].assistantOverrides membersOverrides", _MERGED, type=OBJECT, whole=True),
     rules_for(
         CONVERTED,
-        "type assistantName assistantId description transferMode message message.** "
+        "type assistantName assistantId description transferMode",
+        _HANDOFF,
+        under="members[].assistantDestinations[]",
+        field="tools",
+        type=TEXT,
+    ),
+    rules_for(
+        CONVERTED,
+        "message message.** "
         "contextEngineeringPlan.type contextEngineeringPlan.maxMessages variableExtractionPlan.aliases[].**",
         _HANDOFF,
         under="members[].assistantDestinations[]",
@@ -45,7 +53,16 @@ SQUAD: Final = Rules(
     ),
     rules_for(
         CONVERTED,
-        "squadId entryAssistantName server.**",
+        "squadId entryAssistantName",
+        _HANDOFF,
+        under="members[].assistantDestinations[]",
+        field="tools",
+        type=TEXT,
+        origin=SEEN,
+    ),
+    rules_for(
+        CONVERTED,
+        "server.**",
         _HANDOFF,
         under="members[].assistantDestinations[]",
         field="tools",

@@ -155,7 +155,15 @@ _KINDS = [
     *rules_for(KEPT, "metadata.**", STORED, field="settings"),
     *rules_for(
         KEPT,
-        "type number extension callerId sipUri assistantName transferMode description assistantId squadId entryAssistantName "
+        "assistantName assistantId squadId entryAssistantName",
+        STORED,
+        under="destinations[]",
+        field="settings",
+        type=TEXT,
+    ),
+    *rules_for(
+        KEPT,
+        "type number extension callerId sipUri transferMode description "
         "numberE164CheckEnabled contextEngineeringPlan.type contextEngineeringPlan.maxMessages",
         STORED,
         under="destinations[]",

@@ -247,7 +247,7 @@ CALLS: Final = Part(
         Operation(
             "DELETE", "/call/{id}", "call_delete", "Erase a call", "call:write", ref("Call"),
             description="Erases what was said, sent and recorded. A call that has not ended is refused, and then none is erased.",
-            body=_ERASES, body_required=False, errors=(503,),
+            body=_ERASES, body_required=False,
         ),
     ),
     {

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -17,7 +18,7 @@ from calls.recordings.links import LIVES_S, link_make, link_open, recording_kept
 from calls.recordings.serving import one_track, part_asked, part_missing, whole_sound
 from calls.recordings.sides import Side
 from tools.access.asking import request_address
-from tools.access.errors import ApiError, error_response
+from tools.access.errors import ApiError, database_away, error_response
 from tools.access.other_origins import for_any_origin
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ def call_recording(request: HttpRequest, given: str, side: str) -> HttpResponse:
             return error_response(ApiError(HTTPStatus.NOT_FOUND, _NONE))
     except ApiError as exc:
         return error_response(exc)
+    except OperationalError:
+        logger.exception("the database does not answer a request of the api")
+        return error_response(database_away())
     link = reverse("api-recording", args=[link_make(recording, Side(side), entrant.key)])
     logger.info("a link to a recording was given", extra={"by": entrant.label, "call_id": given[:36]})
     response = HttpResponseRedirect(settings.PUBLIC_ORIGIN + link)

@@ -1,7 +1,7 @@
 """What is sent to a call's control address, in Vapi's words: read into an order, or into what is wrong with it. Pure."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from calls.live import orders
@@ -19,6 +19,7 @@ CONTROLS: Final[dict[str, dict[str, Any]]] = {
     "unmute-customer": {"type": orders.MUTE, "who": "customer", "on": False},
     "say-first-message": {"type": orders.SAY_FIRST_MESSAGE},
 }
+_OF_A_MESSAGE: Final = ("role", "content")
 _FLAGS: Final = ("endCallAfterSpoken", "interruptAssistantEnabled", "interruptionsEnabled")
 
 
@@ -54,6 +55,7 @@ def _add_message(body: Body) -> dict[str, Any] | list[str]:
     if not isinstance(message, Mapping):
         return ["message must be an object"]
     problems = [
+        *(f"message.property {name} should not exist" for name in message if name not in _OF_A_MESSAGE),
         *(
             []
             if message.get("role") in orders.ROLES
@@ -83,7 +85,7 @@ def _transfer(body: Body) -> dict[str, Any] | list[str]:
     destination = body.get("destination")
     if not isinstance(destination, Mapping):
         return ["destination must be an object"]
-    problems = [*_text_problems(body, "content", optional=True), *_size_problems(destination)]
+    problems = [*_text_problems(body, "content", optional=True), *_destination_problems(destination)]
     match destination.get("type"):
         case "number" if not number_dialled(destination):
             problems.append("destination.number must be a telephone number in E.164 form")
@@ -100,7 +102,7 @@ def _handoff(body: Body) -> dict[str, Any] | list[str]:
     destination = body.get("destination")
     if not isinstance(destination, Mapping):
         return ["destination must be an object"]
-    problems = [*_text_problems(body, "content", optional=True), *_size_problems(destination)]
+    problems = [*_text_problems(body, "content", optional=True), *_destination_problems(destination)]
     named = [destination.get(name) for name in ("assistantName", "assistantId")]
     if any(one is not None and not isinstance(one, str) for one in named):
         problems.append("destination.assistantName and destination.assistantId must be strings")
@@ -125,9 +127,11 @@ def _transport(_: Body) -> list[str]:
     return ["send-transport-message is not supported: Twilio takes no messages for a call"]
 
 
-def _size_problems(destination: Body) -> list[str]:
-    big = len(json.dumps(dict(destination))) > MOST_OF_DESTINATION
-    return [f"destination must be shorter than or equal to {MOST_OF_DESTINATION} bytes"] if big else []
+def _destination_problems(destination: Body) -> Iterator[str]:
+    if len(json.dumps(dict(destination))) > MOST_OF_DESTINATION:
+        yield f"destination must be shorter than or equal to {MOST_OF_DESTINATION} bytes"
+    if not isinstance(destination.get("message"), str | Mapping | None):
+        yield "destination.message must be a string or an object"
 
 
 def _text_problems(

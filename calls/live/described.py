@@ -28,6 +28,7 @@ _BY_NAME: Final[dict[str, Schema]] = {
     "control": one_of(CONTROLS),
     "videoRecordingStartDelaySeconds": number("Ignored: there is no video."),
 }
+_MESSAGE: Final[Schema] = {"anyOf": [text(), {"type": "object"}, {"type": "null"}]}
 _OF_KIND: Final[dict[str, dict[str, Schema]]] = {
     "say": {"message": text("Vapi's older name of content.", maxLength=LONGEST, minLength=1)},
     "add-message": {
@@ -42,7 +43,12 @@ _OF_KIND: Final[dict[str, dict[str, Schema]]] = {
         "destination": {
             "description": "Where the call goes: a number in E.164 form, or a SIP address. Settings of Vapi's beside it are taken.",
             "type": "object",
-            "properties": {"type": one_of(("number", "sip")), "number": text(), "sipUri": text()},
+            "properties": {
+                "type": one_of(("number", "sip")),
+                "number": text(),
+                "sipUri": text(),
+                "message": _MESSAGE,
+            },
             "required": ["type"],
         },
     },
@@ -51,7 +57,12 @@ _OF_KIND: Final[dict[str, dict[str, Schema]]] = {
         "destination": {
             "description": "An assistant of the call's squad, by name or id.",
             "type": "object",
-            "properties": {"type": one_of(("assistant",)), "assistantName": text(), "assistantId": text()},
+            "properties": {
+                "type": one_of(("assistant",)),
+                "assistantName": text(),
+                "assistantId": text(),
+                "message": _MESSAGE,
+            },
             "required": ["type"],
         },
     },
@@ -82,7 +93,7 @@ LIVE_CALLS: Final = Part(
             record({}, "Taken: the process that has the call will do it."),
             description="Say something, add a message, mute, end, transfer or hand over. A sentence comes after what the "
             "assistant is saying, unless it is to interrupt.",
-            body=ref("Order"), errors=(503,), public=True, tokened=True,
+            body=ref("Order"), public=True, tokened=True,
             example={"type": "say", "content": "One moment, please.", "endCallAfterSpoken": False},
         ),
     ),

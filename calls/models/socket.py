@@ -3,6 +3,7 @@
 from django.db import models
 
 from calls.models.call import Call
+from calls.models.placing import CallRequest
 from tools.models import ApiKey
 
 
@@ -20,6 +21,14 @@ class SocketCall(models.Model):
     key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     customer = models.JSONField(default=dict, blank=True, help_text="As it was given, without overrides.")
     metadata = models.JSONField(null=True, blank=True)
+    request = models.OneToOneField(
+        CallRequest,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="socket",
+        help_text="What it was asked for with, where that bore an Idempotency-Key.",
+    )
 
     class Meta:
         verbose_name = "call without a number"

@@ -1,6 +1,5 @@
 """What a program asks for that has calls placed, in Vapi's words. Pure; who is to speak is read by calls.choosing."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -92,12 +91,6 @@ class Asked:
     earliest_at: datetime | None
     latest_at: datetime | None
     pinned: bool  # to a version of the assistant
-
-
-def body_digest(body: Body) -> str:
-    """The same for bodies that say the same."""
-    text = json.dumps(body, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def transport_of(body: Body) -> str:

@@ -104,7 +104,7 @@ def _operation(path: str, name: str, summary: str, more: str) -> Operation:
         "POST", path, name, summary, "call:write",
         {"anyOf": [ref("PlacedCall"), ref("CallBatch")]}, 201,
         description=f"{more} {_SAME}".strip(),
-        headers=(Parameter("Idempotency-Key", text(maxLength=255), "Makes that hold for good."),),
+        headers=(Parameter("Idempotency-Key", text(maxLength=255), "Makes that hold for good, and for calls over a WebSocket or in a flow of your own."),),
         body=ref("CreateCall"),
         example={
             "assistantId": "b2d7a6d4-6a53-4b0f-8a60-1c7f6f1a9e11",

@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from assistants.snapshots import snapshot_read
 from assistants.vapi.hiding import cleaned
@@ -22,8 +22,9 @@ from assistants.vapi.overrides import merged
 from calls.choosing.services import Choice, RefusedError, choices_pin, choose, choose_each
 from calls.concurrency.locks import ORDERS, locked
 from calls.costs.limits import day_limit_spent
+from calls.idempotency import body_digest, idempotency_key_require, request_known
 from calls.models import OVER, Call, CallRequest, PhoneNumber, Placing
-from calls.placing.bodies import Asked, Customer, body_asked, body_digest
+from calls.placing.bodies import Asked, Customer, body_asked
 from calls.placing.guards import calls_allowed, number_named, why_not_called
 from calls.placing.machines import machine_options, rings_for
 from tools.access.errors import ApiError
@@ -35,7 +36,6 @@ Body = Mapping[str, Any]
 # Client libraries repeat a request after a second or two; a proxy may have waited a minute before it gave one up.
 AGAIN_WITHIN: Final = timedelta(seconds=10)
 AGAIN_WHILE_ON: Final = timedelta(minutes=2)
-IDEMPOTENCY_KEY_MAX: Final = 255
 _TWICE: Final = "customer stands in this batch already, in the same words. They are called once."
 
 
@@ -72,11 +72,7 @@ def calls_place(body: Body, orderer: Orderer, *, now: datetime, idempotency_key:
     The same body of the same key is the same request for some seconds, and for two minutes as long as its calls go on; with an
     idempotency key it is for good.
     """
-    if len(idempotency_key) > IDEMPOTENCY_KEY_MAX or "\x00" in idempotency_key:
-        raise ApiError(
-            HTTPStatus.BAD_REQUEST,
-            f"Idempotency-Key must be no longer than {IDEMPOTENCY_KEY_MAX} characters.",
-        )
+    idempotency_key_require(idempotency_key)
     digest = body_digest(body)
     known = _known(orderer, digest, idempotency_key, now)
     if known is not None:
@@ -115,20 +111,14 @@ def _key_require(orderer: Orderer) -> None:
 def _known(orderer: Orderer, digest: str, idempotency_key: str, now: datetime) -> Placed | None:
     """What was made of this request before; None where it is new. Raises ApiError for a key that was used otherwise."""
     if idempotency_key:
-        found = _of(orderer).filter(idempotency_key=idempotency_key).first()
-        if found is not None and found.digest != digest:
-            raise ApiError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "This Idempotency-Key was used for another body. Use a new one for another call.",
-            )
-        return _placed_before(found)
+        return _placed_before(request_known(_of(orderer), idempotency_key=idempotency_key, digest=digest))
     going_on = Q(placings__call__isnull=False) & ~Q(placings__call__status__in=OVER)
     recent = Q(created_at__gt=now - AGAIN_WITHIN) | (Q(created_at__gt=now - AGAIN_WHILE_ON) & going_on)
     same = _of(orderer).filter(recent, digest=digest, idempotency_key="")
     return _placed_before(same.order_by("-created_at").first())
 
 
-def _of(orderer: Orderer) -> Any:
+def _of(orderer: Orderer) -> QuerySet[CallRequest]:
     if orderer.key is not None:
         return CallRequest.objects.filter(key=orderer.key)
     return CallRequest.objects.filter(key=None, user=orderer.user)

@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from calls.api.selectors import records_of
 from calls.api.views import Ahead, call_read, call_rename, call_told, calls_erase, calls_list
 from calls.concurrency.room import room
+from calls.idempotency import GONE
 from calls.live.views import control as live_control
 from calls.models import CallRequest
 from calls.placing.bodies import transport_of
@@ -32,16 +33,13 @@ def _place(request: HttpRequest, key: ApiKey) -> Answer:
     """Have calls placed. They are dialled by a worker: what is answered here is true already, and nothing is dialled twice."""
     body = body_read(request)
     transport = transport_of(body)
+    idempotency_key = request.headers.get(IDEMPOTENCY, "").strip()
     if transport == "vapi.websocket":
-        return websocket_call(body, key)
+        return websocket_call(body, key, idempotency_key=idempotency_key)
     if transport == "bypass":
-        return bypass_call(body, key)
-    placed = calls_place(
-        body,
-        Orderer(f"API key {key}", key=key),
-        now=timezone.now(),
-        idempotency_key=request.headers.get(IDEMPOTENCY, "").strip(),
-    )
+        return bypass_call(body, key, idempotency_key=idempotency_key)
+    orderer = Orderer(f"API key {key}", key=key)
+    placed = calls_place(body, orderer, now=timezone.now(), idempotency_key=idempotency_key)
     if not placed.again:
         placed_tell(placed)
     return Answer(_told(placed, body), HTTPStatus.CREATED, tuple(map(str, placed.call_ids)))
@@ -52,7 +50,7 @@ def _told(placed: Placed, body: dict[str, Any]) -> dict[str, Any]:
     limits = room(now=timezone.now()).document()
     if not placed.request.batch:
         if not calls:
-            raise ApiError(HTTPStatus.GONE, "The call of this request was erased since.")
+            raise ApiError(HTTPStatus.GONE, GONE)
         return {**calls[0], "subscriptionLimits": limits}
     return {"subscriptionLimits": limits, "results": calls, "errors": _errors(placed.request, body)}
 

@@ -16,10 +16,11 @@ from django.utils import timezone
 from calls import services
 from calls.api.documents import transport_document
 from calls.choosing.services import choice_pin, choose
-from calls.concurrency.locks import TURNS, locked
+from calls.concurrency.locks import ORDERS, TURNS, locked
 from calls.concurrency.room import OVER_LIMIT, room
 from calls.costs.limits import day_limit_spent
-from calls.models import LIVE, Call, CallProblem, PhoneNumber, SocketCall
+from calls.idempotency import GONE, body_digest, idempotency_key_require, request_known
+from calls.models import LIVE, Call, CallProblem, CallRequest, PhoneNumber, SocketCall
 from calls.recordings.taking.services import CUT_SHORT
 from calls.services import TOKEN_LIVES, WORKER_DIED, token_awaited, token_mint
 from calls.twilio import twiml
@@ -44,50 +45,91 @@ _LONGEST: Final = timedelta(hours=1)  # as calls.reaping has it
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A call, and what its maker is told beside it, once: the address of its socket, or the document to embed."""
+    """A call, and what only its maker is told, while it waits: the address of its socket, or the document to embed."""
 
     call: Call
     told: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a program asks for, and with which keys."""
+
+    body: Body
+    key: ApiKey
+    idempotency_key: str
+
+
 # --- Made -----------------------------------------------------------------------------------------------------
 
 
-def websocket_call_create(body: Body, key: ApiKey) -> Made:
+def websocket_call_create(body: Body, key: ApiKey, *, idempotency_key: str = "") -> Made:
     """A call for a program that brings a socket. Raises ApiError 400, and RefusedError where nobody is to speak.
 
     It takes a place on the line at once. Where there is none it is refused: whoever has asked waits for the address.
+    With an idempotency key the same body gets the same call, for good, and its address as long as that opens it.
     """
-    asked = socket_asked(body)
-    call = _create(
-        body,
-        asked,
-        key,
-        kind=SocketCall.Kind.WEBSOCKET,
-        encoding=asked.form.encoding,
-        sample_rate=asked.form.rate,
-    )
-    address = f"{settings.MEDIA_ORIGIN}/media/{call.pk}/transport?token={token_mint(call)}"
+    order = _Order(body, key, idempotency_key)
+    call = _known(order)
+    if call is None:
+        asked = socket_asked(body)
+        call = _create(
+            order,
+            asked,
+            kind=SocketCall.Kind.WEBSOCKET,
+            encoding=asked.form.encoding,
+            sample_rate=asked.form.rate,
+        )
+    token = _token(call, within=TOKEN_LIVES)
+    if not token:
+        return Made(call, {})
+    address = f"{settings.MEDIA_ORIGIN}/media/{call.pk}/transport?token={token}"
     return Made(call, {"transport": {**transport_document(call.socket), "websocketCallUrl": address}})
 
 
-def bypass_call_create(body: Body, key: ApiKey) -> Made:
-    """A call for a Twilio flow of somebody else's. Raises ApiError 400, and RefusedError where nobody is to speak."""
-    asked = bypass_asked(body)
-    number = _number(asked.phone_number_id) if asked.phone_number_id else None
-    call = _create(body, asked, key, kind=SocketCall.Kind.BYPASS, number=number)
-    document = twiml.bypass_document(
-        media_origin=settings.MEDIA_ORIGIN, call_id=str(call.pk), token=token_mint(call)
-    )
+def bypass_call_create(body: Body, key: ApiKey, *, idempotency_key: str = "") -> Made:
+    """A call for a Twilio flow of somebody else's. Raises ApiError 400, and RefusedError where nobody is to speak.
+
+    With an idempotency key as above.
+    """
+    order = _Order(body, key, idempotency_key)
+    call = _known(order)
+    if call is None:
+        asked = bypass_asked(body)
+        number = _number(asked.phone_number_id) if asked.phone_number_id else None
+        call = _create(order, asked, kind=SocketCall.Kind.BYPASS, number=number)
+    token = _token(call, within=BYPASS_TOKEN_LIVES)
+    if not token:
+        return Made(call, {})
+    document = twiml.bypass_document(media_origin=settings.MEDIA_ORIGIN, call_id=str(call.pk), token=token)
     return Made(call, {"phoneCallProviderDetails": {"twiml": document}})
 
 
-def _create(
-    body: Body, asked: Asked, key: ApiKey, *, number: PhoneNumber | None = None, **carried: Any
-) -> Call:
+def _known(order: _Order) -> Call | None:
+    """The call that this request made before; None where it is new. Raises ApiError, 410 where the call is no more."""
+    idempotency_key_require(order.idempotency_key)
+    if not order.idempotency_key:
+        return None
+    own = CallRequest.objects.filter(key=order.key)
+    request = request_known(own, idempotency_key=order.idempotency_key, digest=body_digest(order.body))
+    if request is None:
+        return None
+    row = SocketCall.objects.select_related("call").filter(request=request).first()
+    if row is None:
+        raise ApiError(HTTPStatus.GONE, GONE)
+    return row.call
+
+
+def _token(call: Call, *, within: timedelta) -> str:
+    """What opens the call; empty where nothing does any more. It is not renewed: its place on the line is not kept for longer."""
+    return token_awaited(call, within=within) if call.status in LIVE else ""
+
+
+def _create(order: _Order, asked: Asked, *, number: PhoneNumber | None = None, **carried: Any) -> Call:
+    key = order.key
     if not settings.OPENAI_API_KEY:
         raise ApiError(HTTPStatus.BAD_REQUEST, ["Couldn't Start Call. OPENAI_API_KEY is not set."])
-    choice = choose(body, actor=f"API key {key}", customer=asked.overrides)
+    choice = choose(order.body, actor=f"API key {key}", customer=asked.overrides)
     if asked.customer.keys() - {"number"}:
         given = choice.variables.get("customer")
         own = given if isinstance(given, Mapping) else {}
@@ -98,6 +140,14 @@ def _create(
         why = f"Couldn't Start Call. The ${limit.day_usd} that may be spent in a day are spent."
         raise ApiError(HTTPStatus.BAD_REQUEST, [why])
     with transaction.atomic():
+        request = None
+        if order.idempotency_key:
+            # One order at a time: whether this one is known is not to change meanwhile.
+            locked(ORDERS)
+            known = _known(order)
+            if known is not None:
+                return known
+            request = _request(order)
         if carried["kind"] == SocketCall.Kind.WEBSOCKET:
             _room_require()
         call = Call.objects.create(
@@ -109,10 +159,26 @@ def _create(
             name=asked.name,
         )
         SocketCall.objects.create(
-            call=call, key=key, customer=dict(asked.customer), metadata=asked.metadata, **carried
+            call=call,
+            key=key,
+            customer=dict(asked.customer),
+            metadata=asked.metadata,
+            request=request,
+            **carried,
         )
         choice_pin(call, choice)
+        # Before anybody else sees the call: two who are given it are given one token.
+        token_mint(call)
     return call
+
+
+def _request(order: _Order) -> CallRequest:
+    return CallRequest.objects.create(
+        key=order.key,
+        by_label=f"API key {order.key}"[:200],
+        idempotency_key=order.idempotency_key,
+        digest=body_digest(order.body),
+    )
 
 
 def _room_require() -> None:

@@ -1,22 +1,27 @@
 """`POST /call` of programs that bring their own line, and what is said to those that ask for a web call."""
 
+import logging
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from calls.api.selectors import record_of
+from calls.api.selectors import records_of
 from calls.api.views import call_told
 from calls.concurrency.room import room
+from calls.idempotency import GONE
 from calls.live.entering import CONTROLS, key_entrant
 from calls.websocket_calls.services import Made, bypass_call_create, websocket_call_create
 from tools.access.asking import request_address
-from tools.access.errors import ApiError, error_response
+from tools.access.errors import ApiError, database_away, error_response
 from tools.access.other_origins import for_any_origin
 from tools.access.views import Answer
 from tools.models import ApiKey
+
+logger = logging.getLogger(__name__)
 
 NO_WEB_CALLS: Final = (
     "Web calls are not served: Vapi's web SDK joins a WebRTC room at Daily, and there is none here. Let your server ask "
@@ -25,20 +30,22 @@ NO_WEB_CALLS: Final = (
 )
 
 
-def websocket_call(body: dict[str, Any], key: ApiKey) -> Answer:
+def websocket_call(body: dict[str, Any], key: ApiKey, *, idempotency_key: str) -> Answer:
     """A call for a program's own socket."""
-    made = websocket_call_create(body, key)
+    made = websocket_call_create(body, key, idempotency_key=idempotency_key)
     return _answer(made, subscriptionLimits=room(now=timezone.now()).document())
 
 
-def bypass_call(body: dict[str, Any], key: ApiKey) -> Answer:
+def bypass_call(body: dict[str, Any], key: ApiKey, *, idempotency_key: str) -> Answer:
     """A call for a Twilio flow of somebody else's."""
-    return _answer(bypass_call_create(body, key))
+    return _answer(bypass_call_create(body, key, idempotency_key=idempotency_key))
 
 
 def _answer(made: Made, **more: Any) -> Answer:
-    document = call_told(record_of(str(made.call.pk)))
-    return Answer({**document, **made.told, **more}, HTTPStatus.CREATED)
+    records = records_of([made.call.pk])
+    if not records:
+        raise ApiError(HTTPStatus.GONE, GONE)
+    return Answer({**call_told(records[0]), **made.told, **more}, HTTPStatus.CREATED)
 
 
 @for_any_origin("POST")
@@ -64,4 +71,7 @@ def _why_not(request: HttpRequest) -> ApiError:
         )
     except ApiError as exc:
         return exc
+    except OperationalError:
+        logger.exception("the database does not answer a request of the api")
+        return database_away()
     return ApiError(HTTPStatus.BAD_REQUEST, [NO_WEB_CALLS])

@@ -50,7 +50,7 @@ _ERRORS: Final[dict[int, str]] = {
     409: "Something else uses it, or somebody changes it at this moment.",
     413: "The body is too large.",
     429: "Too many requests of this key; `Retry-After` says when to come again.",
-    503: "Something is in use or away; try again.",
+    503: "Something is in use or away, or other changes take too long. `Retry-After`, where it is told, says when to try again.",
 }
 # By whether an answer counts.
 _NOT_TAKEN: Final = {
@@ -106,7 +106,7 @@ def document(parts: Iterable[Part] = PARTS, *, server: str = "/") -> Document:
 
 def statuses(one: Operation) -> dict[int, str]:
     """What an operation may answer beside its success, and when."""
-    known = {400, 401, 403, 429, *one.errors}
+    known = {400, 401, 403, 429, 503, *one.errors}
     if one.body is not None:
         known.add(413)
     if "{" in one.path:
@@ -143,7 +143,7 @@ def _operation(one: Operation, part: Part) -> dict[str, Any]:
                 str(status): {
                     "description": told,
                     "content": {"application/json": {"schema": ref("Error")}},
-                    **({"headers": {"Retry-After": {"schema": integer()}}} if status == 429 else {}),
+                    **({"headers": {"Retry-After": {"schema": integer()}}} if status in (429, 503) else {}),
                 }
                 for status, told in statuses(one).items()
                 if status != one.status

@@ -1,9 +1,14 @@
 """Log lines."""
 
+import io
 import json
 import logging
 import sys
+from logging.config import DictConfigurator
 from typing import Any
+
+import pytest
+from django.test import Client
 
 from config.logging import JsonFormatter, logging_config
 
@@ -57,3 +62,26 @@ def test_what_json_does_not_know_is_written_as_text() -> None:
 
 def test_the_level_reaches_the_root_logger() -> None:
     assert logging_config(level="ERROR", reveal_pii=False)["root"]["level"] == "ERROR"
+
+
+@pytest.mark.django_db
+def test_a_host_that_is_not_ours_makes_one_warning_without_a_traceback_and_without_its_name() -> None:
+    config = logging_config(level="INFO", reveal_pii=False)
+    seen = logging.StreamHandler(io.StringIO())
+    seen.setFormatter(JsonFormatter())
+    for name in config["handlers"]["stderr"]["filters"]:
+        seen.addFilter(DictConfigurator(config).configure_filter(config["filters"][name]))
+    logging.getLogger().addHandler(seen)
+    try:
+        answer = Client(headers={"host": "scanner.example"}).get("/admin/login/")
+    finally:
+        logging.getLogger().removeHandler(seen)
+
+    lines = [json.loads(one) for one in seen.stream.getvalue().splitlines()]
+    loud = [one for one in lines if one["level"] != "INFO"]
+    assert answer.status_code == 400
+    assert [(one["level"], one["logger"], "traceback" in one) for one in loud] == [
+        ("WARNING", "django.security.DisallowedHost", False)
+    ]
+    assert "ALLOWED_HOSTS" in loud[0]["message"]
+    assert "scanner.example" not in seen.stream.getvalue()

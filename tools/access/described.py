@@ -28,7 +28,7 @@ class Operation:
 
     ``path`` has its parameters in braces. ``answer`` is the schema of the body that ``status`` comes with; None: there is none
     in JSON. ``scope`` is what a key needs, empty where no scope is asked for. ``errors`` are the statuses that this operation
-    alone may answer: those that hold for all (400, 401, 403, 429), for every body (413) and for every ``{id}`` (404) are
+    alone may answer: those that hold for all (400, 401, 403, 429, 503), for every body (413) and for every ``{id}`` (404) are
     known. ``public`` opens the operation to public keys, too; ``tokened`` to whoever has the address that a call was given.
     ``example`` is a body that can be sent as it stands; ``answered`` an example of the answer.
     """

@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
 from django.http import HttpResponse
 
 from tools.jsontext import json_text
+
+_DATABASE_AWAY: Final = (
+    "The database does not answer, so nobody knows whose key that is. Nothing was done; try again."
+)
+_TRY_AGAIN_S: Final = 5
 
 
 class ApiError(Exception):
@@ -16,6 +22,11 @@ class ApiError(Exception):
         self.status = status
         self.message: str | list[str] = message if isinstance(message, str) else list(message)
         self.retry_after_s = retry_after_s
+
+
+def database_away() -> ApiError:
+    """What a request is answered whose key nobody can look for: certainly nothing is done then."""
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, _DATABASE_AWAY, retry_after_s=_TRY_AGAIN_S)
 
 
 def error_response(error: ApiError) -> HttpResponse:

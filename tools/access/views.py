@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from tools.access.asking import request_address
-from tools.access.errors import ApiError, error_response
+from tools.access.errors import ApiError, database_away, error_response
 from tools.access.keys import key_authenticate, scope_require
 from tools.access.uses import use_count
 from tools.access.written import write_note
@@ -22,10 +22,6 @@ from tools.models import ApiKey
 logger = logging.getLogger(__name__)
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_DATABASE_AWAY = (
-    "The database does not answer, so nobody knows whose key that is. Nothing was done; try again."
-)
-_TRY_AGAIN_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ def _let_in(request: HttpRequest) -> ApiKey:
         use_count(key)
     except OperationalError as exc:
         logger.exception("the database does not answer a request of the api")
-        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, _DATABASE_AWAY, retry_after_s=_TRY_AGAIN_S) from exc
+        raise database_away() from exc
     return key
 
 

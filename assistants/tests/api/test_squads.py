@@ -223,6 +223,18 @@ def test_a_squad_made_in_the_admin_is_served_too(program: Program) -> None:
         ({"members": [{"assistant": {"nme": "x"}}]}, "members.0.assistant.property nme should not exist"),
         ({"members": [{"assistant": BILLING, "foo": 1}]}, "members.0.property foo should not exist"),
         ({"members": [{"assistant": BILLING}], "bar": 1}, "property bar should not exist"),
+        (
+            {"members": [{"assistant": BILLING, "assistantDestinations": [{"type": "assistant", "assistantName": 7}]}]},
+            "members.0.assistantDestinations.0.assistantName must be a string",
+        ),
+        (
+            {"members": [{"assistant": BILLING, "assistantDestinations": [{"type": "assistant", "assistantId": True}]}]},
+            "members.0.assistantDestinations.0.assistantId must be a string",
+        ),
+        (
+            {"members": [{"assistant": BILLING, "assistantDestinations": [{"type": "squad", "squadId": 7}]}]},
+            "members.0.assistantDestinations.0.squadId must be a string",
+        ),
         ({"name": "x" * 41, "members": [{"assistant": BILLING}]}, "squad.name must be shorter"),
         (
             {"members": [{"assistant": {**BILLING, "model": {**PROMPT, "toolIds": ["t9"]}}}]},

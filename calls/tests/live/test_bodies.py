@@ -106,6 +106,21 @@ def test_a_handoff_goes_to_a_member_of_the_squad_and_to_nobody_else() -> None:
         ({"type": "say", "content": "x", "voice": "marin"}, "property voice should not exist"),
         ({"type": "add-message", "message": "Hello"}, "message must be an object"),
         ({"type": "add-message", "message": {"role": "tool", "content": "x"}}, "message.role must be one of"),
+        (
+            {"type": "add-message", "message": {"role": "user", "content": "Hi", "colour": "red"}},
+            "message.property colour should not exist",
+        ),
+        (
+            {"type": "transfer", "destination": {"type": "number", "number": "+14155550100", "message": 7}},
+            "destination.message must be a string or an object",
+        ),
+        (
+            {
+                "type": "handoff",
+                "destination": {"type": "assistant", "assistantName": "Billing", "message": [7]},
+            },
+            "destination.message must be a string or an object",
+        ),
         ({"type": "control", "control": "reboot"}, "control must be one of"),
         ({"type": "transfer"}, "destination must be an object"),
         ({"type": "transfer", "destination": {"type": "number", "number": "112"}}, "E.164"),

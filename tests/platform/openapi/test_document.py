@@ -1,9 +1,12 @@
 """The description of the API, held against what is really served."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
+from django.db import OperationalError
+from django.test import Client
 from django.urls import get_resolver
 from jsonschema import Draft202012Validator
 from pytest_django import Settings
@@ -17,6 +20,7 @@ from config.openapi.shapes import shape
 from tests.platform.openapi.asking import Program
 from tools.access.described import Operation
 from tools.access.keys import SCOPES
+from tools.models import ApiKey
 
 OPERATIONS = [one for part in PARTS for one in part.operations]
 DOCUMENT: Any = json.loads(json.dumps(document()))
@@ -88,6 +92,25 @@ def test_nothing_is_answered_without_a_key_or_without_the_scope_that_is_describe
             assert f"lacks {one.scope}." in powerless.ask(one.method, one.path, status=403)["message"]
         if not one.public:
             public.ask(one.method, one.path, status=401)
+
+
+def test_every_operation_answers_as_described_while_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("couldn't get a connection after 5.00 sec")
+
+    monkeypatch.setattr(ApiKey.objects, "filter", away)
+    program = Client(headers={"Authorization": "Bearer tandem_any"})
+    for one in OPERATIONS:
+        path = one.path.replace("{id}", str(uuid.uuid4()))
+        answer = program.generic(one.method, path, "{}", content_type="application/json")
+        described = DOCUMENT["paths"][one.path][one.method.lower()]["responses"]["503"]
+
+        assert answer.status_code == 503, one.id
+        assert valid(described["content"]["application/json"]["schema"], answer.json()) == []
+        assert set(described["headers"]) == {"Retry-After"}
+        assert int(answer["Retry-After"]) > 0, one.id
 
 
 @pytest.mark.django_db

@@ -15,8 +15,15 @@ class Program:
         self.key, text = key_create(name="program", **key)
         self.http = Client(headers={"Authorization": f"Bearer {text}"})
 
-    def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
         content = "" if body is None else json.dumps(body)
-        response = self.http.generic(method, path, content, content_type="application/json")
+        response = self.http.generic(method, path, content, content_type="application/json", headers=headers)
         assert response.status_code == status, response.content
         return json.loads(response.content)
