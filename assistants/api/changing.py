@@ -30,7 +30,6 @@ from assistants.api.uses import free_require
 from assistants.api.withdrawing import document_withdraw
 from assistants.api.writing import ClientWriter, as_uuid, run_of, writing
 from assistants.imports.columns import column_read
-from assistants.imports.keys import key_stored
 from assistants.mcp_lists import ListsError, McpLists, lists_fetch
 from assistants.models import (
     Assistant,
@@ -155,15 +154,6 @@ def _named(given: str, key: ApiKey) -> Item:
     return export_of("assistant", given, settings_whole(row_of("assistant", given))).assistants[0]
 
 
-def _base_of(draft: AssistantDraft) -> Assistant | None:
-    """The assistant that a part is a changed copy of."""
-    return (
-        Assistant.objects.filter(vapi_objects__key=key_stored(draft.copy_of)).first()
-        if draft.copy_of
-        else None
-    )
-
-
 def _lists(kind: str, body: Mapping[str, Any], row: Row | None = None) -> McpLists:
     """What the MCP servers in a body offer that nobody has asked yet. Raises ApiError 400.
 
@@ -202,7 +192,7 @@ def _write(kind: str, chosen: str, drafts: Drafts, before: Drafts, key: ApiKey, 
         writer.assistant(assistant)
     summary = writer.finish()
     parts = [one for one in drafts.assistants if one.key != chosen]
-    parts_publish(parts, summary, base_of=_base_of, key=key)
+    parts_publish(parts, drafts.tools, summary, key=key)
     parts_withdraw(chosen, keep=[one.key for one in parts])
     target = next(one.target for one in summary.objects if one.kind == kind and one.row.key == chosen)
     row: Row = MODELS[kind].objects.defer("server_secret", "server_headers").get(pk=target)

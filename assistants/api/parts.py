@@ -1,25 +1,22 @@
 """Assistants that are parts of what programs send: a squad's own copies, and those inside destinations of tools."""
 
-import json
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Iterable, Mapping, Sized
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import ProtectedError
 
 from assistants.api.checking import TOO_MANY_PARTS
-from assistants.api.documents import stored_headers
+from assistants.api.taking import place, secrets_take
 from assistants.imports.keys import key_stored
-from assistants.imports.summary import ImportSummary
+from assistants.imports.summary import ImportSummary, Written
 from assistants.models import Assistant, AssistantTool, VapiObject
 from assistants.services import assistant_publish
 from assistants.squads import MOST_MEMBERS
-from assistants.vapi.drafts import AssistantDraft
-from assistants.vapi.hiding import with_secret_headers
+from assistants.vapi.drafts import AssistantDraft, ToolDraft
 from tools.access.errors import ApiError
-from tools.auth.allowing import asked_url
 from tools.models import ApiKey, Tool
 
 _SECRETS: Final = ("server_secret", "server_headers")
@@ -42,23 +39,17 @@ def parts_require_few(after: Sized, before: Sized) -> None:
 
 
 def parts_publish(
-    parts: Iterable[AssistantDraft],
-    summary: ImportSummary,
-    *,
-    base_of: Callable[[AssistantDraft], Assistant | None],
-    key: ApiKey,
+    parts: Iterable[AssistantDraft], tools: Iterable[ToolDraft], summary: ImportSummary, *, key: ApiKey
 ) -> None:
-    """Put parts in force that were just written. Raises ApiError 400.
-
-    ``base_of``: of which assistant a part is a copy; a new one has its secrets.
-    """
-    done = {one.row.key: one for one in summary.objects if one.kind == VapiObject.Kind.ASSISTANT}
+    """Put parts in force that were just written, with their tools; copies with the secrets of their assistants. Raises ApiError 400."""
+    done = {(one.kind, one.row.key): one for one in summary.objects}
+    given = {one.key: one for one in tools}
     for draft in parts:
-        written = done[key_stored(draft.key)]
-        row = Assistant.objects.get(pk=written.target)
-        base = base_of(draft) if written.action == "created" else None
+        written = done[VapiObject.Kind.ASSISTANT, key_stored(draft.key)]
+        row = Assistant.objects.defer(*_SECRETS).get(pk=written.target)
+        base = _base_of(draft)
         if base is not None:
-            _secrets_take(row, draft.key, base)
+            _secrets_take(row, draft, base, given, done)
         if not row.enabled:
             Assistant.objects.filter(pk=row.pk).update(enabled=True)
         publish_for(row, key)
@@ -83,34 +74,27 @@ def parts_withdraw(owner: str, *, keep: Iterable[str] = (), under: str = "") -> 
             continue  # a call was to be handed over to it, and its record names it
 
 
-def _secrets_take(row: Assistant, key: str, base: Assistant) -> None:
-    """A new copy has the secrets of the assistant that it is one of, for the same server and for the same tools."""
-    if row.server_url and row.server_url == base.server_url:
-        _take(row, base)
-    theirs = {_same_place(one): one for one in Tool.objects.filter(assistants=base)}
-    for tool in Tool.objects.filter(assistants=row, vapi_objects__key__startswith=f"{key}/"):
-        twin = theirs.get(_same_place(tool))
-        if twin is not None and tool.server_url:
-            _take(tool, twin)
+def _base_of(draft: AssistantDraft) -> Assistant | None:
+    """The assistant that a part is a changed copy of."""
+    if not draft.copy_of:
+        return None
+    rows = Assistant.objects.defer(*_SECRETS)
+    return rows.filter(vapi_objects__key=key_stored(draft.copy_of)).first()
 
 
-def _same_place(tool: Tool) -> tuple[str, str, str]:
-    # A tool of another kind with the same server may send what is secret elsewhere.
-    return tool.name, tool.server_url, asked_url(tool)
-
-
-def _take(row: Assistant | Tool, twin: Any) -> None:
-    row.server_secret = row.server_secret or twin.server_secret
-    row.server_headers = _headers(row, twin)
-    row.credential_id = row.credential_id or twin.credential_id
-    row.save(update_fields=[*_SECRETS, "credential"])
-
-
-def _headers(row: Assistant | Tool, twin: Assistant | Tool) -> str:
-    own = stored_headers(row)
-    # What is sent to a program, and by it, has the open ones of them alone.
-    return (
-        json.dumps(with_secret_headers(own, stored_headers(twin)), ensure_ascii=False)
-        if own
-        else twin.server_headers
-    )
+def _secrets_take(
+    row: Assistant,
+    draft: AssistantDraft,
+    base: Assistant,
+    tools: Mapping[str, ToolDraft],
+    done: Mapping[tuple[str, str], Written],
+) -> None:
+    """A copy has the secrets of the assistant that it is one of, for the same server and for the same tools."""
+    secrets_take(row, base, draft, done[VapiObject.Kind.ASSISTANT, key_stored(draft.key)])
+    theirs = {place(one): one for one in Tool.objects.filter(assistants=base).defer(*_SECRETS)}
+    for key in draft.tools:
+        if key not in tools or not key.startswith(f"{draft.key}/"):
+            continue  # its assistant's own
+        written = done[VapiObject.Kind.TOOL, key_stored(key)]
+        tool = Tool.objects.defer(*_SECRETS).get(pk=written.target)
+        secrets_take(tool, theirs.get(place(tool)), tools[key], written)

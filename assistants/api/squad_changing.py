@@ -19,7 +19,6 @@ from assistants.api.squad_documents import squad_id_of, squad_row, squad_setting
 from assistants.api.uses import calls_ahead
 from assistants.api.withdrawing import document_withdraw
 from assistants.api.writing import ClientWriter, as_uuid, base_written, run_of, writing
-from assistants.imports.keys import key_stored
 from assistants.mcp_lists import ListsError, McpLists, lists_fetch
 from assistants.models import Assistant, Squad, SquadMember, VapiObject
 from assistants.selectors import translated, version_named
@@ -69,12 +68,6 @@ class _Read:
     def copies(self) -> list[AssistantDraft]:
         """The assistants that are the squad's own, and those inside destinations of their tools."""
         return [one for one in self.drafts.assistants if one.key.startswith(f"{self.squad.key}/")]
-
-    def base_of(self, draft: AssistantDraft) -> Assistant | None:
-        """The assistant that one of them is a copy of."""
-        if draft.copy_of:
-            return Assistant.objects.filter(vapi_objects__key=key_stored(draft.copy_of)).first()
-        return self.named.get(draft.key.removeprefix(f"{self.squad.key}/members[").rpartition("]")[0])
 
     def tools(self) -> list[ToolDraft]:
         """The tools of those, without what they share with the assistant that they are copies of."""
@@ -278,7 +271,7 @@ def _write(read: _Read, was: _Read | None, key: ApiKey, lists: McpLists) -> Squa
     summary = writer.finish()
     squad = Squad.objects.get(vapi_objects__kind="squad", vapi_objects__key=read.squad.key)
     _members_pin(squad, read)
-    parts_publish(mine.assistants, summary, base_of=read.base_of, key=key)
+    parts_publish(mine.assistants, mine.tools, summary, key=key)
     _copies_withdraw(squad_source(squad), keep=[one.key for one in mine.assistants])
     return squad
 

@@ -102,8 +102,10 @@ class ClientWriter(Writer):
         if new or not names:
             return super()._secrets(ours, row, draft, new=new)
         if all(map(same_server, self._led[ours.pk], _addresses(ours))):
-            before = self._before.get(row.key)
-            _headers_keep(draft.secrets, before.secrets if before is not None else {}, ours)
+            # What it is a copy of may have changed since it was made.
+            before = self._before.get(row.key) if not getattr(draft, "copy_of", "") else None
+            given = _headers_kept(draft.secrets, before.secrets if before is not None else {}, ours)
+            draft = replace(draft, secrets=given)
             return super()._secrets(ours, row, draft, new=new)
         for name in names:
             setattr(ours, name, "")
@@ -167,15 +169,14 @@ def as_uuid(text: Any) -> uuid.UUID | None:
 # --- Secrets
 
 
-def _headers_keep(given: dict[str, str], before: Mapping[str, str], ours: Row) -> None:
-    """Headers that are never given back stay where a program sends the others: it cannot know them."""
+def _headers_kept(given: Mapping[str, str], before: Mapping[str, str], ours: Row) -> dict[str, str]:
+    """What was given, with the headers that are never given back where a program sends the others: it cannot know them."""
     if "server_headers" not in given:
-        return
+        return dict(given)
     if given["server_headers"] == before.get("server_headers"):
-        del given["server_headers"]
-        return
+        return {name: value for name, value in given.items() if name != "server_headers"}
     whole = with_secret_headers(json.loads(given["server_headers"]), stored_headers(ours))
-    given["server_headers"] = json.dumps(whole, ensure_ascii=False)
+    return {**given, "server_headers": json.dumps(whole, ensure_ascii=False)}
 
 
 def _addresses(row: Any) -> tuple[str, str]:

@@ -54,6 +54,7 @@ class AssistantBuild:
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
     copy_of: str = ""
+    own_server: bool = False
 
     @property
     def name(self) -> str:
@@ -72,6 +73,7 @@ class AssistantBuild:
             secrets=self.secrets,
             credential_id=self.credential_id,
             copy_of=self.copy_of,
+            own_server=self.own_server,
         )
 
 

@@ -63,7 +63,8 @@ class ToolDraft:
 class AssistantDraft:
     """An assistant to be written. ``tools`` are keys in the order in which the model reads them, inline ones included.
 
-    ``copy_of`` is the key of the assistant that a destination of a tool wants a changed copy of.
+    ``copy_of`` is the key of the assistant that a squad or a destination of a tool wants a changed copy of; ``own_server``
+    whether what changes it says anything of its server.
     """
 
     key: str
@@ -75,6 +76,7 @@ class AssistantDraft:
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     credential_id: str = ""
     copy_of: str = ""
+    own_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from assistants.vapi.assistant_tools import Toolbox, tools_add, tools_alike
 from assistants.vapi.drafts import Catalogue, Verdict
 from assistants.vapi.inline import inline_assistant, inline_squad, overrides_left
 from assistants.vapi.names import Names
-from assistants.vapi.overrides import merged, override_paths
+from assistants.vapi.overrides import merged, override_paths, sets_server
 from assistants.vapi.paths import Path
 from assistants.vapi.squads import Assistants, SquadBuild, squad_translate
 from assistants.vapi.tool_fields import ToolBuild
@@ -100,7 +100,7 @@ class _Maker:
             return known
         document = {name: value for name, value in base.ledger.full.items() if name not in IDENTITY}
         build = assistant_translate(merged(document, over), key=key, catalogue=self.catalogue)
-        build.copy_of = base.key
+        build.copy_of, build.own_server = base.key, sets_server(over)
         self.names.give(build, copy_of=tool.name, holder="handoff")
         self.copies.append((base.key, over, key))
         owner = base.key if tools_alike(build, base) else key

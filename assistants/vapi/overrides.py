@@ -7,6 +7,7 @@ from assistants.vapi.paths import ANY_ITEM, ANY_KEY, ANYTHING, Path, pattern_ste
 from assistants.vapi.tables.assistant import ASSISTANT
 
 APPEND: Final = "tools:append"
+_SERVER: Final = ("server", "serverUrl", "serverUrlSecret")
 _RULES: Final = tuple((pattern_steps(rule.pattern), rule.field) for rule in ASSISTANT.all if rule.field)
 # What is set together with a setting of ours that a rule names.
 _WITH: Final[dict[str, tuple[str, ...]]] = {
@@ -43,6 +44,11 @@ def override_paths(over: dict[str, Any], path: Path = ()) -> Iterator[Path]:
             yield from override_paths(value, (*path, key))
         elif value is not None:
             yield (*path, key)
+
+
+def sets_server(over: Mapping[str, Any]) -> bool:
+    """Whether overrides say anything of the server, or of what is sent to it."""
+    return any(path[0] in _SERVER for path in override_paths(dict(over)))
 
 
 def fields_set(over: Mapping[str, Any]) -> frozenset[str]:

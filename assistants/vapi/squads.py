@@ -10,7 +10,7 @@ from assistants.vapi.drafts import Catalogue, SquadDraft, Verdict
 from assistants.vapi.inline import inline_name
 from assistants.vapi.ledger import Ledger
 from assistants.vapi.names import Names
-from assistants.vapi.overrides import merged, override_paths
+from assistants.vapi.overrides import merged, override_paths, sets_server
 from assistants.vapi.paths import Path
 from assistants.vapi.squad_rules import SQUAD
 from assistants.vapi.tool_destinations import Resolve, leads_to, say_destination
@@ -122,7 +122,7 @@ def _member(
         member = _copy(full, over, _Member(path, f"{key}/members[{vapi_id}]", vapi_id), catalogue)
         _share_tools(member, base)
         if member.build is not None:
-            member.build.copy_of = base.key
+            member.build.copy_of, member.build.own_server = base.key, sets_server(over)
         return member
     if not vapi_id:
         return None
