@@ -26,6 +26,7 @@ from calls.lasting import admin as unwritten_admin  # noqa: F401  # registers it
 from calls.live import admin as live_admin  # noqa: F401  # registers its pages
 from calls.messages import admin as messages_admin  # noqa: F401  # registers its pages
 from calls.models import LIVE, Call, CallProblem
+from calls.naming import call_title, caller_of
 from calls.numbers import admin as numbers_admin  # noqa: F401  # registers its pages
 from calls.page import order_admin, problem_admin, recording_admin  # noqa: F401  # they register their pages
 from calls.page.context import page_parts
@@ -165,7 +166,7 @@ class CallAdmin(HistoryAdmin):
 
     @admin.display(description="caller", ordering="caller")
     def caller_text(self, call: Call) -> str:
-        return clipped(call.caller, 24) or "Withheld"
+        return clipped(caller_of(call), 24)
 
     @admin.display(description="assistant", ordering="assistant__name")
     def ran_on(self, call: Any) -> SafeString | str:
@@ -201,7 +202,7 @@ class CallAdmin(HistoryAdmin):
     # --- The page
 
     def page_title(self, obj: Call) -> str:
-        return f"Call from {obj.caller or 'a withheld number'}, {timezone.localtime(obj.created_at):%d %b %Y, %H:%M}"
+        return f"{call_title(obj)}, {timezone.localtime(obj.created_at):%d %b %Y, %H:%M}"
 
     def page_context(self, request: HttpRequest, obj: Call) -> dict[str, Any]:
         call_opened(call_id=obj.pk, user=request.user, what="page")
@@ -226,7 +227,7 @@ class CallAdmin(HistoryAdmin):
         )
         return [
             ("Called number", number),
-            ("Caller", call.caller or "Withheld"),
+            ("Caller", caller_of(call)),
             ("Direction", call.get_direction_display()),
             *chosen_facts(call),
             *self._squad(call),

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from calls.costs.overview import costs_overview
 from calls.costs.reckoning import call_reckon
 from calls.models import CallCost, CostLine, Price, SpendingAlert, SpendingLimit
+from calls.naming import call_title, ends_of
 from calls.searching import calls_found
 from tools.adminkit import (
     BoundedPaginator,
@@ -166,7 +167,7 @@ class CallCostAdmin(ReadOnlyAdmin):
     @admin.display(description="call")
     def of_call(self, cost: CallCost) -> SafeString:
         call = cost.call
-        return object_link("calls_call", call.pk, f"{call.caller or 'Withheld'} to {call.did or '-'}")
+        return object_link("calls_call", call.pk, ends_of(call))
 
     @admin.display(description="US dollars", ordering="total_usd")
     def cost(self, cost: CallCost) -> SafeString:
@@ -295,9 +296,7 @@ class SpendingAlertAdmin(ReadOnlyAdmin):
     def of_what(self, alert: SpendingAlert) -> SafeString | str:
         if alert.call is None:
             return f"{alert.day:%d %b %Y}"
-        return object_link(
-            "calls_call", alert.call.pk, f"Call from {alert.call.caller or 'a withheld number'}"
-        )
+        return object_link("calls_call", alert.call.pk, call_title(alert.call))
 
     @admin.display(description="spent", ordering="spent_usd")
     def figures(self, alert: SpendingAlert) -> SafeString:

@@ -21,6 +21,7 @@ from calls.live.control import order_by
 from calls.live.entering import Entrant
 from calls.live.selectors import MOST_SHOWN, calls_running, last_lines
 from calls.models import LIVE, Call, LiveCall
+from calls.naming import call_title, caller_of
 from calls.transfers import destinations_read
 from tools.access.bodies import body_read
 from tools.access.errors import ApiError
@@ -87,16 +88,15 @@ class LiveCallAdmin(HistoryAdmin):
             raise PermissionDenied
         call = _call(object_id)
         began = call.started_at or call.created_at
-        way = "to" if call.direction == Call.Direction.OUTBOUND else "from"
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Live call {way} {call.caller or 'a withheld number'}",
+            "title": f"Live {call_title(call).lower()}",
             "row": call,
             "live": call.status in LIVE,
             "facts": [
                 ("Assistant", call.assistant.name if call.assistant else "-"),
                 ("Called number", call.did or "-"),
-                ("Caller", call.caller or "Withheld"),
+                ("Caller", caller_of(call)),
                 ("Began", moment(began)),
                 ("Record", object_link("calls_call", call.pk, "The call's page")),
             ],
@@ -190,7 +190,7 @@ def _line(call: Call, last: dict[str, Any] | None) -> dict[str, Any]:
         "assistant": call.assistant.name if call.assistant else "-",
         "did": call.did or "-",
         "label": call.phone_number.label if call.phone_number else "",
-        "caller": clipped(call.caller, 24) or "Withheld",
+        "caller": clipped(caller_of(call), 24),
         "status": "Smoke test" if call.smoke_test else status,
         "tone": "plain" if call.smoke_test else tone,
         "seconds": max(0, round((timezone.now() - began).total_seconds())),

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from calls.models import LIVE, Call, LiveOrder
+from calls.naming import caller_of, ends_of
 from calls.page.order_lines import order_outcome, order_what
 from calls.privacy.access import call_opened
 from tools.adminkit import HistoryAdmin, SinceFilter, badge, clipped, moment, ms_text, object_link, unbroken
@@ -90,7 +91,7 @@ class LiveOrderAdmin(HistoryAdmin):
 
     @admin.display(description="call")
     def call_link(self, row: LiveOrder) -> SafeString:
-        return object_link("calls_call", row.call_id, unbroken(clipped(row.call.caller, 20) or "Withheld"))
+        return object_link("calls_call", row.call_id, unbroken(clipped(caller_of(row.call), 20)))
 
     @admin.display(description="outcome", ordering="result")
     def outcome(self, row: LiveOrder) -> SafeString:
@@ -110,7 +111,7 @@ class LiveOrderAdmin(HistoryAdmin):
             ("Outcome", order_outcome(obj, live=call.status in LIVE)),
             ("Why", obj.why or "-"),
             ("Who", _whose(obj)),
-            ("Call", object_link("calls_call", call.pk, _named(call))),
+            ("Call", object_link("calls_call", call.pk, ends_of(call))),
             ("Asked", moment(obj.asked_at)),
             ("Taken by the call", _at(obj, obj.taken_at)),
             ("Done", _at(obj, obj.done_at)),
@@ -123,10 +124,6 @@ class LiveOrderAdmin(HistoryAdmin):
         if obj.words:
             call_opened(call_id=call.pk, user=request.user, what="page")
         return {"facts": facts, "words": obj.words, "no_words": _why_no_words(obj, call)}
-
-
-def _named(call: Call) -> str:
-    return f"{call.caller or 'Withheld'} to {call.did or '-'}"
 
 
 def _whose(row: LiveOrder) -> SafeString | str:

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from calls.models import Call, CallProblem
+from calls.naming import ends_of
 from calls.searching import calls_named
 from tools.adminkit import HistoryAdmin, SinceFilter, badge, clipped, moment, object_link
 
@@ -60,7 +61,7 @@ class CallProblemAdmin(HistoryAdmin):
     @admin.display(description="call")
     def call_link(self, problem: CallProblem) -> SafeString:
         call = problem.call
-        return object_link("calls_call", call.pk, f"{call.caller or 'Withheld'} to {call.did or '-'}")
+        return object_link("calls_call", call.pk, ends_of(call))
 
     def page_title(self, obj: CallProblem) -> str:
         return obj.code

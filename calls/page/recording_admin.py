@@ -20,8 +20,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from assistants.voices.byte_ranges import UnsatisfiableRangeError
 from calls.models import Call, Recording
+from calls.naming import ends_of
 from calls.privacy.access import call_opened
-from calls.recordings.services import is_own
 from calls.recordings.serving import part_asked, part_missing, whole_sound
 from calls.recordings.tasks import vapi_recording_fetch
 from tools.adminkit import HistoryAdmin, SinceFilter, Tone, badge, clipped, duration_text, moment, object_link
@@ -44,7 +44,7 @@ class RecordingAdmin(HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Recording]:
         queryset: QuerySet[Recording] = super().get_queryset(request)
-        return queryset.select_related("call__socket").defer("peaks")
+        return queryset.select_related("call").defer("peaks")
 
     @admin.display(description="made", ordering="created_at")
     def began(self, recording: Recording) -> SafeString | str:
@@ -55,10 +55,7 @@ class RecordingAdmin(HistoryAdmin):
         call = recording.call
         if call is None:
             return "Its call was deleted"
-        named = (
-            "A program's WebSocket" if is_own(call) else f"{call.caller or 'Withheld'} to {call.did or '-'}"
-        )
-        return object_link("calls_call", call.pk, named)
+        return object_link("calls_call", call.pk, ends_of(call))
 
     @admin.display(description="state", ordering="state")
     def state_label(self, recording: Recording) -> SafeString:

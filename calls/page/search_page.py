@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from assistants.models import Assistant
 from calls.forms import did_normalise
 from calls.models import Call
+from calls.naming import ends_of
 from calls.privacy.access import calls_opened
 from calls.searching import Hit, Narrowing, said_find
 from tools.adminkit import clipped, moment
@@ -126,7 +127,7 @@ def _shown(hit: Hit) -> dict[str, Any]:
         title, under = "A call whose own row is missing", ""
     else:
         url = reverse("admin:calls_call_change", args=[call.pk])
-        title = f"{clipped(call.caller, 40) or 'Withheld'} to {call.did or '-'}"
+        title = clipped(ends_of(call), 80)
         under = call.assistant.name if call.assistant else ""
     return {
         "url": url,
