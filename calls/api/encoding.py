@@ -16,7 +16,7 @@ from tools.jsontext import MAX_DEPTH, json_text
 _GAP: Final = orjson.dumps(secrets.token_hex(8))
 _HOLES: Final = Talk(*[orjson.Fragment(_GAP)] * 3)
 # Numbers that orjson may spell otherwise than `json_text`: 4.0, tiny ones, and with an exponent. In a text they do no harm.
-_DOUBTFUL: Final = (re.compile(rb"\.0[,\]}]"), re.compile(rb"e-?\d+[,\]}]"))
+_DOUBTFUL: Final = (re.compile(rb"\.0[,\]}]"), re.compile(rb"e[+-]?\d+[,\]}]"))
 # Looked for as they are: an expression of both takes five times as long.
 _DOUBTFUL_WORDS: Final = (b"0.0000", b"\\u0000")
 # An amount that may be told with an exponent.

@@ -54,7 +54,7 @@ from transcripts.models import Transcript, Utterance
 texts = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
 ) | st.sampled_from(['","', "\\", '\\"', "é\u2028\n\t", "שלום", "🚲", "4.0,", "e-5}", "[card]"])
-numbers = st.sampled_from([4.0, -0.0, 0.00001, 0.000012, 1e300, 1e15, 10**30, -(2**63), 0.1, 7])
+numbers = st.sampled_from([4.0, -0.0, 0.00001, 0.000012, 1e300, 1e15, 1e16, 10**30, -(2**63), 0.1, 7])
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -236,6 +236,14 @@ def test_a_page_is_spelled_as_its_documents_whatever_stands_in_them(some: list[R
     origin: dict[str, Any] = {"org_id": "org", "public_origin": "https://x.example"}
     documents = [call_document(one, **origin) for one in some]
     assert calls_json(some, **origin).decode() == json_text(documents)
+
+
+@pytest.mark.parametrize("number", [4.0, 1e15, 1e16, -1e20, 1e21, 1e-7, 0.00001])
+def test_a_number_of_others_is_spelled_as_everywhere_else(number: float) -> None:
+    call = Head._make(["1", "direct", "inbound", "ended", *[""] * 7, BEGAN, None, None, BEGAN, 0, None])
+    record = Record(call, values={"number": number})
+    document = call_document(record, org_id="org", public_origin="")
+    assert calls_json([record], org_id="org", public_origin="").decode() == json_text([document])
 
 
 @pytest.mark.parametrize("amount", [9_999, 50_000, 990_000, 1_000_000])
