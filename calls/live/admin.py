@@ -90,7 +90,7 @@ class LiveCallAdmin(HistoryAdmin):
         began = call.started_at or call.created_at
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Live {call_title(call).lower()}",
+            "title": f"{call_title(call)}, live",
             "row": call,
             "live": call.status in LIVE,
             "facts": [

@@ -1,6 +1,5 @@
 """A program that has calls placed, and a telephone company that does as it is told."""
 
-import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from calls.models import Call, PhoneNumber, Placing
 from calls.placing.dialling import Dialled, placing_dial
 from calls.placing.turns import placing_refuse, placing_take
 from simulator.signature import sign
-from tools.access.keys import key_create
+from tools.tests.access.program import Program
 
 ACCOUNT = "AC" + "1" * 32
 DID, CALLEE = "+14155550123", "+13125550177"
@@ -75,13 +74,12 @@ class FakeTelephone:
         return CallState(status, None) if status else None
 
 
-class Desk:
+class Desk(Program):
     """A program with a key, the number it calls from, and the assistant that talks."""
 
     def __init__(self, assistant: Assistant, number: PhoneNumber, **key: Any) -> None:
+        super().__init__(**key)
         self.assistant, self.number = assistant, number
-        self.key, text = key_create(name="dialler", **key)
-        self.http = Client(headers={"Authorization": f"Bearer {text}"})
         self.telephone = FakeTelephone()
 
     def body(self, **changes: Any) -> dict[str, Any]:
@@ -93,19 +91,6 @@ class Desk:
             **changes,
         }
         return {name: value for name, value in body.items() if value is not None}
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        status: int = 200,
-        headers: dict[str, str] | None = None,
-    ) -> Any:
-        content = "" if body is None else json.dumps(body)
-        response = self.http.generic(method, path, content, content_type="application/json", headers=headers)
-        assert response.status_code == status, response.content
-        return json.loads(response.content)
 
     def place(
         self, status: int = 201, path: str = "/call", headers: dict[str, str] | None = None, **changes: Any
